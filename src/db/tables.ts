@@ -1,0 +1,410 @@
+import type { ColumnType, Generated } from "kysely";
+
+/*
+ * The rows of Postgres, by hand, one interface per table; meaning and constraints stand in migrations/. bigint columns come out as
+ * bigint (db/pg-types.ts), timestamptz as Date.
+ */
+
+type JsonColumn = ColumnType<unknown, string, string>;
+
+export interface InstallationTable {
+  one: boolean;
+  id: string;
+  store_root: string;
+  created_at: Date;
+}
+
+export interface PersonsTable {
+  id: string;
+  name: string;
+  email: string | null;
+  role: string;
+  created_at: Date;
+  disabled_at: Date | null;
+}
+
+export interface GroupsTable {
+  id: string;
+  name: string;
+  created_at: Date;
+}
+
+export interface GroupMembersTable {
+  group_id: string;
+  person_id: string;
+}
+
+export interface ConsumersTable {
+  id: string;
+  name: string;
+  kind: string;
+  criticality: string;
+  owner: string | null;
+  labels: JsonColumn;
+  sticky: string;
+  created_at: Date;
+  disabled_at: Date | null;
+}
+
+export interface TokensTable {
+  id: string;
+  hash: string;
+  label: string;
+  person_id: string | null;
+  consumer_id: string | null;
+  created_at: Date;
+  expires_at: Date | null;
+  revoked_at: Date | null;
+}
+
+export interface DatasetsTable {
+  id: string;
+  name: string;
+  table_uuid: string;
+  created_at: Date;
+  dropped_at: Date | null;
+  next_number: number;
+  next_field_id: number;
+  next_schema_id: number;
+  next_merge_seq: number;
+}
+
+export interface ContractsTable {
+  hash: string;
+  document: string;
+}
+
+export interface VersionsTable {
+  id: string;
+  dataset_id: string;
+  number: number;
+  metadata_key: string;
+  schema_id: number;
+  snapshot_id: bigint | null;
+  contract_hash: string;
+  rows: bigint;
+  bytes: bigint;
+  files: number;
+  watermark: number;
+  plus: number[];
+  minus: number[];
+  open_changes: string[];
+  created_by_change: string | null;
+  created_at: Date;
+}
+
+export interface TreeNodesTable {
+  hash: string;
+  body: string;
+}
+
+export interface CommitsTable {
+  id: string;
+  tree: string;
+  parents: string[];
+  author: string;
+  message: string;
+  at: Date;
+  change_id: string | null;
+  release_id: string | null;
+}
+
+export interface RefsTable {
+  name: string;
+  commit_id: string;
+  generation: bigint;
+}
+
+export interface RefHistoryTable {
+  ref: string;
+  generation: bigint;
+  commit_id: string | null;
+  at: Date;
+  actor: string;
+  reason: string;
+}
+
+export interface ChangesTable {
+  id: string;
+  title: string;
+  state: string;
+  origin: string;
+  author: string;
+  base_commit: string;
+  content_hash: string;
+  generation: number;
+  reverts: string | null;
+  supersedes: string | null;
+  created_at: Date;
+  updated_at: Date;
+  merged_at: Date | null;
+  merged_by: string | null;
+  merge_commit: string | null;
+  closed_reason: string | null;
+}
+
+export interface ChangeAuthorsTable {
+  change_id: string;
+  author: string;
+}
+
+export interface ChangeDatasetsTable {
+  change_id: string;
+  dataset_id: string;
+  base_version: string | null;
+  candidate_version: string | null;
+  before_version: string | null;
+  merged_version: string | null;
+  merge_seq: number | null;
+  created_dataset: boolean;
+  dropped_dataset: boolean;
+}
+
+export interface OperationsTable {
+  change_id: string;
+  ordinal: number;
+  dataset_id: string;
+  kind: string;
+  payload: JsonColumn;
+  version_id: string | null;
+  author: string;
+  at: Date;
+}
+
+export interface SourcesTable {
+  dataset_id: string;
+  source_id: string;
+  change_id: string;
+  content_hash: string;
+  at: Date;
+}
+
+export interface ResolutionsTable {
+  change_id: string;
+  dataset_id: string;
+  key_hash: string;
+  key: JsonColumn;
+  side: string;
+  theirs_version: string;
+  author: string;
+  at: Date;
+}
+
+export interface MergeQueueTable {
+  id: string;
+  position: Generated<bigint>;
+  branch: string;
+  change_id: string;
+  actor: string;
+  state: string;
+  enqueued_at: Date;
+  finished_at: Date | null;
+  error: JsonColumn | null;
+}
+
+export interface ReleasesTable {
+  id: string;
+  environment: string;
+  change_id: string | null;
+  state: string;
+  reason: string;
+  created_at: Date;
+  finished_at: Date | null;
+  live_commit: string | null;
+  ordinary: boolean;
+}
+
+export interface ReleaseEntriesTable {
+  release_id: string;
+  dataset_id: string;
+  before_version: string | null;
+  after_version: string | null;
+}
+
+export interface ReleaseChangesTable {
+  release_id: string;
+  change_id: string;
+}
+
+export interface ReleaseStepsTable {
+  release_id: string;
+  ordinal: number;
+  kind: string;
+  plan: JsonColumn;
+  state: string;
+  started_at: Date | null;
+  finished_at: Date | null;
+}
+
+export interface BarsTable {
+  change_id: string;
+  dataset_id: string;
+  barred_at: Date;
+  barred_by: string;
+  reason: string;
+  release_id: string | null;
+  lifted_at: Date | null;
+  lifted_by: string | null;
+  lift_reason: string | null;
+}
+
+export interface ViewsTable {
+  id: string;
+  environment: string;
+  commit_id: string;
+  overlay: JsonColumn;
+}
+
+export interface ViewLeasesTable {
+  consumer: string;
+  run: string;
+  view_id: string;
+  started_at: Date;
+  expires_at: Date;
+  ended_at: Date | null;
+  end_reason: string | null;
+}
+
+export interface ColumnSetsTable {
+  id: Generated<bigint>;
+  hash: string;
+  columns: JsonColumn;
+}
+
+export interface ExposuresTable {
+  hour: Date;
+  consumer: string;
+  version_id: string;
+  column_set: bigint;
+  door: string;
+  run: string;
+  reads: bigint;
+  rows: bigint;
+  bytes: bigint;
+  first_at: Date;
+  last_at: Date;
+  mixed: boolean;
+}
+
+export interface EvidenceTable {
+  key: string;
+  kind: string;
+  verdict: string;
+  body: JsonColumn;
+  at: Date;
+}
+
+export interface SamplesTable {
+  evidence_key: string;
+  dataset_id: string;
+  name: string;
+  body: JsonColumn;
+}
+
+export interface WriteLeasesTable {
+  id: string;
+  prefix: string;
+  holder: string;
+  expires_at: Date;
+}
+
+export interface CondemnedFilesTable {
+  key: string;
+  reason: string;
+  condemned_at: Date;
+}
+
+export interface IdempotencyKeysTable {
+  actor: string;
+  key: string;
+  request_hash: string;
+  status: number | null;
+  body: string | null;
+  at: Date;
+}
+
+export interface UploadsTable {
+  id: string;
+  name: string;
+  path: string;
+  bytes: bigint;
+  content_hash: string;
+  created_by: string;
+  created_at: Date;
+}
+
+export interface AuditHeadTable {
+  one: boolean;
+  seq: bigint;
+  hash: string;
+  outbox_seq: bigint;
+}
+
+export interface AuditEventsTable {
+  seq: bigint;
+  at: Date;
+  actor: string;
+  action: string;
+  subject: string;
+  payload_hash: string;
+  prev_hash: string;
+  hash: string;
+}
+
+export interface AuditPayloadsTable {
+  seq: bigint;
+  body: string;
+}
+
+export interface OutboxTable {
+  seq: bigint;
+  topic: string;
+  payload: JsonColumn;
+  at: Date;
+  done_at: Date | null;
+  attempts: number;
+  retry_at: Date | null;
+  last_error: string | null;
+}
+
+export interface Database {
+  installation: InstallationTable;
+  persons: PersonsTable;
+  groups: GroupsTable;
+  group_members: GroupMembersTable;
+  consumers: ConsumersTable;
+  tokens: TokensTable;
+  datasets: DatasetsTable;
+  contracts: ContractsTable;
+  versions: VersionsTable;
+  tree_nodes: TreeNodesTable;
+  commits: CommitsTable;
+  refs: RefsTable;
+  ref_history: RefHistoryTable;
+  changes: ChangesTable;
+  change_authors: ChangeAuthorsTable;
+  change_datasets: ChangeDatasetsTable;
+  operations: OperationsTable;
+  sources: SourcesTable;
+  resolutions: ResolutionsTable;
+  merge_queue: MergeQueueTable;
+  releases: ReleasesTable;
+  release_entries: ReleaseEntriesTable;
+  release_changes: ReleaseChangesTable;
+  release_steps: ReleaseStepsTable;
+  bars: BarsTable;
+  views: ViewsTable;
+  view_leases: ViewLeasesTable;
+  column_sets: ColumnSetsTable;
+  exposures: ExposuresTable;
+  evidence: EvidenceTable;
+  samples: SamplesTable;
+  write_leases: WriteLeasesTable;
+  condemned_files: CondemnedFilesTable;
+  idempotency_keys: IdempotencyKeysTable;
+  uploads: UploadsTable;
+  audit_head: AuditHeadTable;
+  audit_events: AuditEventsTable;
+  audit_payloads: AuditPayloadsTable;
+  outbox: OutboxTable;
+}

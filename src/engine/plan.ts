@@ -1,0 +1,154 @@
+import type { Field, FieldType } from "../lake/schema.ts";
+
+/*
+ * Plans are questions about data as data: no SQL text crosses the engine port. A second engine renders the same plans in
+ * its own dialect and must give the same answers (engine/conformance).
+ */
+
+/** A named, typed column of a plan's result. */
+export interface Column {
+  name: string;
+  type: FieldType;
+}
+
+/** A value in a plan or a result. Lists, structs (by name) and maps (list of [key, value]) nest. */
+export type Cell = null | boolean | number | bigint | string | { readonly [key: string]: Cell } | readonly Cell[];
+
+export interface ScanFile {
+  /** Address of a Parquet file (`ObjectStore.uri`). */
+  uri: string;
+  rows: number;
+  /** Addresses of the v2 position-delete files that apply to it. */
+  deletes: readonly string[];
+}
+
+/** Reads a table's files by field id: renamed, widened, added and absent columns come out as `fields` says. */
+export interface TablePlan {
+  op: "table";
+  files: readonly ScanFile[];
+  fields: readonly Field[];
+  /** Adds the columns `_file` (string, the uri) and `_pos` (long, row number in the file before deletes). */
+  position?: boolean;
+}
+
+/** Reads Parquet files that this engine staged; columns by name. */
+export interface StagedPlan {
+  op: "staged";
+  paths: readonly string[];
+  columns: readonly Column[];
+}
+
+export interface ValuesPlan {
+  op: "values";
+  columns: readonly Column[];
+  rows: readonly (readonly Cell[])[];
+}
+
+export interface ProjectPlan {
+  op: "project";
+  input: Plan;
+  columns: readonly { name: string; expr: Expr }[];
+}
+
+export interface FilterPlan {
+  op: "filter";
+  input: Plan;
+  where: Expr;
+}
+
+/**
+ * Joins on pairs of columns; keys match when they are the same (null-safe). `semi` and `anti` keep the left columns, the others give all columns
+ * of both sides, which must not share a name.
+ */
+export interface JoinPlan {
+  op: "join";
+  how: "inner" | "left" | "full" | "semi" | "anti";
+  left: Plan;
+  right: Plan;
+  on: readonly { left: string; right: string }[];
+}
+
+/** All rows of all inputs (bag union); inputs have the same column names and types in the same order. */
+export interface UnionPlan {
+  op: "union";
+  inputs: readonly Plan[];
+}
+
+export interface AggregatePlan {
+  op: "aggregate";
+  input: Plan;
+  by: readonly string[];
+  measures: readonly { name: string; of: Measure }[];
+}
+
+/** Adds `as`: 1, 2, 3 … within equal values of `partitionBy`, in the order of `orderBy` (any order when empty). */
+export interface NumberPlan {
+  op: "number";
+  input: Plan;
+  as: string;
+  partitionBy: readonly string[];
+  orderBy: readonly Order[];
+}
+
+export interface SortPlan {
+  op: "sort";
+  input: Plan;
+  by: readonly Order[];
+}
+
+export interface LimitPlan {
+  op: "limit";
+  input: Plan;
+  count: number;
+  offset?: number;
+}
+
+/** Ascending unless said; nulls last; strings by UTF-8 bytes. */
+export interface Order {
+  column: string;
+  descending?: boolean;
+}
+
+export type Plan =
+  | TablePlan
+  | StagedPlan
+  | ValuesPlan
+  | ProjectPlan
+  | FilterPlan
+  | JoinPlan
+  | UnionPlan
+  | AggregatePlan
+  | NumberPlan
+  | SortPlan
+  | LimitPlan;
+
+export type Expr =
+  | { is: "column"; name: string }
+  | { is: "literal"; value: Cell; type: FieldType }
+  /** Casts; `lenient` gives null where the strict cast would fail. */
+  | { is: "cast"; value: Expr; type: FieldType; lenient?: boolean }
+  | { is: "call"; fn: Fn; args: readonly Expr[] };
+
+/**
+ * `same`: null-safe equality with NULL = NULL, NaN = NaN, -0.0 = 0.0, strings by bytes; never null. `row_hash`: a 64-bit hash
+ * over its arguments under the same equality, as a long; only comparable inside one plan. `=` and its kin are SQL's (null in, null out).
+ * `text`: canonical text of any value (ISO times, all digits). `if`: condition, then, else.
+ */
+export type Fn =
+  | "same" | "row_hash" | "=" | "<" | "<=" | ">" | ">=" | "and" | "or" | "not" | "is_null" | "is_nan"
+  | "coalesce" | "if" | "+" | "-" | "*" | "/" | "abs" | "length" | "text" | "contains" | "in" | "greatest" | "least";
+
+export type Measure =
+  | { fn: "count_all" }
+  | { fn: "count" | "count_if" | "count_distinct" | "min" | "max" | "sum" | "mean" | "stddev" | "any"; of: Expr }
+  /** Approximate: at most 5 % off; for exact answers use count_distinct. */
+  | { fn: "approx_count_distinct"; of: Expr }
+  /** Approximate quantiles (numbers, dates, times), as a list in the order of `at` (each in 0 … 1). */
+  | { fn: "approx_quantiles"; of: Expr; at: readonly number[] }
+  /** The `count` most frequent non-null values as a list of {value: text, count}; ties by text. */
+  | { fn: "top"; of: Expr; count: number };
+
+export const column = (name: string): Expr => ({ is: "column", name });
+export const literal = (value: Cell, type: FieldType): Expr => ({ is: "literal", value, type });
+export const call = (fn: Fn, ...args: Expr[]): Expr => ({ is: "call", fn, args });
+export const cast = (value: Expr, type: FieldType): Expr => ({ is: "cast", value, type });

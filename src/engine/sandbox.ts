@@ -1,0 +1,52 @@
+import type { Column, StagedPlan, TablePlan } from "./plan.ts";
+import type { RunOptions, Scratch } from "./engine.ts";
+
+/** Limits of one run of others' SQL. */
+export interface SandboxCaps {
+  rows: number;
+  bytes: number;
+  memoryMb: number;
+  milliseconds: number;
+}
+
+/** A dataset that the SQL may name, under exactly this name (`sales.orders`; also its unique last part). */
+export interface SandboxTable {
+  name: string;
+  plan: TablePlan;
+}
+
+export interface SandboxQuery {
+  /** One SELECT. */
+  sql: string;
+  tables: readonly SandboxTable[];
+  caps: SandboxCaps;
+}
+
+/** Content that a statement left behind, staged as Parquet in the scratch folder. */
+export interface SandboxResult {
+  plan: StagedPlan;
+  columns: Column[];
+}
+
+/** Which columns of which table a query uses (WHERE, views and `*` included). `all`: its plan could not be resolved. */
+export type ColumnsUsed = { table: string; columns: string[] | "all" }[];
+
+/**
+ * Runs SQL and expressions written by others, each in its own locked child process that reads the named tables' files and
+ * nothing else. Refused statements are `sql.refused`, errors of the statement `sql.syntax` or `sql.failed`, caps `sql.limit`,
+ * a child that dies `sql.crashed`.
+ */
+export interface Sandbox {
+  /** Streams a SELECT's rows as JSON text objects. The columns are known before the first row. */
+  query(request: SandboxQuery, options?: RunOptions): Promise<{ columns: Column[]; used: ColumnsUsed; rows: AsyncIterable<string[]> }>;
+  /**
+   * Runs one SELECT (its result is the new content), or one INSERT, UPDATE, DELETE or MERGE on `target`, on a private copy of
+   * the target, and gives the target's whole new content in its columns.
+   */
+  rewrite(request: SandboxQuery & { target: string }, scratch: Scratch, options?: RunOptions): Promise<SandboxResult & { statement: "select" | "insert" | "update" | "delete" | "merge" }>;
+  /** `--set a=1,b=c*2 --where "id=17"`: each expression is checked to be one expression before the UPDATE is put together. */
+  update(request: { target: SandboxTable; set: readonly { column: string; expression: string }[]; where?: string; caps: SandboxCaps }, scratch: Scratch, options?: RunOptions): Promise<SandboxResult>;
+  /** Columns that a query would use, by planning it on empty tables in the same kind of child. */
+  columnsUsed(request: { sql: string; tables: readonly { name: string; columns: readonly Column[] }[]; milliseconds: number }): Promise<ColumnsUsed>;
+  close(): Promise<void>;
+}
