@@ -15,6 +15,11 @@ export interface SourceRequest {
   types?: "infer" | "string" | undefined;
   /** The dataset's columns on append, upsert and replace: their types win; a cell that does not fit is `input.cell`. */
   as?: readonly Column[] | undefined;
+  /**
+   * With `as`: `exact` (default) wants exactly those columns, in any order; `subset` accepts fewer (the key of a delete, say);
+   * `any` accepts fewer and more (a replace): further columns are typed from their values.
+   */
+  columns?: "exact" | "subset" | "any" | undefined;
 }
 
 /** Input after reading: typed, checked, staged as Parquet, with what a person should know about it. */
