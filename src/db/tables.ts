@@ -86,7 +86,6 @@ export interface VersionsTable {
   bytes: bigint;
   files: number;
   watermark: number;
-  plus: number[];
   minus: number[];
   open_changes: string[];
   created_by_change: string | null;

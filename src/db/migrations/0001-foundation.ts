@@ -81,9 +81,8 @@ create table versions (
   rows bigint not null,
   bytes bigint not null,
   files integer not null,
-  -- the change set: merge order up to the watermark, then exceptions; changes that are not merged yet by id
+  -- the change set: merge order up to the watermark but minus; changes that were not merged yet by id
   watermark integer not null,
-  plus integer[] not null,
   minus integer[] not null,
   open_changes text[] not null,
   created_by_change text,
