@@ -1,0 +1,134 @@
+import { AppError } from "../lib/errors.ts";
+import type { Reader, Tx } from "../db/db.ts";
+import { bucketOf, commitId, emptyTree, itemsOf, nodeOf, type CommitContent, type TreeNode } from "./tree.ts";
+
+export interface Commit extends CommitContent {
+  id: string;
+  changeId: string | null;
+  releaseId: string | null;
+}
+
+/** What to set in a tree: dataset id → version id, or null to take the dataset out. */
+export type EntryEdits = ReadonlyMap<string, string | null>;
+
+async function readNode(db: Reader, hash: string): Promise<Map<string, string>> {
+  if (hash === emptyTree.hash) return new Map();
+  const row = await db.selectFrom("tree_nodes").select("body").where("hash", "=", hash).executeTakeFirst();
+  if (row === undefined) throw new AppError("store.corrupt", `tree node ${hash} is missing`, { hint: "tidegate doctor" });
+  return itemsOf(row.body);
+}
+
+async function readNodes(db: Reader, hashes: readonly string[]): Promise<Map<string, Map<string, string>>> {
+  if (hashes.length === 0) return new Map();
+  const rows = await db.selectFrom("tree_nodes").selectAll().where("hash", "in", hashes).execute();
+  if (rows.length !== new Set(hashes).size) {
+    throw new AppError("store.corrupt", "a node of a commit's tree is missing", { hint: "tidegate doctor" });
+  }
+  return new Map(rows.map((row) => [row.hash, itemsOf(row.body)]));
+}
+
+async function writeNodes(tx: Tx, nodes: readonly TreeNode[]): Promise<void> {
+  for (let from = 0; from < nodes.length; from += 100) {
+    await tx.insertInto("tree_nodes").values(nodes.slice(from, from + 100)).onConflict((oc) => oc.doNothing()).execute();
+  }
+}
+
+/** Writes the tree that differs from `base` by `edits`; gives its hash. Rows written: one per touched bucket, and the root. */
+export async function writeTree(tx: Tx, base: string, edits: EntryEdits): Promise<string> {
+  const root = await readNode(tx, base);
+  const byBucket = new Map<string, [string, string | null][]>();
+  for (const [dataset, version] of edits) {
+    const bucket = bucketOf(dataset);
+    byBucket.set(bucket, [...(byBucket.get(bucket) ?? []), [dataset, version]]);
+  }
+  const present = [...byBucket.keys()].flatMap((bucket) => root.get(bucket) ?? []);
+  const nodes = await readNodes(tx, present);
+  const written: TreeNode[] = [];
+  for (const [bucket, changes] of byBucket) {
+    const entries = new Map(nodes.get(root.get(bucket) ?? ""));
+    for (const [dataset, version] of changes) {
+      if (version === null) entries.delete(dataset);
+      else entries.set(dataset, version);
+    }
+    if (entries.size === 0) {
+      root.delete(bucket);
+      continue;
+    }
+    const node = nodeOf(entries);
+    root.set(bucket, node.hash);
+    written.push(node);
+  }
+  const rootNode = nodeOf(root);
+  await writeNodes(tx, [...written, rootNode]);
+  return rootNode.hash;
+}
+
+/** The version of one dataset in a commit's tree. */
+export async function readEntry(db: Reader, tree: string, datasetId: string): Promise<string | undefined> {
+  const bucket = (await readNode(db, tree)).get(bucketOf(datasetId));
+  return bucket === undefined ? undefined : (await readNode(db, bucket)).get(datasetId);
+}
+
+/** Versions of several datasets in a tree; absent ones are left out. */
+export async function readSome(db: Reader, tree: string, datasetIds: readonly string[]): Promise<Map<string, string>> {
+  const root = await readNode(db, tree);
+  const hashes = [...new Set(datasetIds.flatMap((id) => root.get(bucketOf(id)) ?? []))];
+  const buckets = await readNodes(db, hashes);
+  const found = new Map<string, string>();
+  for (const id of datasetIds) {
+    const version = buckets.get(root.get(bucketOf(id)) ?? "")?.get(id);
+    if (version !== undefined) found.set(id, version);
+  }
+  return found;
+}
+
+export async function readEntries(db: Reader, tree: string): Promise<Map<string, string>> {
+  const root = await readNode(db, tree);
+  const buckets = await readNodes(db, [...new Set(root.values())]);
+  return new Map([...root.values()].flatMap((hash) => [...(buckets.get(hash) ?? [])]));
+}
+
+/** Datasets whose version differs between two trees; equal buckets are not read. */
+export async function diffTrees(
+  db: Reader,
+  before: string,
+  after: string,
+): Promise<Map<string, { before: string | undefined; after: string | undefined }>> {
+  const changed = new Map<string, { before: string | undefined; after: string | undefined }>();
+  if (before === after) return changed;
+  const [old, now] = [await readNode(db, before), await readNode(db, after)];
+  const buckets = [...new Set([...old.keys(), ...now.keys()])].filter((bucket) => old.get(bucket) !== now.get(bucket));
+  const nodes = await readNodes(db, [...new Set(buckets.flatMap((b) => [old.get(b) ?? [], now.get(b) ?? []].flat()))]);
+  for (const bucket of buckets) {
+    const left = nodes.get(old.get(bucket) ?? "") ?? new Map<string, string>();
+    const right = nodes.get(now.get(bucket) ?? "") ?? new Map<string, string>();
+    for (const id of new Set([...left.keys(), ...right.keys()])) {
+      if (left.get(id) !== right.get(id)) changed.set(id, { before: left.get(id), after: right.get(id) });
+    }
+  }
+  return changed;
+}
+
+/** Writes a commit and gives its id. Writing the same commit twice is one commit. */
+export async function writeCommit(
+  tx: Tx,
+  content: CommitContent & { changeId?: string | null; releaseId?: string | null },
+): Promise<string> {
+  const { changeId = null, releaseId = null, ...body } = content;
+  const id = commitId(body);
+  await tx
+    .insertInto("commits")
+    .values({ id, ...body, parents: [...body.parents], change_id: changeId, release_id: releaseId })
+    .onConflict((oc) => oc.doNothing())
+    .execute();
+  return id;
+}
+
+export async function readCommit(db: Reader, id: string): Promise<Commit> {
+  const row = await db.selectFrom("commits").selectAll().where("id", "=", id).executeTakeFirst();
+  if (row === undefined) {
+    throw new AppError("commit.not_found", `There is no commit ${id}.`, { hint: "tidegate log" });
+  }
+  const { change_id: changeId, release_id: releaseId, ...content } = row;
+  return { ...content, changeId, releaseId };
+}

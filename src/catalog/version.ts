@@ -1,0 +1,24 @@
+import type { ChangeSet } from "./change-set.ts";
+
+/** An immutable state of one dataset: data, schema and contract together. This is what is tested, served, recorded and barred. */
+export interface Version {
+  id: string;
+  datasetId: string;
+  /** Counted per dataset over all branches, never used twice. */
+  number: number;
+  /** Key of the Iceberg metadata file in the object store. */
+  metadataKey: string;
+  schemaId: number;
+  /** Undefined before the first data. */
+  snapshotId: bigint | undefined;
+  contractHash: string;
+  rows: bigint;
+  bytes: bigint;
+  files: number;
+  changeSet: ChangeSet;
+  createdByChange: string | null;
+  createdAt: Date;
+}
+
+/** A version whose files are written and durable, but which no transaction has named yet: it has no number. */
+export type VersionDraft = Omit<Version, "number" | "createdAt">;
