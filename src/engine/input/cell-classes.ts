@@ -55,10 +55,10 @@ const tests: Record<Exclude<keyof typeof bit, "text" | "empty">, (cell: string) 
   wide: (cell) => `${matches(cell, number)} and not contains(lower(${cell}), 'e')`,
   special: (cell) => matches(`lower(${cell})`, special),
   boolean: (cell) => `lower(trim(${cell})) in ('true', 'false')`,
-  date: (cell) => `${matches(cell, date)} and try_cast(trim(${cell}) as date) is not null`,
-  timestamp: (cell) => `${matches(cell, timestamp)} and try_cast(trim(${cell}) as timestamp) is not null`,
-  timestamptz: (cell) => `${matches(cell, timestamptz)} and try_cast(trim(${cell}) as timestamptz) is not null`,
-  time: (cell) => `${matches(cell, time)} and try_cast(trim(${cell}) as time) is not null`,
+  date: (cell) => `${matches(cell, date)} and try_cast(${cell} as date) is not null`,
+  timestamp: (cell) => `${matches(cell, timestamp)} and try_cast(${cell} as timestamp) is not null`,
+  timestamptz: (cell) => `${matches(cell, timestamptz)} and try_cast(${cell} as timestamptz) is not null`,
+  time: (cell) => `${matches(cell, time)} and try_cast(${cell} as time) is not null`,
 };
 
 /** SQL for the bits of one cell; 0 for null. */
@@ -106,72 +106,87 @@ export function isProvable(bits: number): boolean {
   return (bits & ~(bit.empty | bit.special)) !== 0 && guessType(bits).kind === "type";
 }
 
-/** SQL that proves a guessed type on one non-null cell; absent when any text will do. */
-export function guessTest(type: FieldType, cell: string): string | undefined {
-  const any = (...names: (keyof typeof tests)[]): string => names.map((name) => `(${tests[name](cell)})`).join(" or ");
+/**
+ * How a text cell becomes a value: `cast` is tried first, once; `fits` then says whether the cell may be that value. `fits` starts with what
+ * nearly every cell passes, such as «the engine prints the value as this very text», since exact patterns cost more than the cast.
+ */
+export interface CellReading {
+  cast: string;
+  /** SQL over the cell and its cast. Absent when a non-null cast is proof enough. */
+  fits?: string;
+}
+
+/** How a cell is read under a guessed type; null when every text is its own value. */
+export function readGuess(type: FieldType, cell: string, value: string): CellReading | null {
+  const read = (as: string, quick: string, exact: string): CellReading => ({
+    cast: `try_cast(${cell} as ${as})`,
+    fits: `(${quick}) or (${value} is not null and (${exact}))`,
+  });
+  const printed = `${value}::varchar = ${cell}`;
   switch (type) {
     case "long":
-      return tests.long(cell);
+      return read("bigint", printed, matches(cell, integer));
     case "double":
-      return any("fraction", "int", "special");
+      return read("double", `strlen(${cell}) <= 16 and isfinite(${value}) and ${matches(cell, number)}`, ["fraction", "int", "special"].map(test(cell)).join(" or "));
     case "boolean":
-      return tests.boolean(cell);
+      return { cast: booleanValue(cell, ["true"], ["false"]) };
     case "date":
-      return tests.date(cell);
+      return read("date", `strlen(${cell}) = 10 and ${printed}`, matches(cell, date));
     case "timestamp":
-      return any("timestamp", "date");
+      return read("timestamp", `strlen(${cell}) = 19 and ${printed}`, `${matches(cell, timestamp)} or ${matches(cell, date)}`);
     case "timestamptz":
-      return tests.timestamptz(cell);
+      return read("timestamptz", "false", matches(cell, timestamptz));
     case "time":
-      return tests.time(cell);
+      return read("time", "false", matches(cell, time));
     default:
-      return undefined;
+      if (typeof type === "string" && type.startsWith("decimal")) return { cast: `try_cast(${cell} as ${type})` };
+      return null;
   }
 }
+
+const test =
+  (cell: string) =>
+  (name: string): string =>
+    `(${tests[name as keyof typeof tests](cell)})`;
+
+const booleanValue = (cell: string, yes: readonly string[], no: readonly string[]): string => {
+  const list = (words: readonly string[]): string => words.map((word) => `'${word}'`).join(", ");
+  const word = `lower(trim(${cell}))`;
+  return `case when ${cell} = '${yes[0]}' then true when ${cell} = '${no[0]}' then false when ${word} in (${list(yes)}) then true when ${word} in (${list(no)}) then false end`;
+};
 
 const looseInteger = String.raw`\s*[+-]?[0-9]+(\.0*)?\s*`;
 const looseNumber = String.raw`\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*`;
 
 /**
- * SQL that tests whether a cell fits a type that the dataset already has. More forms are welcome than when types are guessed
- * (007 and 7.0 are a 7), but none that would lose a digit, a fraction or a zone.
+ * How a cell is read under a type that the dataset already has. More forms are welcome than when types are guessed (007 and 7.0 are a 7),
+ * but none that would lose a digit, a fraction or a zone.
  */
-export function fitTest(type: FieldType, cell: string, engineType: string): string | undefined {
-  const casts = `${cellValue(type, cell, engineType)} is not null`;
-  if (typeof type !== "string") return casts;
+export function readTyped(type: FieldType, cell: string, value: string, engineType: string): CellReading | null {
+  const cast = `try_cast(${cell} as ${engineType})`;
+  if (type === "string") return null;
+  if (typeof type !== "string") return { cast };
   const decimal = /^decimal\((\d+), ?(\d+)\)$/.exec(type);
   if (decimal !== null) {
     const scale = Number(decimal[2]);
     const before = Number(decimal[1]) - scale;
-    return matches(cell, String.raw`\s*[+-]?0*[0-9]{0,${before}}(\.[0-9]{0,${scale}}0*)?\s*`) + ` and ${casts}`;
+    return { cast, fits: `${value} is not null and ${matches(cell, String.raw`\s*[+-]?0*[0-9]{0,${before}}(\.[0-9]{0,${scale}}0*)?\s*`)}` };
   }
   switch (type) {
-    case "string":
-      return undefined;
     case "int":
     case "long":
-      return `try_cast(${cell} as ${engineType})::varchar = ${cell} or (${matches(cell, looseInteger)} and ${casts})`;
+      return { cast, fits: `${value}::varchar = ${cell} or (${value} is not null and ${matches(cell, looseInteger)})` };
     case "float":
     case "double":
-      return `(${matches(cell, looseNumber)} and isfinite(try_cast(${cell} as ${engineType}))) or ${tests.special(cell)}`;
+      return { cast, fits: `(isfinite(${value}) and ${matches(cell, looseNumber)}) or (${value} is not null and ${tests.special(cell)})` };
     case "boolean":
-      return `lower(trim(${cell})) in ('true', 'false', 't', 'f', '1', '0')`;
+      return { cast: booleanValue(cell, ["true", "t", "1"], ["false", "f", "0"]) };
     case "date":
-      return tests.date(cell);
     case "timestamp":
-      return `(${tests.timestamp(cell)}) or (${tests.date(cell)})`;
     case "timestamptz":
-      return tests.timestamptz(cell);
     case "time":
-      return tests.time(cell);
+      return readGuess(type, cell, value);
     default:
-      return casts;
+      return { cast };
   }
-}
-
-/** SQL for the value of a cell that passed its test. */
-export function cellValue(type: FieldType, cell: string, engineType: string): string {
-  if (type === "string") return cell;
-  if (type === "boolean") return `(lower(trim(${cell})) in ('true', 't', '1'))`;
-  return `try_cast(trim(${cell}) as ${engineType})`;
 }

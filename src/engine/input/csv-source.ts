@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { AppError } from "../../lib/errors.ts";
 import type { FieldType } from "../../lake/schema.ts";
 import type { OpenedSource } from "../source.ts";
-import { bitsOfColumn, cellValue, digitsOfColumn, fitTest, guessTest, guessType, isProvable } from "./cell-classes.ts";
+import { bitsOfColumn, digitsOfColumn, guessType, isProvable, readGuess, readTyped, type CellReading } from "./cell-classes.ts";
 import { alignColumns, columnNames, columnsOf, matchColumns, type MatchedColumn } from "./column-match.ts";
 import { canonicalPath, checkCsv, emptyFile, linesOf, readCsvSql, type CsvFile } from "./csv-file.ts";
 import { engineType } from "./engine-types.ts";
@@ -22,11 +22,10 @@ interface CsvTable {
   matched: MatchedColumn[];
 }
 
-/** A column of the result. */
+/** A column of the result, and how a cell becomes its value. */
 interface Target {
   type: FieldType;
-  /** SQL that a non-null cell must satisfy while it is written; absent when nothing can go wrong. */
-  test?: (cell: string) => string;
+  read(cell: string, value: string): CellReading | null;
 }
 
 /*
@@ -98,7 +97,6 @@ async function chooseTypes(reading: Reading, tables: readonly CsvTable[], sample
   const { request } = reading;
   const free = matched.flatMap((column, index) => (column.type === undefined && request.types !== "string" ? [index] : []));
   const bits = new Map<number, number>();
-  let proven = !sample;
   if (free.length > 0) {
     const ask = async (limit?: number): Promise<void> => {
       const list = free.map((index) => `${bitsOfColumn(`k${index}`)} as b${index}`).join(", ");
@@ -106,32 +104,26 @@ async function chooseTypes(reading: Reading, tables: readonly CsvTable[], sample
       for (const index of free) bits.set(index, Number(row?.[`b${index}`] ?? 0));
     };
     await ask(sample ? sampleRows : undefined);
-    if (sample && !free.every((index) => isProvable(bits.get(index)!))) {
-      await ask();
-      proven = true;
-    }
+    if (sample && !free.every((index) => isProvable(bits.get(index)!))) await ask();
   }
   const tentative: string[] = [];
   const targets: Target[] = [];
   for (const [index, column] of matched.entries()) {
     const found = bits.get(index);
     if (column.type !== undefined) targets.push(typedTarget(column.type));
-    else if (found === undefined) targets.push({ type: "string" });
+    else if (found === undefined) targets.push(guessedTarget("string"));
     else {
       const guess = guessType(found);
       if (guess.kind === "null") tentative.push(column.name);
       const type = guess.kind === "null" ? "string" : guess.kind === "type" ? guess.type : await decimalFor(reading, tables, index, column.name);
-      targets.push(proven ? { type } : { type, ...testing((cell) => guessTest(type, cell)) });
+      targets.push(guessedTarget(type));
     }
   }
   return { targets, tentative };
 }
 
-const typedTarget = (type: FieldType): Target => ({ type, ...testing((cell) => fitTest(type, cell, engineType(type))) });
-
-function testing(test: (cell: string) => string | undefined): Pick<Target, "test"> {
-  return test("x") === undefined ? {} : { test: (cell) => test(cell)! };
-}
+const typedTarget = (type: FieldType): Target => ({ type, read: (cell, value) => readTyped(type, cell, value, engineType(type)) });
+const guessedTarget = (type: FieldType): Target => ({ type, read: (cell, value) => readGuess(type, cell, value) });
 
 /** The decimal that keeps all digits of a column of numbers, or string when 38 digits are too few. */
 async function decimalFor(reading: Reading, tables: readonly CsvTable[], index: number, name: string): Promise<FieldType> {
@@ -150,8 +142,8 @@ async function write(reading: Reading, tables: readonly CsvTable[], targets: rea
   const paths: string[] = [];
   for (const [index, { file, scan, matched }] of tables.entries()) {
     const path = join(reading.folder, `rows-${index}.parquet`);
-    const list = matched.map((column, position) => `${written(cellOf(column), targets[position]!)} as ${sqlName(column.name)}`);
-    const [done] = await reading.query(`copy (select ${list.join(", ")} from ${scan}) to ${sqlText(path)} (format parquet)`);
+    const list = matched.map((column, position) => `${written(position, targets[position]!)} as ${sqlName(column.name)}`);
+    const [done] = await reading.query(`copy (select ${list.join(", ")} from (${castRows(scan, matched, targets)})) to ${sqlText(path)} (format parquet)`);
     if (Number(done?.["Count"]) !== file.rows) {
       throw new AppError("internal", `${file.text.source} was read as ${String(done?.["Count"])} rows but has ${file.rows}.`, { hint: "report this file" });
     }
@@ -160,15 +152,23 @@ async function write(reading: Reading, tables: readonly CsvTable[], targets: rea
   return paths;
 }
 
-/** An empty cell of a typed column is null, quoted or not; in a string column only the bare one is. */
-const bare = (cell: string, type: FieldType): string => (type === "string" ? cell : `nullif(${cell}, '')`);
+/** Rows with each cell k0, k1 … beside its cast v0, v1 …, so that no cell is cast twice. */
+function castRows(scan: string, matched: readonly MatchedColumn[], targets: readonly Target[]): string {
+  const cells = matched.map((column, index) => {
+    // An empty cell of a typed column is null, quoted or not; in a string column only the bare one is.
+    return targets[index]!.type === "string" ? `${cellOf(column)} as k${index}` : `nullif(${cellOf(column)}, '') as k${index}`;
+  });
+  const casts = targets.flatMap(({ read }, index) => {
+    const reading = read(`k${index}`, `v${index}`);
+    return reading === null ? [] : [`${reading.cast} as v${index}`];
+  });
+  return `select ${["*", ...casts].join(", ")} from (select ${cells.join(", ")} from ${scan})`;
+}
 
-function written(raw: string, { type, test }: Target): string {
-  const cell = bare(raw, type);
-  const value = cellValue(type, cell, engineType(type));
-  if (type === "string") return value;
-  if (test === undefined) return `case when ${cell} is null then null else ${value} end`;
-  return `case when ${cell} is null then null when ${test(cell)} then ${value} else error(${sqlText(misfit)}) end`;
+function written(index: number, { read }: Target): string {
+  const reading = read(`k${index}`, `v${index}`);
+  if (reading === null) return `k${index}`;
+  return `case when k${index} is null then null when ${reading.fits ?? `v${index} is not null`} then v${index} else error(${sqlText(misfit)}) end`;
 }
 
 /** Ends with `input.cell` when cells do not fit the dataset's types; returns when only guesses were wrong. */
@@ -177,15 +177,14 @@ async function refuseMisfits(reading: Reading, tables: readonly CsvTable[], targ
   let total = 0;
   for (const { file, scan, matched } of tables) {
     const tested = matched.flatMap((column, index) => {
-      const { type, test } = targets[index]!;
-      if (column.type === undefined || test === undefined) return [];
-      const cell = bare(cellOf(column), type);
-      return [{ column, bad: `(${cell} is not null and (${test(cell)}) is not true)` }];
+      const reading = column.type === undefined ? null : targets[index]!.read(`k${index}`, `v${index}`);
+      if (reading === null) return [];
+      return [{ column, cell: `k${index}`, bad: `(k${index} is not null and (${reading.fits ?? `v${index} is not null`}) is not true)` }];
     });
     if (tested.length === 0) continue;
     const flags = tested.map(({ bad }) => bad).join(", ");
     const numbered = `select row_number() over () as row, list_filter([${tested.map((_, index) => index).join(", ")}], index -> flags[index + 1]) as bad, cells
-      from (select [${flags}] as flags, [${tested.map(({ column }) => cellOf(column)).join(", ")}] as cells from ${scan})`;
+      from (select [${flags}] as flags, [${tested.map(({ cell }) => cell).join(", ")}] as cells from (${castRows(scan, matched, targets)}))`;
     const wrong = `from (${numbered}) where len(bad) > 0`;
     const [count] = await reading.query(`select coalesce(sum(len(bad)), 0)::bigint as total ${wrong}`);
     total += Number(count?.["total"]);
