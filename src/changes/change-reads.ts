@@ -1,0 +1,105 @@
+import { getDatasets } from "../catalog/dataset-store.ts";
+import { getVersions } from "../catalog/version-store.ts";
+import type { Version } from "../catalog/version.ts";
+import type { Reader } from "../db/db.ts";
+import { barredChanges } from "../rollouts/bar-store.ts";
+import { changeDatasets, getChange } from "./change-store.ts";
+import type { Change, ChangeState } from "./change.ts";
+
+export interface ChangeLine {
+  id: string;
+  title: string;
+  state: ChangeState;
+  origin: string;
+  author: string;
+  updatedAt: Date;
+  datasets: string[];
+}
+
+/** Changes, the newest first. */
+export async function listChanges(
+  db: Reader,
+  filter: { state?: "waiting" | ChangeState | undefined; datasetId?: string | undefined; limit: number },
+): Promise<ChangeLine[]> {
+  let query = db.selectFrom("changes").selectAll();
+  if (filter.state === "waiting") query = query.where("state", "in", ["open", "conflicted", "queued"]);
+  else if (filter.state !== undefined) query = query.where("state", "=", filter.state);
+  const { datasetId } = filter;
+  if (datasetId !== undefined) {
+    query = query.where((eb) =>
+      eb.exists(
+        eb
+          .selectFrom("change_datasets")
+          .select("change_datasets.change_id")
+          .whereRef("change_datasets.change_id", "=", "changes.id")
+          .where("change_datasets.dataset_id", "=", datasetId),
+      ),
+    );
+  }
+  const rows = await query.orderBy("updated_at", "desc").orderBy("id").limit(filter.limit).execute();
+  const items =
+    rows.length === 0
+      ? []
+      : await db
+          .selectFrom("change_datasets")
+          .innerJoin("datasets", "datasets.id", "change_datasets.dataset_id")
+          .select(["change_datasets.change_id", "datasets.name"])
+          .where("change_datasets.change_id", "in", rows.map((row) => row.id))
+          .orderBy("datasets.name")
+          .execute();
+  return rows.map((row) => ({
+    id: row.id,
+    title: row.title,
+    state: row.state as ChangeState,
+    origin: row.origin,
+    author: row.author,
+    updatedAt: row.updated_at,
+    datasets: items.filter((item) => item.change_id === row.id).map((item) => item.name),
+  }));
+}
+
+export interface ShownChange {
+  change: Change;
+  barred: boolean;
+  authors: string[];
+  datasets: {
+    dataset: string;
+    datasetId: string;
+    base: Version | undefined;
+    candidate: Version | undefined;
+    merged: Version | undefined;
+    createdDataset: boolean;
+    droppedDataset: boolean;
+  }[];
+  operations: { ordinal: number; dataset: string; kind: string; payload: unknown; author: string; at: Date }[];
+  revertedBy: string[];
+}
+
+/** One change with all that belongs to it. */
+export async function showChange(db: Reader, text: string): Promise<ShownChange> {
+  const change = await getChange(db, text);
+  const items = await changeDatasets(db, change.id);
+  const datasets = await getDatasets(db, items.map((item) => item.datasetId));
+  const name = (id: string) => datasets.get(id)?.name ?? id;
+  const ids = items.flatMap((item) => [item.baseVersion ?? [], item.candidateVersion ?? [], item.mergedVersion ?? []].flat());
+  const versions = await getVersions(db, [...new Set(ids)]);
+  const operations = await db.selectFrom("operations").selectAll().where("change_id", "=", change.id).orderBy("ordinal").execute();
+  const authors = await db.selectFrom("change_authors").select("author").where("change_id", "=", change.id).orderBy("author").execute();
+  const reverts = await db.selectFrom("changes").select("id").where("reverts", "=", change.id).orderBy("created_at").execute();
+  return {
+    change,
+    barred: (await barredChanges(db, [change.id])).has(change.id),
+    authors: authors.map((row) => row.author),
+    datasets: items.map((item) => ({
+      dataset: name(item.datasetId),
+      datasetId: item.datasetId,
+      base: versions.get(item.baseVersion ?? ""),
+      candidate: versions.get(item.candidateVersion ?? ""),
+      merged: versions.get(item.mergedVersion ?? ""),
+      createdDataset: item.createdDataset,
+      droppedDataset: item.droppedDataset,
+    })),
+    operations: operations.map((row) => ({ ordinal: row.ordinal, dataset: name(row.dataset_id), kind: row.kind, payload: row.payload, author: row.author, at: row.at })),
+    revertedBy: reverts.map((row) => row.id),
+  };
+}

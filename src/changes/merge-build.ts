@@ -1,0 +1,140 @@
+import { readCommit, readSome } from "../catalog/commit-store.ts";
+import { withOpen } from "../catalog/change-set.ts";
+import type { Dataset } from "../catalog/dataset.ts";
+import { getDatasets } from "../catalog/dataset-store.ts";
+import { getRef, mainRef, type Ref } from "../catalog/ref-store.ts";
+import { getVersions } from "../catalog/version-store.ts";
+import type { Version } from "../catalog/version.ts";
+import type { Conflicts } from "../effects/carry.ts";
+import { carryVersion, type LineResult } from "../effects/line-writer.ts";
+import type { LakeDeps } from "../effects/lake-deps.ts";
+import type { RunOptions, Scratch } from "../engine/engine.ts";
+import { changeDatasets } from "./change-store.ts";
+import type { Change, ChangeDataset } from "./change.ts";
+import { resolutionsOf } from "./resolution-store.ts";
+import { locationOf } from "./workpiece.ts";
+
+/** One dataset of a merge, built on today's main. */
+export interface MergePiece {
+  dataset: Dataset;
+  item: ChangeDataset;
+  /** What main has now; undefined when it has none. */
+  onto: Version | undefined;
+  /** Undefined: the dataset leaves main. */
+  result: Exclude<LineResult, { kind: "conflicts" }> | undefined;
+}
+
+/** What a merge would do; a dry run shows exactly what the commit does. */
+export interface MergePlan {
+  main: Ref;
+  mainTree: string;
+  pieces: MergePiece[];
+}
+
+export interface MergeConflict extends Conflicts {
+  datasetId: string;
+  dataset: string;
+  base: number | undefined;
+  theirs: number | undefined;
+  /** Set when the conflict is about the dataset as a whole. */
+  reason: string | undefined;
+}
+
+export type Built =
+  | { kind: "plan"; plan: MergePlan }
+  | { kind: "conflicts"; conflicts: MergeConflict[] }
+  /** Files would have to be written, and the caller holds no lease for them. */
+  | { kind: "needs_lease" };
+
+/** Builds a change's result on today's main. Without a lease it goes only as far as no file need be written. */
+export async function buildMerge(
+  deps: LakeDeps,
+  change: Change,
+  scratch: Scratch,
+  options: RunOptions & { leased: boolean },
+): Promise<Built> {
+  const main = await getRef(deps.db, mainRef);
+  const { tree } = await readCommit(deps.db, main.commitId);
+  const items = await changeDatasets(deps.db, change.id);
+  const ids = items.map((item) => item.datasetId);
+  const [entries, datasets] = [await readSome(deps.db, tree, ids), await getDatasets(deps.db, ids)];
+  const wanted = items.flatMap((item) => [item.baseVersion ?? [], item.candidateVersion ?? [], entries.get(item.datasetId) ?? []].flat());
+  const versions = await getVersions(deps.db, [...new Set(wanted)]);
+  const pieces: MergePiece[] = [];
+  const conflicts: MergeConflict[] = [];
+  for (const item of items) {
+    const dataset = datasets.get(item.datasetId) as Dataset;
+    const onto = versions.get(entries.get(item.datasetId) ?? "");
+    const sides = { base: versions.get(item.baseVersion ?? ""), candidate: versions.get(item.candidateVersion ?? ""), onto };
+    if (!options.leased && needsFiles(change, sides)) return { kind: "needs_lease" };
+    const built = await buildPiece(deps, change, { dataset, item, ...sides }, scratch, options);
+    if ("conflicts" in built) conflicts.push(built);
+    else pieces.push(built);
+  }
+  return conflicts.length > 0 ? { kind: "conflicts", conflicts } : { kind: "plan", plan: { main, mainTree: tree, pieces } };
+}
+
+/** Whether main has moved away from what the change started from, so that its effect must be carried. */
+function needsFiles(change: Change, sides: Pick<Sides, "base" | "candidate" | "onto">): boolean {
+  const { base, candidate, onto } = sides;
+  if (base === undefined || candidate === undefined || onto === undefined || change.origin === "restore") return false;
+  return onto.metadataKey !== base.metadataKey;
+}
+
+interface Sides {
+  dataset: Dataset;
+  item: ChangeDataset;
+  base: Version | undefined;
+  candidate: Version | undefined;
+  onto: Version | undefined;
+}
+
+async function buildPiece(
+  deps: LakeDeps,
+  change: Change,
+  sides: Sides,
+  scratch: Scratch,
+  options: RunOptions,
+): Promise<MergePiece | (MergeConflict & { conflicts: true })> {
+  const { dataset, item, base, candidate, onto } = sides;
+  const conflict = (found: Partial<Conflicts> & { reason?: string }) => ({
+    conflicts: true as const,
+    datasetId: dataset.id,
+    dataset: dataset.name,
+    base: base?.number,
+    theirs: onto?.number,
+    keyCount: 0,
+    keys: [],
+    schema: [],
+    missingRows: 0,
+    reason: undefined,
+    ...found,
+  });
+  if (base === undefined) {
+    if (onto !== undefined) return conflict({ reason: "the dataset was created on main meanwhile" });
+    return { dataset, item, onto, result: candidate && { kind: "version", version: candidate } };
+  }
+  if (onto === undefined) return conflict({ reason: "the dataset was dropped on main meanwhile" });
+  if (candidate === undefined) {
+    if (onto.id !== base.id) return conflict({ reason: "the change drops the dataset, and main has written to it meanwhile" });
+    return { dataset, item, onto, result: undefined };
+  }
+  // A restore sets the whole content, whatever main has now.
+  if (change.origin === "restore") return { dataset, item, onto, result: { kind: "version", version: candidate } };
+  const result = await carryVersion(
+    deps,
+    {
+      dataset,
+      before: base,
+      after: candidate,
+      onto,
+      changeSet: withOpen(onto.changeSet, change.id),
+      changeId: change.id,
+      location: locationOf(dataset.id, "main"),
+      resolved: await resolutionsOf(deps.db, change.id, dataset.id, onto.id),
+      scratch,
+    },
+    options,
+  );
+  return result.kind === "conflicts" ? conflict(result.conflicts) : { dataset, item, onto, result };
+}

@@ -1,0 +1,158 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { mutate } from "../audit/mutation.ts";
+import { mainRef } from "../catalog/ref-store.ts";
+import { withWriteLease, type WriteLease } from "../catalog/write-lease.ts";
+import { trySessionLock } from "../db/advisory.ts";
+import type { LakeDeps } from "../effects/lake-deps.ts";
+import { AppError, asAppError } from "../lib/errors.ts";
+import { changeDatasets, getChange, lockChange, moveChange } from "./change-store.ts";
+import { nextState, type Change } from "./change.ts";
+import { buildMerge, type Built, type MergeConflict } from "./merge-build.ts";
+import { commitMerge, MainMoved, type Merged } from "./merge-commit.ts";
+import { enqueueMerge, entryOfChange, finishEntry, firstInQueue, readEntry, type QueueEntry } from "./merge-queue-store.ts";
+import { mergeReads } from "./merge-reads.ts";
+import { locationOf } from "./workpiece.ts";
+
+export interface MergeDeps extends LakeDeps {
+  environment: string;
+}
+
+export interface MergeRequest {
+  changeId: string;
+  actor: string;
+  /** Merged by rule, no person took part. */
+  ordinary?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Merges a change into main through the branch's queue: whoever holds the queue's lock works it off, in order, for all who wait.
+ * Fails with `merge.conflict` (the conflicts in `details`), and then the change is as it was.
+ */
+export async function merge(deps: MergeDeps, request: MergeRequest): Promise<Merged> {
+  const change = await getChange(deps.db, request.changeId);
+  const queueId = await enqueue(deps, change, request);
+  return waitFor(deps, queueId, request.signal);
+}
+
+async function enqueue(deps: MergeDeps, change: Change, request: MergeRequest): Promise<string> {
+  nextState(change, "enqueue");
+  return mutate(deps, request.actor, async (m) => {
+    const now = await lockChange(m.tx, change.id);
+    const present = now.state === "queued" ? await entryOfChange(m.tx, change.id) : undefined;
+    const id = present?.id ?? deps.ids.next("mq");
+    if (present === undefined) {
+      await moveChange(m.tx, now, "enqueue", { at: m.at });
+      await enqueueMerge(m.tx, { id, branch: mainRef, changeId: change.id, actor: orderedBy(request), at: m.at });
+    }
+    m.record({ action: "change.enqueue", subject: change.id, payload: { queue: id } });
+    return id;
+  });
+}
+
+const rulePrefix = "rule:";
+
+/** The queue remembers whether a person or a rule asked. */
+function orderedBy(request: MergeRequest): string {
+  return request.ordinary === true ? `${rulePrefix}${request.actor}` : request.actor;
+}
+
+async function waitFor(deps: MergeDeps, queueId: string, signal: AbortSignal | undefined): Promise<Merged> {
+  for (let waited = 0; ; waited += 1) {
+    const worked = await trySessionLock(deps.db, `tidegate merge ${mainRef}`, () => workQueue(deps, queueId, signal));
+    if (worked.held && worked.value !== undefined) return worked.value;
+    const entry = await readEntry(deps.db, queueId);
+    if (entry.state === "merged") return mergeReads(deps, entry.changeId);
+    if (entry.error !== undefined) throw entry.error;
+    await sleep(Math.min(5 + waited * 5, 200), undefined, signal === undefined ? {} : { signal });
+  }
+}
+
+/** Works off the queue up to and including one's own entry. */
+async function workQueue(deps: MergeDeps, ownId: string, signal: AbortSignal | undefined): Promise<Merged | undefined> {
+  for (;;) {
+    const entry = await firstInQueue(deps.db, mainRef);
+    if (entry === undefined) return undefined;
+    const own = entry.id === ownId;
+    try {
+      const merged = await runEntry(deps, entry, own ? signal : undefined);
+      if (own) return merged;
+    } catch (error) {
+      if (own) throw error;
+    }
+  }
+}
+
+const rebuilds = 20;
+
+async function runEntry(deps: MergeDeps, entry: QueueEntry, signal: AbortSignal | undefined): Promise<Merged> {
+  const ordinary = entry.actor.startsWith(rulePrefix);
+  const actor = ordinary ? entry.actor.slice(rulePrefix.length) : entry.actor;
+  try {
+    for (let attempt = 0; attempt < rebuilds; attempt += 1) {
+      try {
+        return await buildAndCommit(deps, entry, { actor, ordinary, signal });
+      } catch (error) {
+        if (!(error instanceof MainMoved)) throw error;
+      }
+    }
+    throw new AppError("merge.lost_race", `${entry.changeId} lost the race for main ${rebuilds} times.`, { hint: `tidegate merge ${entry.changeId}` });
+  } catch (error) {
+    await failEntry(deps, entry, actor, asAppError(error));
+    throw error;
+  }
+}
+
+async function buildAndCommit(
+  deps: MergeDeps,
+  entry: QueueEntry,
+  options: { actor: string; ordinary: boolean; signal: AbortSignal | undefined },
+): Promise<Merged> {
+  const change = await getChange(deps.db, entry.changeId);
+  const items = await changeDatasets(deps.db, change.id);
+  const locations = items.map((item) => locationOf(item.datasetId, "main"));
+  return deps.engine.withScratch(async (scratch) => {
+    const commit = (lease: WriteLease, built: Built) => {
+      if (built.kind === "conflicts") throw conflictError(change, built.conflicts);
+      if (built.kind === "needs_lease") throw new Error("a leased build never asks for a lease");
+      const { actor, ordinary } = options;
+      return commitMerge(deps, { change, plan: built.plan, lease, actor, queueId: entry.id, environment: deps.environment, ordinary });
+    };
+    const quick = await buildMerge(deps, change, scratch, { signal: options.signal, leased: false });
+    if (quick.kind !== "needs_lease") return commit({ ids: [] }, quick);
+    return withWriteLease(deps, options.actor, locations, async (lease) =>
+      commit(lease, await buildMerge(deps, change, scratch, { signal: options.signal, leased: true })),
+    );
+  });
+}
+
+/** The conflicts of a merge as one error; all of them stand in `details`. */
+export function conflictError(change: Change, conflicts: readonly MergeConflict[]): AppError {
+  const first = conflicts[0] as MergeConflict;
+  const keys = conflicts.reduce((sum, item) => sum + item.keyCount, 0);
+  const moved = `${first.dataset} moved @${first.base ?? 0} → @${first.theirs ?? 0}`;
+  const why = first.reason ?? reasonOf(first, keys);
+  return new AppError("merge.conflict", `${change.id} cannot merge: ${moved}, and ${why}.`, {
+    expected: "no row, column or dataset changed differently on both sides",
+    found: conflicts.map((item) => item.dataset).join(", "),
+    hint: keys > 0 ? `tidegate change resolve ${change.id} --ours` : `tidegate change show ${change.id}`,
+    details: { conflicts },
+  });
+}
+
+function reasonOf(conflict: MergeConflict, keys: number): string {
+  if (conflict.schema[0] !== undefined) return `column ${conflict.schema[0].column}: ${conflict.schema[0].reason}`;
+  if (conflict.missingRows > 0) return `${conflict.missingRows} rows to remove are no longer there`;
+  const shown = conflict.keys.slice(0, 3).map((item) => item.key.join(", "));
+  return keys === 1 ? `both change the row ${shown[0] ?? ""}` : `both change ${keys} rows, such as ${shown.join("; ")}`;
+}
+
+async function failEntry(deps: MergeDeps, entry: QueueEntry, actor: string, error: AppError): Promise<void> {
+  const conflicted = error.code === "merge.conflict";
+  await mutate(deps, actor, async (m) => {
+    const change = await lockChange(m.tx, entry.changeId);
+    if (change.state === "queued") await moveChange(m.tx, change, conflicted ? "conflict" : "fail", { at: m.at });
+    await finishEntry(m.tx, entry.id, { state: conflicted ? "conflicted" : "failed", at: m.at, error });
+    m.record({ action: conflicted ? "change.conflict" : "change.merge_failed", subject: entry.changeId, payload: { code: error.code, message: error.message } });
+  });
+}

@@ -1,0 +1,44 @@
+import type { FieldType } from "../lake/schema.ts";
+import type { SourceFormat } from "../engine/source.ts";
+
+/** Files that bring rows. */
+export interface SourceInput {
+  /** Local paths, already allowed by the door through which they came. */
+  paths: readonly string[];
+  /** What the user called them. */
+  names: readonly string[];
+  format?: SourceFormat | undefined;
+  nullText?: string | undefined;
+  types?: "infer" | "string" | undefined;
+}
+
+/** One edit of a dataset's columns, by name. */
+export type SchemaEdit =
+  | { edit: "add"; name: string; type: FieldType; doc?: string | undefined }
+  | { edit: "drop"; name: string }
+  | { edit: "rename"; name: string; to: string }
+  /** Widens where Iceberg can; otherwise every value is cast and the column gets a new field id. */
+  | { edit: "retype"; name: string; type: FieldType }
+  | { edit: "make_nullable"; name: string }
+  | { edit: "reorder"; names: readonly string[] };
+
+/** What a person or a pipeline asks a change to do. */
+export type OperationRequest =
+  | { kind: "create"; dataset: string; source?: SourceInput | undefined; columns?: readonly { name: string; type: FieldType }[] | undefined; key: readonly string[] }
+  | { kind: "append" | "replace" | "upsert" | "delete"; dataset: string; source: SourceInput }
+  | { kind: "sql"; dataset: string; sql: string }
+  | { kind: "update"; dataset: string; set: readonly { column: string; expression: string }[]; where?: string | undefined }
+  | { kind: "schema"; dataset: string; edits: readonly SchemaEdit[] }
+  | { kind: "drop"; dataset: string };
+
+/** What an operation did, for people and for the record. */
+export interface OperationOutcome {
+  inserted: number;
+  updated: number;
+  deleted: number;
+  unchanged: number;
+  notFound: number;
+  notes: string[];
+}
+
+export const noOutcome: OperationOutcome = { inserted: 0, updated: 0, deleted: 0, unchanged: 0, notFound: 0, notes: [] };

@@ -1,0 +1,114 @@
+import { readCommit } from "../catalog/commit-store.ts";
+import { getDataset } from "../catalog/dataset-store.ts";
+import { changeRef, getRef, mainRef } from "../catalog/ref-store.ts";
+import { getVersion } from "../catalog/version-store.ts";
+import type { Version } from "../catalog/version.ts";
+import { withWriteLease } from "../catalog/write-lease.ts";
+import type { TableState } from "../effects/table-state.ts";
+import type { Scratch } from "../engine/engine.ts";
+import { toJson } from "../lib/json.ts";
+import { applyOperation } from "./apply-operation.ts";
+import type { ChangeDeps } from "./change-deps.ts";
+import { changeDatasets, getChange } from "./change-store.ts";
+import { nextState, type Change, type ChangeOrigin } from "./change.ts";
+import { carryInverse } from "./inverse.ts";
+import { noOutcome, type OperationOutcome, type OperationRequest } from "./operation.ts";
+import { commitProposal } from "./propose-commit.ts";
+import { planBatch } from "./source-batch.ts";
+import { loadPieces, locationOf, pieceFor, writeDrafts, type Workpiece } from "./workpiece.ts";
+
+export interface ProposeRequest {
+  operations: readonly OperationRequest[];
+  title?: string | undefined;
+  /** Adds to this open change instead of opening one. */
+  changeId?: string | undefined;
+  /** The person or consumer who asks. */
+  actor: string;
+  origin: ChangeOrigin;
+  sourceId?: string | undefined;
+  /** Replaces the merged batch of the same `sourceId` by this one. */
+  correct?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface ProposedDataset {
+  dataset: string;
+  datasetId: string;
+  base: Version | undefined;
+  candidate: Version | undefined;
+  outcome: OperationOutcome;
+}
+
+export interface Proposed {
+  /** Undefined when the operations change nothing, and so no change was opened. */
+  change: Change | undefined;
+  /** The batch had come before: nothing was written. */
+  known: boolean;
+  datasets: ProposedDataset[];
+}
+
+/**
+ * Opens a change, or adds to one: applies the operations on the change's branch and commits them there, all or none.
+ * `main` and readers see nothing of it.
+ */
+export async function propose(deps: ChangeDeps, request: ProposeRequest): Promise<Proposed> {
+  const batch = await planBatch(deps.db, request);
+  if (batch.known !== undefined) return describeKnown(deps, batch.known);
+  const change = request.changeId === undefined ? undefined : await getChange(deps.db, request.changeId);
+  if (change !== undefined) nextState(change, "write");
+  const branch = change === undefined ? await getRef(deps.db, mainRef) : await getRef(deps.db, changeRef(change.id));
+  const start = await readCommit(deps.db, branch.commitId);
+  const base = change === undefined ? start : await readCommit(deps.db, change.baseCommit);
+  const changeId = change?.id ?? deps.ids.next("chg");
+  const pieces = await loadPieces(deps, request.operations, start, base);
+  const locations = pieces.map((piece) => locationOf(piece.dataset.id, changeId));
+  return withWriteLease(deps, request.actor, locations, async (lease) => {
+    await deps.engine.withScratch(async (scratch) => {
+      if (batch.undo !== undefined) await undoBatch(deps, pieces, batch.undo, scratch, changeId);
+      for (const operation of request.operations) {
+        const piece = pieceFor(pieces, operation.dataset);
+        await applyOperation({ ...deps, scratch, signal: request.signal, location: locationOf(piece.dataset.id, changeId) }, piece, operation);
+      }
+    });
+    request.signal?.throwIfAborted();
+    const touched = pieces.filter((piece) => piece.touched);
+    if (touched.length === 0) return { change, known: false, datasets: pieces.map((piece) => proposedOf(piece, piece.start)) };
+    const drafts = await writeDrafts(deps, touched, changeId);
+    request.signal?.throwIfAborted();
+    const { actor, origin, title, sourceId } = request;
+    const proposal = { actor, origin, title, sourceId, change, changeId, start, base, pieces: touched, drafts, lease, batch };
+    const committed = await commitProposal(deps, proposal);
+    const datasets = touched.map((piece) => proposedOf(piece, committed.versions.get(piece.dataset.id)));
+    return { change: committed.change, known: false, datasets };
+  });
+}
+
+async function describeKnown(deps: ChangeDeps, changeId: string): Promise<Proposed> {
+  const change = await getChange(deps.db, changeId);
+  const datasets: ProposedDataset[] = [];
+  for (const item of await changeDatasets(deps.db, changeId)) {
+    const dataset = await getDataset(deps.db, item.datasetId);
+    datasets.push({
+      dataset: dataset.name,
+      datasetId: dataset.id,
+      base: item.baseVersion === null ? undefined : await getVersion(deps.db, item.baseVersion),
+      candidate: item.candidateVersion === null ? undefined : await getVersion(deps.db, item.candidateVersion),
+      outcome: noOutcome,
+    });
+  }
+  return { change, known: true, datasets };
+}
+
+/** Takes the effect of an earlier, merged batch out of the piece again, so that the corrected batch can take its place. */
+async function undoBatch(deps: ChangeDeps, pieces: Workpiece[], changeId: string, scratch: Scratch, ownId: string): Promise<void> {
+  for (const piece of pieces) {
+    const context = { ...deps, scratch, location: locationOf(piece.dataset.id, ownId) };
+    piece.state = await carryInverse(deps, context, { changeId, datasetId: piece.dataset.id, dataset: piece.dataset.name, onto: piece.state as TableState });
+    piece.operations.push({ kind: "undo", payload: toJson({ change: changeId }) });
+    piece.touched = true;
+  }
+}
+
+function proposedOf(piece: Workpiece, candidate: Version | undefined): ProposedDataset {
+  return { dataset: piece.dataset.name, datasetId: piece.dataset.id, base: piece.base, candidate, outcome: piece.outcome };
+}

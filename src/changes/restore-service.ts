@@ -1,0 +1,80 @@
+import { readCommit, readSome } from "../catalog/commit-store.ts";
+import { withOpen } from "../catalog/change-set.ts";
+import type { Dataset } from "../catalog/dataset.ts";
+import { resolveDataset } from "../catalog/dataset-store.ts";
+import { getRef, mainRef, refHistory } from "../catalog/ref-store.ts";
+import { resolveCommit } from "../catalog/revision.ts";
+import { getVersion, getVersionByNumber, settledChangeSet } from "../catalog/version-store.ts";
+import { contains } from "../catalog/change-set.ts";
+import type { Version } from "../catalog/version.ts";
+import type { LakeDeps } from "../effects/lake-deps.ts";
+import { AppError } from "../lib/errors.ts";
+import type { Change } from "./change.ts";
+import { commitDerived, type DerivedPiece } from "./derived-change.ts";
+import { sameContent } from "./revert-service.ts";
+
+export interface RestoreRequest {
+  datasets: readonly string[];
+  /** `@42` (one dataset), a time, a tag or a commit of main. */
+  to: string;
+  actor: string;
+}
+
+export interface Restored {
+  change: Change;
+  datasets: { dataset: string; from: Version; to: Version; undoes: string[] }[];
+}
+
+/** Opens a change whose named datasets equal an older state; it lists what it undoes, and deletes nothing. */
+export async function openRestore(deps: LakeDeps, request: RestoreRequest): Promise<Restored> {
+  const main = await readCommit(deps.db, (await getRef(deps.db, mainRef)).commitId);
+  const found: Restored["datasets"] = [];
+  const pieces: DerivedPiece[] = [];
+  const changeId = deps.ids.next("chg");
+  for (const name of request.datasets) {
+    const dataset = await resolveDataset(deps.db, name);
+    const entry = (await readSome(deps.db, main.tree, [dataset.id])).get(dataset.id);
+    if (entry === undefined) throw new AppError("dataset.not_found", `${dataset.name} is not on main.`, { hint: "tidegate dataset list" });
+    const [from, to] = [await getVersion(deps.db, entry), await targetVersion(deps, dataset, request.to)];
+    if (from.id === to.id) {
+      throw new AppError("change.empty", `${dataset.name} is at @${to.number} already.`, { expected: "an older version", hint: `tidegate log ${dataset.name}` });
+    }
+    const draft = await sameContent(deps, to, { changeSet: withOpen(await settledChangeSet(deps.db, to), changeId), changeId });
+    pieces.push({ dataset, base: from, draft, kind: "restore", payload: { to: to.id } });
+    found.push({ dataset: dataset.name, from, to, undoes: await undone(deps, dataset, from, to) });
+  }
+  const title = `Restore ${found.map((item) => `${item.dataset} to @${item.to.number}`).join(", ")}`;
+  const change = await commitDerived(deps, { changeId, base: main, lease: { ids: [] }, actor: request.actor, origin: "restore", reverts: null, title, pieces });
+  return { change, datasets: found };
+}
+
+async function targetVersion(deps: LakeDeps, dataset: Dataset, to: string): Promise<Version> {
+  const number = /^@?(\d{1,9})$/.exec(to)?.[1];
+  if (number !== undefined) return getVersionByNumber(deps.db, dataset, Number(number));
+  const commit = /^\d{4}-\d{2}-\d{2}/.test(to) ? await commitAt(deps, new Date(to)) : await resolveCommit(deps.db, to);
+  const entry = (await readSome(deps.db, commit.tree, [dataset.id])).get(dataset.id);
+  if (entry === undefined) throw new AppError("dataset.not_found", `${dataset.name} was not there at ${to}.`, { hint: `tidegate log ${dataset.name}` });
+  return getVersion(deps.db, entry);
+}
+
+async function commitAt(deps: LakeDeps, until: Date) {
+  if (Number.isNaN(until.getTime())) throw new AppError("usage.invalid", "That is no time.", { expected: "2026-11-24T08:00:00Z", hint: "tidegate log" });
+  const [line] = await refHistory(deps.db, mainRef, { until, limit: 1 });
+  if (line?.commitId === undefined || line.commitId === null) {
+    throw new AppError("commit.not_found", `Main had no commit at ${until.toISOString()}.`, { hint: "tidegate log" });
+  }
+  return readCommit(deps.db, line.commitId);
+}
+
+/** Merged changes that the present version contains and the older one does not. */
+async function undone(deps: LakeDeps, dataset: Dataset, from: Version, to: Version): Promise<string[]> {
+  const [now, then] = [await settledChangeSet(deps.db, from), await settledChangeSet(deps.db, to)];
+  const rows = await deps.db
+    .selectFrom("change_datasets")
+    .select(["change_id", "merge_seq"])
+    .where("dataset_id", "=", dataset.id)
+    .where("merge_seq", "is not", null)
+    .orderBy("merge_seq")
+    .execute();
+  return rows.filter((row) => contains(now, Number(row.merge_seq)) && !contains(then, Number(row.merge_seq))).map((row) => row.change_id);
+}

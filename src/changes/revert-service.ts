@@ -1,0 +1,124 @@
+import { readCommit, readSome } from "../catalog/commit-store.ts";
+import { withOpen } from "../catalog/change-set.ts";
+import type { Dataset } from "../catalog/dataset.ts";
+import { getDatasets } from "../catalog/dataset-store.ts";
+import { getRef, mainRef } from "../catalog/ref-store.ts";
+import { getVersions } from "../catalog/version-store.ts";
+import type { Version } from "../catalog/version.ts";
+import { withWriteLease } from "../catalog/write-lease.ts";
+import { carryVersion } from "../effects/line-writer.ts";
+import type { LakeDeps } from "../effects/lake-deps.ts";
+import type { Draft } from "../effects/version-writer.ts";
+import { AppError } from "../lib/errors.ts";
+import { changeDatasets, getChange } from "./change-store.ts";
+import type { Change } from "./change.ts";
+import { commitDerived, type DerivedPiece } from "./derived-change.ts";
+import { locationOf } from "./workpiece.ts";
+
+/**
+ * Opens a change that undoes a merged one on today's main and keeps what came later. A revert that is open already is the same revert.
+ * `revert.conflict` when later changes touched the same rows.
+ */
+export async function openRevert(deps: LakeDeps, request: { changeId: string; actor: string; title?: string | undefined }): Promise<Change> {
+  const reverted = await getChange(deps.db, request.changeId);
+  if (reverted.state !== "merged") {
+    throw new AppError("change.closed", `${reverted.id} is ${reverted.state}: there is nothing to revert.`, {
+      expected: "a merged change",
+      found: reverted.state,
+      hint: `tidegate change close ${reverted.id}`,
+    });
+  }
+  const open = await openRevertOf(deps, reverted.id);
+  if (open !== undefined) return open;
+  const main = await readCommit(deps.db, (await getRef(deps.db, mainRef)).commitId);
+  const items = (await changeDatasets(deps.db, reverted.id)).filter((item) => item.beforeVersion !== item.mergedVersion);
+  const ids = items.map((item) => item.datasetId);
+  const [entries, datasets] = [await readSome(deps.db, main.tree, ids), await getDatasets(deps.db, ids)];
+  const wanted = items.flatMap((item) => [item.beforeVersion ?? [], item.mergedVersion ?? []].flat());
+  const versions = await getVersions(deps.db, [...new Set([...wanted, ...entries.values()])]);
+  const changeId = deps.ids.next("chg");
+  const locations = ids.map((id) => locationOf(id, changeId));
+  return withWriteLease(deps, request.actor, locations, (lease) =>
+    deps.engine.withScratch(async (scratch) => {
+      const pieces: DerivedPiece[] = [];
+      for (const item of items) {
+        const dataset = datasets.get(item.datasetId) as Dataset;
+        const sides = {
+          before: versions.get(item.mergedVersion ?? ""),
+          after: versions.get(item.beforeVersion ?? ""),
+          onto: versions.get(entries.get(item.datasetId) ?? ""),
+        };
+        const draft = await inverse(deps, { ...sides, dataset, reverted, changeId, scratch });
+        pieces.push({ dataset, base: sides.onto, draft, kind: "revert", payload: { change: reverted.id } });
+      }
+      return commitDerived(deps, {
+        changeId,
+        base: main,
+        lease,
+        actor: request.actor,
+        origin: "revert",
+        reverts: reverted.id,
+        title: request.title ?? `Revert «${reverted.title}»`,
+        pieces,
+      });
+    }),
+  );
+}
+
+async function openRevertOf(deps: LakeDeps, changeId: string): Promise<Change | undefined> {
+  const row = await deps.db
+    .selectFrom("changes")
+    .select("id")
+    .where("reverts", "=", changeId)
+    .where("state", "in", ["open", "queued", "conflicted"])
+    .limit(1)
+    .executeTakeFirst();
+  return row && getChange(deps.db, row.id);
+}
+
+interface Inverse {
+  dataset: Dataset;
+  before: Version | undefined;
+  after: Version | undefined;
+  onto: Version | undefined;
+  reverted: Change;
+  changeId: string;
+  scratch: { dir: string };
+}
+
+/** Undefined: the revert takes the dataset away again, because the change created it. */
+async function inverse(deps: LakeDeps, work: Inverse): Promise<Draft | undefined> {
+  const { dataset, before, after, onto, reverted } = work;
+  const refuse = (found: string, details?: unknown) =>
+    new AppError("revert.conflict", `${reverted.id} cannot be reverted on ${dataset.name}: ${found}.`, {
+      expected: "rows that nobody has changed since",
+      found,
+      hint: `tidegate restore ${dataset.name} --to <version>`,
+      details,
+    });
+  if (before === undefined) throw refuse("it dropped the dataset");
+  if (onto === undefined) throw refuse("the dataset is no longer on main");
+  if (after === undefined) {
+    if (onto.metadataKey !== before.metadataKey) throw refuse("it created the dataset, and later changes wrote to it");
+    return undefined;
+  }
+  const changeSet = withOpen(onto.changeSet, work.changeId);
+  const location = locationOf(dataset.id, work.changeId);
+  const request = { dataset, before, after, onto, changeSet, changeId: work.changeId, location, scratch: work.scratch };
+  const result = await carryVersion(deps, request);
+  if (result.kind === "draft") return result.draft;
+  if (result.kind === "version") return sameContent(deps, result.version, request);
+  const rows = result.conflicts.keyCount + result.conflicts.missingRows;
+  throw refuse(rows > 0 ? `${rows} rows changed since` : "its columns changed since", { conflicts: result.conflicts });
+}
+
+/** A version of its own over the same files: what it contains as changes differs. */
+export async function sameContent(
+  deps: LakeDeps,
+  version: Version,
+  as: { changeSet: Version["changeSet"]; changeId: string },
+): Promise<Draft> {
+  const row = await deps.db.selectFrom("contracts").selectAll().where("hash", "=", version.contractHash).executeTakeFirstOrThrow();
+  const { number: _number, createdAt: _createdAt, ...content } = version;
+  return { contract: row, version: { ...content, id: deps.ids.next("ver"), changeSet: as.changeSet, createdByChange: as.changeId } };
+}

@@ -1,0 +1,195 @@
+import { call, column, literal, type Cell, type Plan, type StagedPlan } from "../engine/plan.ts";
+import type { Row } from "../engine/engine.ts";
+import { mergeSchemas, type SchemaConflict } from "../lake/schema-merge.ts";
+import type { Schema } from "../lake/schema.ts";
+import { countRows, effectBetween, touchedKeys, whereDifferent, type Effect } from "./effect.ts";
+import { isKeyed, keyColumn, keyFields, onKey } from "./keys.ts";
+import { writeKeyed } from "./keyed-write.ts";
+import { writeKeyless } from "./keyless-write.ts";
+import { differingFiles, fileIdentity, scan, type TableState, type WriteContext } from "./table-state.ts";
+
+/** One key on which two lines disagree. A side is undefined where the row is not there. */
+export interface KeyConflict {
+  key: readonly Cell[];
+  base: Row | undefined;
+  ours: Row | undefined;
+  theirs: Row | undefined;
+}
+
+export interface Conflicts {
+  /** How many keys disagree; `keys` shows the first of them in key order. */
+  keyCount: number;
+  keys: KeyConflict[];
+  schema: SchemaConflict[];
+  /** Rows to remove from a keyless dataset that are no longer there. */
+  missingRows: number;
+}
+
+export type Carried = { kind: "state"; state: TableState } | { kind: "conflicts"; conflicts: Conflicts };
+
+export interface CarryRequest {
+  dataset: string;
+  /** The state that the effect starts from, and the one it leads to. */
+  before: TableState;
+  after: TableState;
+  onto: TableState;
+  /** Keys for which a person has chosen: theirs leaves the key as it is on `onto`. Columns: the key's names and `side`. */
+  resolved?: { key: readonly Cell[]; side: "ours" | "theirs" }[];
+}
+
+const shownConflicts = 100;
+const sideKey = (side: "ours" | "theirs") => (index: number) => `\u0001${side}${index}`;
+const sideHash = (side: "ours" | "theirs") => `\u0001${side}`;
+
+/**
+ * Carries the effect `before` → `after` onto another state: the one function behind merge, live and revert.
+ * Files are taken over whole where no row of theirs is touched; otherwise rows are written again by copy-on-write.
+ */
+export async function carry(context: WriteContext, request: CarryRequest): Promise<Carried> {
+  const { before, after, onto } = request;
+  const schemas = mergeSchemas(before.schema, after.schema, onto.schema);
+  if (schemas.kind === "conflicts") return conflict({ schema: schemas.conflicts });
+  const schema = schemas.schema;
+  const ours = differingFiles(before, after);
+  const theirs = differingFiles(before, onto);
+  if (theirs.before.length + theirs.after.length === 0) return done({ schema, files: after.files });
+  if (ours.before.length + ours.after.length === 0) return done({ schema, files: onto.files });
+  if (rewritesColumn(before.schema, after.schema) || rewritesColumn(before.schema, onto.schema)) {
+    return conflict({ schema: [{ column: "*", reason: "a column was retyped on one side while rows changed on the other" }] });
+  }
+  const present = new Set(onto.files.map(fileIdentity));
+  const wholeFiles =
+    ours.before.every((file) => present.has(fileIdentity(file))) && ours.after.every((file) => file.deletes.length === 0);
+  const filesResult = (): Carried => {
+    const gone = new Set(ours.before.map(fileIdentity));
+    return done({ schema, files: [...onto.files.filter((file) => !gone.has(fileIdentity(file))), ...ours.after] });
+  };
+  const base = { ...onto, schema };
+  if (!isKeyed(schema)) {
+    if (wholeFiles) return filesResult();
+    const effect = (await effectBetween(context, before, after, schema)) as Extract<Effect, { kind: "keyless" }>;
+    const result = await writeKeyless(context, base, { added: effect.added, removed: effect.removed });
+    return result.missing > 0 ? conflict({ missingRows: result.missing }) : done(result.state);
+  }
+  const mine = (await effectBetween(context, before, after, schema)) as KeyedEffect;
+  const other = (await effectBetween(context, before, onto, schema)) as KeyedEffect;
+  const clash = await stageClash(context, schema, mine, other);
+  const clashes = await countRows(context, clash);
+  if (clashes === 0 && wholeFiles) return filesResult();
+  const settled = await settle(context, schema, clash, clashes, request);
+  if (settled.open > 0) return conflict({ keyCount: settled.open, keys: await showConflicts(context, schema, settled.openKeys, request) });
+  const rows = await withoutTheirs(context, schema, mine, settled.theirs);
+  const { state } = await writeKeyed(context, base, { dataset: request.dataset, ...rows });
+  return done(state);
+}
+
+type KeyedEffect = Extract<Effect, { kind: "keyed" }>;
+
+function done(state: TableState): Carried {
+  return { kind: "state", state };
+}
+
+function conflict(found: Partial<Conflicts>): Carried {
+  return { kind: "conflicts", conflicts: { keyCount: 0, keys: [], schema: [], missingRows: 0, ...found } };
+}
+
+/** Whether a column was replaced by one of the same name with other values: rows written meanwhile would lack them. */
+function rewritesColumn(before: Schema, after: Schema): boolean {
+  const kept = new Set(after.fields.map((field) => field.id));
+  const known = new Set(before.fields.map((field) => field.id));
+  const dropped = before.fields.filter((field) => !kept.has(field.id)).map((field) => field.name.toLowerCase());
+  const added = after.fields.filter((field) => !known.has(field.id)).map((field) => field.name.toLowerCase());
+  return added.some((name) => dropped.includes(name));
+}
+
+/** Keys that both sides touched and left different. */
+async function stageClash(context: WriteContext, schema: Schema, mine: KeyedEffect, other: KeyedEffect): Promise<StagedPlan> {
+  const key = keyFields(schema);
+  const joined: Plan = {
+    op: "join",
+    how: "inner",
+    left: touchedKeys(mine, schema, { key: sideKey("ours"), hash: sideHash("ours") }),
+    right: touchedKeys(other, schema, { key: sideKey("theirs"), hash: sideHash("theirs") }),
+    on: key.map((_, index) => ({ left: sideKey("ours")(index), right: sideKey("theirs")(index) })),
+  };
+  const different: Plan = {
+    op: "project",
+    input: whereDifferent(joined, sideHash("ours"), sideHash("theirs")),
+    columns: key.map((_, index) => ({ name: keyColumn(index), expr: column(sideKey("ours")(index)) })),
+  };
+  return context.engine.stage(different, context.scratch, context);
+}
+
+interface Settled {
+  open: number;
+  openKeys: Plan;
+  theirs: Plan;
+}
+
+/** Splits the clashing keys into those that a person has settled for theirs, and those that stand open. */
+async function settle(context: WriteContext, schema: Schema, clash: StagedPlan, clashes: number, request: CarryRequest): Promise<Settled> {
+  const key = keyFields(schema);
+  const chosen = (side?: "theirs"): Plan => ({
+    op: "values",
+    columns: key.map((field, index) => ({ name: sideKey("theirs")(index), type: field.type })),
+    rows: (request.resolved ?? []).filter((item) => side === undefined || item.side === side).map((item) => item.key),
+  });
+  const on = key.map((_, index) => ({ left: keyColumn(index), right: sideKey("theirs")(index) }));
+  const openKeys: Plan = { op: "join", how: "anti", left: clash, right: chosen(), on };
+  const theirs: Plan = { op: "join", how: "semi", left: clash, right: chosen("theirs"), on };
+  const open = clashes === 0 ? 0 : await countRows(context, openKeys);
+  return { open, openKeys, theirs };
+}
+
+async function withoutTheirs(
+  context: WriteContext,
+  schema: Schema,
+  mine: KeyedEffect,
+  theirs: Plan,
+): Promise<{ upserts: StagedPlan; deletes: StagedPlan }> {
+  const kept = (input: Plan): Plan => ({ op: "join", how: "anti", left: input, right: theirs, on: onKey(keyFields(schema)) });
+  const { engine, scratch } = context;
+  return {
+    upserts: await engine.stage(kept(mine.upserts), scratch, context),
+    deletes: await engine.stage(kept(mine.deletes), scratch, context),
+  };
+}
+
+async function showConflicts(context: WriteContext, schema: Schema, open: Plan, request: CarryRequest): Promise<KeyConflict[]> {
+  const key = keyFields(schema);
+  const { engine, store } = context;
+  const shown = await engine.stage(
+    { op: "limit", input: { op: "sort", input: open, by: key.map((_, index) => ({ column: keyColumn(index) })) }, count: shownConflicts },
+    context.scratch,
+    context,
+  );
+  const rowsOf = async (state: TableState) => {
+    const rows = await engine.rows({
+      op: "join",
+      how: "semi",
+      left: scan(store, state.files, schema.fields),
+      right: shown,
+      on: onKey(key),
+    });
+    return new Map(rows.map((row) => [keyId(key.map((field) => row[field.name] ?? null)), row]));
+  };
+  const [base, ours, theirs] = [await rowsOf(request.before), await rowsOf(request.after), await rowsOf(request.onto)];
+  const keys = await engine.rows({ op: "sort", input: shown, by: key.map((_, index) => ({ column: keyColumn(index) })) });
+  return keys.map((row) => {
+    const values = key.map((_, index) => row[keyColumn(index)] ?? null);
+    const id = keyId(values);
+    return { key: values, base: base.get(id), ours: ours.get(id), theirs: theirs.get(id) };
+  });
+}
+
+/** A text that is equal for equal keys. */
+export function keyId(values: readonly Cell[]): string {
+  return JSON.stringify(values.map((value) => (typeof value === "bigint" ? `${value}` : value)));
+}
+
+/** The keys of `input` as a filter for one key given by its values. */
+export function whereKey(input: Plan, schema: Schema, values: readonly Cell[]): Plan {
+  const key = keyFields(schema);
+  const equal = key.map((field, index) => call("same", column(field.name), literal(values[index] ?? null, field.type)));
+  return { op: "filter", input, where: equal.length === 1 && equal[0] !== undefined ? equal[0] : call("and", ...equal) };
+}

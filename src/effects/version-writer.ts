@@ -1,0 +1,135 @@
+import type { ChangeSet } from "../catalog/change-set.ts";
+import type { Dataset } from "../catalog/dataset.ts";
+import type { Version, VersionDraft } from "../catalog/version.ts";
+import { storedContract, withSchema, type Contract, type StoredContract } from "../contracts/contract.ts";
+import type { Clock } from "../edges/clock.ts";
+import type { Ids } from "../edges/ids.ts";
+import type { LiveFile } from "../lake/data-file.ts";
+import { createTable, liveFiles, readTable, writeVersion, type Table } from "../lake/iceberg/table.ts";
+import type { Schema } from "../lake/schema.ts";
+import type { ObjectStore } from "../lake/store.ts";
+import { fileIdentity, type TableState } from "./table-state.ts";
+
+/** A version's table, read. */
+export interface OpenTable {
+  table: Table;
+  state: TableState;
+}
+
+/** Reads versions' tables; metadata never changes, so what was read once stays true. */
+export class TableReader {
+  readonly #store: ObjectStore;
+  readonly #kept = new Map<string, Promise<OpenTable>>();
+  readonly #capacity: number;
+
+  constructor(store: ObjectStore, capacity = 200) {
+    this.#store = store;
+    this.#capacity = capacity;
+  }
+
+  /** The table of a version, with its schema and live files. */
+  open(version: Pick<Version, "metadataKey">): Promise<OpenTable> {
+    const key = version.metadataKey;
+    const known = this.#kept.get(key);
+    if (known !== undefined) {
+      this.#kept.delete(key);
+      this.#kept.set(key, known);
+      return known;
+    }
+    const opening = this.#read(key);
+    this.#kept.set(key, opening);
+    opening.catch(() => this.#kept.delete(key));
+    const oldest = this.#kept.keys().next();
+    if (this.#kept.size > this.#capacity && oldest.done === false) this.#kept.delete(oldest.value);
+    return opening;
+  }
+
+  async #read(key: string): Promise<OpenTable> {
+    const table = await readTable(this.#store, key);
+    const files = await liveFiles(this.#store, table);
+    return { table, state: { schema: table.schema, files } };
+  }
+}
+
+export interface DraftRequest {
+  dataset: Pick<Dataset, "id" | "name" | "tableUuid">;
+  /** The table on which the new metadata builds; undefined for a dataset that begins. */
+  base: Table | undefined;
+  state: TableState;
+  lastColumnId: number;
+  contract: Contract;
+  changeSet: ChangeSet;
+  changeId: string;
+  location: string;
+}
+
+export interface Draft {
+  version: VersionDraft;
+  contract: StoredContract;
+}
+
+/** Writes the Iceberg metadata of a new state, durable, and gives the version that a transaction may then name. */
+export async function writeDraft(deps: { store: ObjectStore; clock: Clock; ids: Ids }, request: DraftRequest): Promise<Draft> {
+  const { store, clock, ids } = deps;
+  const { state, location, dataset } = request;
+  const now = clock.now();
+  const base =
+    request.base ??
+    (await createTable(store, {
+      location,
+      tableUuid: dataset.tableUuid,
+      schema: state.schema,
+      lastColumnId: request.lastColumnId,
+      now,
+      ids,
+    }));
+  const before = request.base === undefined ? [] : await liveFiles(store, base);
+  const edits = fileEdits(before, state.files);
+  const unchanged = edits.add.length === 0 && edits.remove.size === 0 && sameSchema(base.schema, state.schema);
+  const written = unchanged
+    ? base
+    : await writeVersion(store, { base, location, schema: state.schema, lastColumnId: request.lastColumnId, ...edits, now, ids });
+  const contract = storedContract(withSchema(request.contract, state.schema));
+  const live = state.files;
+  return {
+    contract,
+    version: {
+      id: ids.next("ver"),
+      datasetId: dataset.id,
+      metadataKey: written.metadataKey,
+      schemaId: written.schema["schema-id"],
+      snapshotId: written.snapshotId,
+      contractHash: contract.hash,
+      rows: BigInt(liveRows(live)),
+      bytes: BigInt(live.reduce((sum, { file }) => sum + file.bytes, 0)),
+      files: live.length,
+      changeSet: request.changeSet,
+      createdByChange: request.changeId,
+    },
+  };
+}
+
+function liveRows(files: readonly LiveFile[]): number {
+  const deletes = new Map(files.flatMap((live) => live.deletes.map((file) => [file.key, file.rows] as const)));
+  const deleted = [...deletes.values()].reduce((sum, rows) => sum + rows, 0);
+  return files.reduce((sum, { file }) => sum + file.rows, 0) - deleted;
+}
+
+function fileEdits(before: readonly LiveFile[], after: readonly LiveFile[]) {
+  const old = new Map(before.map((live) => [live.file.key, live]));
+  const kept = new Map(after.map((live) => [live.file.key, live]));
+  for (const [key, live] of kept) {
+    const known = old.get(key);
+    if (known !== undefined && fileIdentity(known) !== fileIdentity(live)) {
+      throw new Error(`file ${key} would change its position deletes; copy-on-write rewrites it instead`);
+    }
+  }
+  return {
+    add: after.filter(({ file }) => !old.has(file.key)).map(({ file }) => file),
+    remove: new Set(before.filter(({ file }) => !kept.has(file.key)).map(({ file }) => file.key)),
+  };
+}
+
+function sameSchema(a: Schema, b: Schema): boolean {
+  return a["schema-id"] === b["schema-id"];
+}

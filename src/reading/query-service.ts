@@ -1,0 +1,61 @@
+import type { Column } from "../engine/plan.ts";
+import type { ColumnsUsed, Sandbox, SandboxCaps } from "../engine/sandbox.ts";
+import { scan } from "../effects/table-state.ts";
+import { unattributed } from "../usage/exposure.ts";
+import { counted, listDatasets, type ListedDataset, type ReadDeps } from "./read-service.ts";
+import type { ReaderIdentity } from "./reader.ts";
+
+export interface QueryDeps extends ReadDeps {
+  sandbox: Sandbox;
+  sqlCaps: SandboxCaps;
+}
+
+export interface QueryAnswer {
+  columns: Column[];
+  rows: AsyncIterable<string[]>;
+  view: string;
+  reason: "live" | "run" | "named";
+  /** The versions that the query reads. */
+  versions: ListedDataset[];
+}
+
+/** Runs one SELECT over the reader's view, in the locked child process. Its exposures are committed before the first row is given. */
+export async function runQuery(deps: QueryDeps, reader: ReaderIdentity, sql: string, signal?: AbortSignal): Promise<QueryAnswer> {
+  const resolved = reader.at === undefined ? await deps.resolver.resolve(reader) : undefined;
+  const all = await listDatasets(deps, reader);
+  const mentioned = all.filter(({ dataset }) => sql.toLowerCase().includes(lastPart(dataset.name)));
+  const tables = await Promise.all(
+    mentioned.map(async ({ dataset, version }) => {
+      const { state } = await deps.tables.open(version);
+      return { name: dataset.name, plan: scan(deps.store, state.files, state.schema.fields) };
+    }),
+  );
+  const result = await deps.sandbox.query({ sql, tables, caps: deps.sqlCaps }, { signal });
+  const read = mentioned.filter(({ dataset }) => result.used.some((item) => item.table === dataset.name));
+  const exposure = await deps.ledger.open(
+    read.map(({ dataset, version }) => ({
+      consumer: reader.consumer ?? unattributed,
+      versionId: version.id,
+      columns: columnsOf(result.used, dataset.name, tables),
+      door: "query" as const,
+      run: reader.run ?? "",
+    })),
+  );
+  return {
+    columns: result.columns,
+    rows: counted(result.rows, exposure),
+    view: resolved?.view.id ?? reader.at ?? "",
+    reason: resolved?.reason ?? "named",
+    versions: read,
+  };
+}
+
+function lastPart(name: string): string {
+  return name.slice(name.lastIndexOf(".") + 1);
+}
+
+function columnsOf(used: ColumnsUsed, table: string, tables: readonly { name: string; plan: { fields: readonly { name: string }[] } }[]): string[] {
+  const columns = used.find((item) => item.table === table)?.columns ?? "all";
+  if (columns !== "all") return columns;
+  return tables.find((item) => item.name === table)?.plan.fields.map((field) => field.name) ?? [];
+}

@@ -1,0 +1,160 @@
+import { parseVersionName, type Dataset } from "../catalog/dataset.ts";
+import { getDatasets, resolveDataset } from "../catalog/dataset-store.ts";
+import { readEntries } from "../catalog/commit-store.ts";
+import { resolveCommit, versionInCommit } from "../catalog/revision.ts";
+import { getVersionByNumber, getVersions } from "../catalog/version-store.ts";
+import type { Version } from "../catalog/version.ts";
+import type { LakeDeps } from "../effects/lake-deps.ts";
+import { keyFields } from "../effects/keys.ts";
+import { scan, type TableState } from "../effects/table-state.ts";
+import type { Row } from "../engine/engine.ts";
+import { call, cast, column, literal, type Plan } from "../engine/plan.ts";
+import type { Field } from "../lake/schema.ts";
+import { AppError } from "../lib/errors.ts";
+import type { ViewResolver } from "../rollouts/view-resolver.ts";
+import type { Door } from "../usage/exposure.ts";
+import { unattributed } from "../usage/exposure.ts";
+import type { ExposureLedger, OpenExposure } from "../usage/exposure-ledger.ts";
+import type { Answer, ReaderIdentity, RowsRequest } from "./reader.ts";
+
+export interface ReadDeps extends LakeDeps {
+  resolver: ViewResolver;
+  ledger: ExposureLedger;
+}
+
+/** An answer with its rows under way: the exposure is committed, the rows come as JSON objects in text. */
+export interface RowStream {
+  answer: Answer;
+  columns: Field[];
+  rows: AsyncIterable<string[]>;
+}
+
+/** Resolves what a reader gets for a name: `orders`, or `orders@42` for those who may name versions. */
+export async function answerFor(deps: ReadDeps, reader: ReaderIdentity, text: string): Promise<Answer> {
+  const { name, number } = parseVersionName(text);
+  const dataset = await resolveDataset(deps.db, name);
+  const named = { view: reader.at ?? text, reason: "named", leaseUntil: undefined } as const;
+  if (number !== undefined) return { dataset, version: await getVersionByNumber(deps.db, dataset, number), ...named };
+  if (reader.at !== undefined) {
+    const commit = await resolveCommit(deps.db, reader.at);
+    return { dataset, version: await versionInCommit(deps.db, commit, dataset, reader.at), ...named };
+  }
+  const resolved = await deps.resolver.resolve(reader);
+  const version = await deps.resolver.version(resolved, dataset);
+  return { dataset, version, view: resolved.view.id, reason: resolved.reason, leaseUntil: resolved.leaseUntil };
+}
+
+/** Streams rows of a dataset, all columns unless some are named. */
+export async function readRows(deps: ReadDeps, reader: ReaderIdentity, name: string, request: RowsRequest, signal?: AbortSignal): Promise<RowStream> {
+  const answer = await answerFor(deps, reader, name);
+  const { state } = await deps.tables.open(answer.version);
+  const fields = chosenFields(state, request.columns, answer.dataset);
+  const exposure = await expose(deps, reader, answer, fields, "rows");
+  return { answer, columns: fields, rows: counted(deps.engine.stream(limited(deps, state, fields, request), { signal }), exposure) };
+}
+
+/** Writes a dataset's rows to one Parquet file at `path`. */
+export async function readParquet(deps: ReadDeps, reader: ReaderIdentity, name: string, request: RowsRequest & { path: string }, signal?: AbortSignal): Promise<Answer & { bytes: number; rows: number }> {
+  const answer = await answerFor(deps, reader, name);
+  const { state } = await deps.tables.open(answer.version);
+  const fields = chosenFields(state, request.columns, answer.dataset);
+  const exposure = await expose(deps, reader, answer, fields, "parquet");
+  const written = await deps.engine.exportParquet(limited(deps, state, fields, request), request.path, { signal });
+  exposure.done(written);
+  return { ...answer, ...written };
+}
+
+/** The one row with a key; its parts in key order. `row.not_found` when there is none. */
+export async function lookUp(deps: ReadDeps, reader: ReaderIdentity, name: string, key: readonly string[]): Promise<{ answer: Answer; row: Row }> {
+  const answer = await answerFor(deps, reader, name);
+  const { state } = await deps.tables.open(answer.version);
+  const fields = keyFields(state.schema);
+  if (fields.length !== key.length) {
+    throw new AppError("key.missing", `${answer.dataset.name} is not looked up by ${key.length} values.`, {
+      expected: fields.length === 0 ? "a dataset with a key" : `${fields.map((field) => field.name).join(", ")}`,
+      found: key.join(", "),
+      hint: `tidegate dataset show ${answer.dataset.name}`,
+    });
+  }
+  const exposure = await expose(deps, reader, answer, state.schema.fields, "lookup");
+  const equal = fields.map((field, index) => call("=", column(field.name), cast(literal(key[index] ?? "", "string"), field.type)));
+  const where = equal.length === 1 && equal[0] !== undefined ? equal[0] : call("and", ...equal);
+  const input = scan(deps.store, state.files, state.schema.fields);
+  const [row] = await deps.engine.rows({ op: "limit", input: { op: "filter", input, where }, count: 1 });
+  exposure.done({ rows: row === undefined ? 0 : 1, bytes: 0 });
+  if (row === undefined) {
+    throw new AppError("row.not_found", `${answer.dataset.name}@${answer.version.number} has no row ${key.join(", ")}.`, {
+      found: key.join(", "),
+      hint: `tidegate read ${answer.dataset.name}`,
+    });
+  }
+  return { answer, row };
+}
+
+export interface ListedDataset {
+  dataset: Dataset;
+  version: Version;
+}
+
+/** Datasets of the reader's view (or of a branch), by name. */
+export async function listDatasets(deps: ReadDeps, reader: ReaderIdentity): Promise<ListedDataset[]> {
+  const versions = reader.at === undefined ? await deps.resolver.versions(await deps.resolver.resolve(reader)) : await versionsAt(deps, reader.at);
+  const datasets = await getDatasets(deps.db, [...versions.keys()]);
+  const listed = [...versions].flatMap(([id, version]) => {
+    const dataset = datasets.get(id);
+    return dataset === undefined ? [] : [{ dataset, version }];
+  });
+  return listed.sort((a, b) => (a.dataset.name < b.dataset.name ? -1 : 1));
+}
+
+async function versionsAt(deps: ReadDeps, at: string): Promise<Map<string, Version>> {
+  const entries = await readEntries(deps.db, (await resolveCommit(deps.db, at)).tree);
+  const versions = await getVersions(deps.db, [...entries.values()]);
+  return new Map([...versions.values()].map((version) => [version.datasetId, version]));
+}
+
+/** Commits the first touch; nothing of the answer leaves before. */
+export async function expose(deps: ReadDeps, reader: ReaderIdentity, answer: Answer, fields: readonly { name: string }[], door: Door): Promise<OpenExposure> {
+  return deps.ledger.open([
+    {
+      consumer: reader.consumer ?? unattributed,
+      versionId: answer.version.id,
+      columns: fields.map((field) => field.name),
+      door,
+      run: reader.run ?? "",
+    },
+  ]);
+}
+
+/** Passes rows on and counts them; what was given before a failure counts too. */
+export async function* counted(rows: AsyncIterable<string[]>, exposure: OpenExposure): AsyncIterable<string[]> {
+  const counts = { rows: 0, bytes: 0 };
+  try {
+    for await (const batch of rows) {
+      counts.rows += batch.length;
+      for (const row of batch) counts.bytes += Buffer.byteLength(row);
+      yield batch;
+    }
+  } finally {
+    exposure.done(counts);
+  }
+}
+
+function limited(deps: ReadDeps, state: TableState, fields: readonly Field[], request: RowsRequest): Plan {
+  const input = scan(deps.store, state.files, fields);
+  if (request.limit === undefined && request.offset === undefined) return input;
+  return { op: "limit", input, count: request.limit ?? Number.MAX_SAFE_INTEGER, offset: request.offset ?? 0 };
+}
+
+function chosenFields(state: TableState, names: readonly string[] | undefined, dataset: Dataset): Field[] {
+  if (names === undefined || names.length === 0) return state.schema.fields;
+  return names.map((name) => {
+    const field = state.schema.fields.find((candidate) => candidate.name.toLowerCase() === name.toLowerCase());
+    if (field !== undefined) return field;
+    throw new AppError("column.not_found", `${dataset.name} has no column ${name}.`, {
+      expected: state.schema.fields.map((item) => item.name).join(", "),
+      found: name,
+      hint: `tidegate dataset show ${dataset.name}`,
+    });
+  });
+}

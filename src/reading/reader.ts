@@ -1,0 +1,28 @@
+import type { Dataset } from "../catalog/dataset.ts";
+import type { Version } from "../catalog/version.ts";
+
+/** Who reads, and what: a consumer its own view; a person also a branch, a commit or a version by name. */
+export interface ReaderIdentity {
+  /** Name that the ledger records. */
+  consumer: string | undefined;
+  run: string | undefined;
+  /** A branch, tag or commit in place of the reader's view; needs the viewer role. */
+  at: string | undefined;
+}
+
+/** What a read is answered from; every door tells it. */
+export interface Answer {
+  dataset: Dataset;
+  version: Version;
+  /** Id of the view, or the name of the branch or commit that was asked for. */
+  view: string;
+  reason: "live" | "run" | "named";
+  leaseUntil: Date | undefined;
+}
+
+/** How much of a dataset is wanted. */
+export interface RowsRequest {
+  columns?: readonly string[] | undefined;
+  limit?: number | undefined;
+  offset?: number | undefined;
+}

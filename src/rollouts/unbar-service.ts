@@ -1,0 +1,39 @@
+import { mutate } from "../audit/mutation.ts";
+import { readCommit } from "../catalog/commit-store.ts";
+import { lockDatasets } from "../catalog/dataset-store.ts";
+import { liveRef, lockRefs, mainRef } from "../catalog/ref-store.ts";
+import type { LakeDeps } from "../effects/lake-deps.ts";
+import { AppError } from "../lib/errors.ts";
+import { liftBars } from "./bar-store.ts";
+import type { Release } from "./release-store.ts";
+import { ship } from "./ship.ts";
+
+/** Lifts the bars on a change and releases what main has of its datasets: what waited for it goes with it. */
+export async function unbar(
+  deps: LakeDeps,
+  request: { changeId: string; actor: string; reason: string; environment: string },
+): Promise<{ release: Release; datasetIds: string[] }> {
+  return mutate(deps, request.actor, async (m) => {
+    const refs = await lockRefs(m.tx, [liveRef(request.environment), mainRef]);
+    const [live, main] = [refs.get(liveRef(request.environment)), refs.get(mainRef)];
+    if (live === undefined || main === undefined) throw new AppError("branch.not_found", "main or live is missing.", { hint: "tidegate doctor" });
+    const datasetIds = await liftBars(m.tx, request.changeId, { at: m.at, by: m.actor, reason: request.reason });
+    if (datasetIds.length === 0) {
+      throw new AppError("bar.not_found", `${request.changeId} is not barred.`, { expected: "a change that was rolled back", hint: "tidegate log --live" });
+    }
+    await lockDatasets(m.tx, datasetIds);
+    m.record({ action: "bar.lift", subject: request.changeId, payload: { reason: request.reason, datasets: datasetIds.length } });
+    const { tree } = await readCommit(m.tx, main.commitId);
+    const reason = `bar on ${request.changeId} lifted: ${request.reason}`;
+    const release = await ship(m, deps.ids, {
+      environment: request.environment,
+      live,
+      mainTree: tree,
+      datasetIds,
+      changeId: request.changeId,
+      ordinary: false,
+      reason,
+    });
+    return { release, datasetIds };
+  });
+}

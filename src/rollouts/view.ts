@@ -1,0 +1,22 @@
+import { hashOf, toJson } from "../lib/json.ts";
+
+/** Why a reader gets the version that it gets. */
+export type ViewReason = "live" | "run";
+
+/** What one reader sees: the environment's live commit, with the candidates of the rollouts that the reader is in. */
+export interface View {
+  /** Hash of what the view is made of: many readers share one. */
+  id: string;
+  environment: string;
+  commitId: string;
+  /** Dataset id → version id, in place of the commit's. */
+  overlay: Readonly<Record<string, string>>;
+}
+
+export function viewOf(content: Omit<View, "id">): View {
+  return { ...content, id: `view_${hashOf(content).slice(0, 24)}` };
+}
+
+export function overlayText(view: View): string {
+  return toJson(view.overlay);
+}

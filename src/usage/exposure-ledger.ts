@@ -1,0 +1,161 @@
+import { sql } from "kysely";
+import type { Clock } from "../edges/clock.ts";
+import type { Db } from "../db/db.ts";
+import { toJson } from "../lib/json.ts";
+import { columnSetHash, hourOf, partitionOf, type Exposure } from "./exposure.ts";
+
+interface Counters {
+  exposure: Exposure;
+  hour: Date;
+  columnSet: bigint;
+  reads: number;
+  rows: number;
+  bytes: number;
+  lastAt: Date;
+}
+
+/** A read that is under way: its first touch is committed. */
+export interface OpenExposure {
+  /** Counts the read, once, when it ends. */
+  done(counts: { rows: number; bytes: number }): void;
+}
+
+const flushEvery = 2000;
+
+/**
+ * Records who read what. The first touch in an hour is committed before `open` returns, so before the first byte of an answer; counters
+ * follow within two seconds. A kill may lose a count, never the fact.
+ */
+export class ExposureLedger {
+  readonly #db: Db;
+  readonly #clock: Clock;
+  readonly #touched = new Map<string, Counters>();
+  readonly #columnSets = new Map<string, bigint>();
+  readonly #partitions = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+  #flushing: Promise<void> = Promise.resolve();
+
+  constructor(deps: { db: Db; clock: Clock }) {
+    this.#db = deps.db;
+    this.#clock = deps.clock;
+  }
+
+  async open(exposures: readonly Exposure[]): Promise<OpenExposure> {
+    const counters: Counters[] = [];
+    for (const exposure of exposures) counters.push(await this.#touch(exposure));
+    return {
+      done: (counts) => {
+        for (const counter of counters) {
+          counter.reads += 1;
+          counter.rows += counts.rows;
+          counter.bytes += counts.bytes;
+          counter.lastAt = this.#clock.now();
+        }
+        this.#timer ??= setTimeout(() => void this.flush().catch(() => undefined), flushEvery).unref();
+      },
+    };
+  }
+
+  async #touch(exposure: Exposure): Promise<Counters> {
+    const now = this.#clock.now();
+    const hour = hourOf(now);
+    const columnSet = await this.#columnSet(exposure.columns);
+    const id = [hour.toISOString(), exposure.consumer, exposure.versionId, columnSet, exposure.door, exposure.run].join("\n");
+    const known = this.#touched.get(id);
+    if (known !== undefined) return known;
+    await this.#ensurePartition(now);
+    const mixed = exposure.run !== "" && (await this.#readsAnotherVersion(exposure));
+    await this.#db
+      .insertInto("exposures")
+      .values({
+        hour,
+        consumer: exposure.consumer,
+        version_id: exposure.versionId,
+        column_set: columnSet,
+        door: exposure.door,
+        run: exposure.run,
+        reads: 0n,
+        rows: 0n,
+        bytes: 0n,
+        first_at: now,
+        last_at: now,
+        mixed,
+      })
+      .onConflict((oc) => oc.doNothing())
+      .execute();
+    const counters: Counters = { exposure, hour, columnSet, reads: 0, rows: 0, bytes: 0, lastAt: now };
+    this.#touched.set(id, counters);
+    return counters;
+  }
+
+  /** One run that read two versions of one dataset saw no single state. */
+  async #readsAnotherVersion(exposure: Exposure): Promise<boolean> {
+    const row = await this.#db
+      .selectFrom("exposures")
+      .innerJoin("versions", "versions.id", "exposures.version_id")
+      .select("exposures.version_id")
+      .where("exposures.consumer", "=", exposure.consumer)
+      .where("exposures.run", "=", exposure.run)
+      .where("exposures.version_id", "!=", exposure.versionId)
+      .where("versions.dataset_id", "in", (eb) => eb.selectFrom("versions as own").select("own.dataset_id").where("own.id", "=", exposure.versionId))
+      .limit(1)
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
+  async #columnSet(columns: readonly string[]): Promise<bigint> {
+    const hash = columnSetHash(columns);
+    const known = this.#columnSets.get(hash);
+    if (known !== undefined) return known;
+    const body = toJson([...columns].sort());
+    await this.#db.insertInto("column_sets").values({ hash, columns: body }).onConflict((oc) => oc.doNothing()).execute();
+    const row = await this.#db.selectFrom("column_sets").select("id").where("hash", "=", hash).executeTakeFirstOrThrow();
+    this.#columnSets.set(hash, row.id);
+    return row.id;
+  }
+
+  async #ensurePartition(at: Date): Promise<void> {
+    const partition = partitionOf(at);
+    if (this.#partitions.has(partition.name)) return;
+    await this.#db.transaction().execute(async (tx) => {
+      await sql`select pg_advisory_xact_lock(hashtext('tidegate exposures partition'))`.execute(tx);
+      await sql`create table if not exists ${sql.table(partition.name)} partition of exposures for values from (${sql.lit(partition.from)}) to (${sql.lit(partition.to)})`.execute(tx);
+    });
+    this.#partitions.add(partition.name);
+  }
+
+  /** Writes the counters that have grown since the last time. */
+  flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#flushing = this.#flushing.catch(() => undefined).then(() => this.#write());
+    return this.#flushing;
+  }
+
+  async #write(): Promise<void> {
+    const oldest = hourOf(this.#clock.now()).getTime() - 3600_000;
+    for (const [id, counter] of this.#touched) {
+      if (counter.reads === 0) {
+        if (counter.hour.getTime() < oldest) this.#touched.delete(id);
+        continue;
+      }
+      const { reads, rows, bytes, exposure } = counter;
+      counter.reads = counter.rows = counter.bytes = 0;
+      await this.#db
+        .updateTable("exposures")
+        .set((eb) => ({
+          reads: eb("reads", "+", BigInt(reads)),
+          rows: eb("rows", "+", BigInt(rows)),
+          bytes: eb("bytes", "+", BigInt(bytes)),
+          last_at: counter.lastAt,
+        }))
+        .where("hour", "=", counter.hour)
+        .where("consumer", "=", exposure.consumer)
+        .where("version_id", "=", exposure.versionId)
+        .where("column_set", "=", counter.columnSet)
+        .where("door", "=", exposure.door)
+        .where("run", "=", exposure.run)
+        .execute();
+    }
+  }
+}

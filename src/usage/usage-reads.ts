@@ -1,0 +1,143 @@
+import { sql } from "kysely";
+import type { Reader } from "../db/db.ts";
+
+export interface ReaderOfVersion {
+  consumer: string;
+  kind: string | undefined;
+  owner: string | undefined;
+  version: number;
+  columns: string[];
+  doors: string[];
+  runs: string[];
+  reads: number;
+  rows: number;
+  bytes: number;
+  firstAt: Date;
+  lastAt: Date;
+  mixed: boolean;
+}
+
+/** Who read these versions: one line per consumer and version, first reader first. An index look-up on the version. */
+export async function readersOf(db: Reader, versionIds: readonly string[]): Promise<ReaderOfVersion[]> {
+  if (versionIds.length === 0) return [];
+  const rows = await db
+    .selectFrom("exposures")
+    .innerJoin("versions", "versions.id", "exposures.version_id")
+    .innerJoin("column_sets", "column_sets.id", "exposures.column_set")
+    .leftJoin("consumers", "consumers.name", "exposures.consumer")
+    .select([
+      "exposures.consumer",
+      "consumers.kind",
+      "consumers.owner",
+      "versions.number",
+      sql<string[]>`(select array_agg(distinct name order by name) from unnest(array_agg(column_sets.columns)) as sets(set), jsonb_array_elements_text(sets.set) as name)`.as("columns"),
+      sql<string[]>`array_agg(distinct exposures.door order by exposures.door)`.as("doors"),
+      sql<string[]>`array_remove(array_agg(distinct exposures.run order by exposures.run), '')`.as("runs"),
+      sql<string>`sum(exposures.reads)`.as("reads"),
+      sql<string>`sum(exposures.rows)`.as("rows"),
+      sql<string>`sum(exposures.bytes)`.as("bytes"),
+      sql<Date>`min(exposures.first_at)`.as("first_at"),
+      sql<Date>`max(exposures.last_at)`.as("last_at"),
+      sql<boolean>`bool_or(exposures.mixed)`.as("mixed"),
+    ])
+    .where("exposures.version_id", "in", [...versionIds])
+    .groupBy(["exposures.consumer", "consumers.kind", "consumers.owner", "versions.number"])
+    .orderBy("first_at")
+    .orderBy("exposures.consumer")
+    .execute();
+  return rows.map((row) => ({
+    consumer: row.consumer,
+    kind: row.kind ?? undefined,
+    owner: row.owner ?? undefined,
+    version: row.number,
+    columns: row.columns,
+    doors: row.doors,
+    runs: row.runs,
+    reads: Number(row.reads),
+    rows: Number(row.rows),
+    bytes: Number(row.bytes),
+    firstAt: row.first_at,
+    lastAt: row.last_at,
+    mixed: row.mixed,
+  }));
+}
+
+export interface UsageLine {
+  dataset: string;
+  versions: number[];
+  consumer: string;
+  reads: number;
+  rows: number;
+  lastAt: Date;
+}
+
+/** Reads per dataset and consumer since a time, the most recent first. */
+export async function usageSince(db: Reader, since: Date, datasetId?: string): Promise<UsageLine[]> {
+  let query = db
+    .selectFrom("exposures")
+    .innerJoin("versions", "versions.id", "exposures.version_id")
+    .innerJoin("datasets", "datasets.id", "versions.dataset_id")
+    .select([
+      "datasets.name as dataset",
+      "exposures.consumer",
+      sql<number[]>`array_agg(distinct versions.number order by versions.number)`.as("versions"),
+      sql<string>`sum(exposures.reads)`.as("reads"),
+      sql<string>`sum(exposures.rows)`.as("rows"),
+      sql<Date>`max(exposures.last_at)`.as("last_at"),
+    ])
+    .where("exposures.last_at", ">=", since);
+  if (datasetId !== undefined) query = query.where("versions.dataset_id", "=", datasetId);
+  const rows = await query.groupBy(["datasets.name", "exposures.consumer"]).orderBy("last_at", "desc").limit(1000).execute();
+  return rows.map((row) => ({
+    dataset: row.dataset,
+    versions: row.versions,
+    consumer: row.consumer,
+    reads: Number(row.reads),
+    rows: Number(row.rows),
+    lastAt: row.last_at,
+  }));
+}
+
+export interface Uptake {
+  dataset: string;
+  /** Newest version that readers are given. */
+  version: number;
+  releasedAt: Date;
+  readers: number;
+  /** Readers of older versions in the same time who have not read the newest. */
+  notYet: string[];
+  /** Columns of the version that nobody has read yet. */
+  unreadColumns: string[];
+}
+
+/** Whether what was released since a time is taken up: who reads the newest version, who does not yet, and columns that nobody reads. */
+export async function uptakeSince(
+  db: Reader,
+  since: Date,
+  live: readonly { datasetId: string; dataset: string; versionId: string; number: number; releasedAt: Date; columns: string[] }[],
+): Promise<Uptake[]> {
+  const found: Uptake[] = [];
+  for (const item of live.filter((candidate) => candidate.releasedAt >= since)) {
+    const now = await readersOf(db, [item.versionId]);
+    const older = await db
+      .selectFrom("exposures")
+      .innerJoin("versions", "versions.id", "exposures.version_id")
+      .select("exposures.consumer")
+      .distinct()
+      .where("versions.dataset_id", "=", item.datasetId)
+      .where("exposures.version_id", "!=", item.versionId)
+      .where("exposures.last_at", ">=", new Date(item.releasedAt.getTime() - 7 * 86_400_000))
+      .execute();
+    const readers = new Set(now.map((row) => row.consumer));
+    const read = new Set(now.flatMap((row) => row.columns));
+    found.push({
+      dataset: item.dataset,
+      version: item.number,
+      releasedAt: item.releasedAt,
+      readers: readers.size,
+      notYet: older.map((row) => row.consumer).filter((name) => !readers.has(name)).sort(),
+      unreadColumns: item.columns.filter((name) => !read.has(name)),
+    });
+  }
+  return found;
+}
