@@ -97,6 +97,7 @@ export const errorCodes = {
   "store.exists": "conflict",
   "store.missing": "not_found",
   "store.moved": "unavailable",
+  "engine.memory": "unavailable",
   "db.unreachable": "unavailable",
   "db.newer": "unavailable",
   "db.migration_changed": "internal",

@@ -1,0 +1,81 @@
+import type { Engine, Row, RunOptions, Scratch, WriteRequest } from "../engine.ts";
+import type { Column, Plan, StagedPlan } from "../plan.ts";
+import type { WrittenFile } from "../../lake/data-file.ts";
+import { cellsQuery, rowsOf } from "./cells.ts";
+import { jsonSql } from "./convert.ts";
+import { DuckDb, type InstanceSettings } from "./instance.ts";
+import { renderPlan } from "./render.ts";
+import { dropScratch, makeScratch, scratchFile, sweepScratch } from "./scratch.ts";
+import { quoteText, slot } from "./sql.ts";
+import { copyWhole, writeFiles } from "./write.ts";
+
+/** The embedded engine: one in-memory DuckDB that reads and writes Parquet files. Sweeps what dead processes left in `tempDir`. */
+export async function duckdbEngine(settings: InstanceSettings): Promise<Engine> {
+  await sweepScratch(settings.tempDir);
+  const spill = await makeScratch(settings.tempDir);
+  return new DuckDbEngine(await DuckDb.open({ ...settings, tempDir: spill.dir }), settings.tempDir, spill);
+}
+
+class DuckDbEngine implements Engine {
+  readonly version: string;
+  private readonly database: DuckDb;
+  private readonly tempDir: string;
+  private readonly spill: Scratch;
+
+  constructor(database: DuckDb, tempDir: string, spill: Scratch) {
+    this.database = database;
+    this.tempDir = tempDir;
+    this.spill = spill;
+    this.version = `duckdb ${database.version}`;
+  }
+
+  async describe(plan: Plan): Promise<Column[]> {
+    return columnsOf(renderPlan(plan).columns);
+  }
+
+  async rows(plan: Plan, options: RunOptions = {}): Promise<Row[]> {
+    const relation = renderPlan(plan);
+    return rowsOf(relation, (await this.database.all(cellsQuery(relation), options.signal)).rows);
+  }
+
+  async *stream(plan: Plan, options: RunOptions = {}): AsyncGenerator<string[]> {
+    const { sql, columns } = renderPlan(plan);
+    const members = columns.map(({ name, type }, index) => `${quoteText(name)}, ${jsonSql(`t.${slot(index)}`, type)}`);
+    for await (const rows of this.database.stream(`SELECT json_object(${members.join(", ")})::VARCHAR FROM (${sql}) AS t`, options.signal)) {
+      yield rows.map(([text]) => String(text));
+    }
+  }
+
+  write(request: WriteRequest, options: RunOptions = {}): Promise<WrittenFile[]> {
+    return writeFiles(this.database, request, options);
+  }
+
+  async exportParquet(plan: Plan, path: string, options: RunOptions = {}): Promise<{ rows: number; bytes: number }> {
+    const { rows, bytes } = await copyWhole(this.database, plan, path, "export", options);
+    return { rows, bytes };
+  }
+
+  async stage(plan: Plan, scratch: Scratch, options: RunOptions = {}): Promise<StagedPlan> {
+    const path = scratchFile(scratch, "stage");
+    const { relation } = await copyWhole(this.database, plan, path, "stage", options);
+    return { op: "staged", paths: [path], columns: columnsOf(relation.columns) };
+  }
+
+  async withScratch<T>(work: (scratch: Scratch) => Promise<T>): Promise<T> {
+    const scratch = await makeScratch(this.tempDir);
+    try {
+      return await work(scratch);
+    } finally {
+      await dropScratch(scratch);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.database.close();
+    await dropScratch(this.spill);
+  }
+}
+
+function columnsOf(columns: readonly Column[]): Column[] {
+  return columns.map(({ name, type }) => ({ name, type }));
+}

@@ -1,0 +1,176 @@
+import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
+import { AppError } from "../../../lib/errors.ts";
+import { planSettings, columnsOfPlan } from "./columns-used.ts";
+import { checkExpression, checkPlan, checkSelect, checkWords, unknownTable, type PlanNode } from "./gate.ts";
+import { Layout, type Place } from "./layout.ts";
+import type { Job, JobUpdate, Statement } from "./protocol.ts";
+import type { ColumnsUsed } from "../../sandbox.ts";
+import { quoteName, quoteText } from "../sql.ts";
+
+/** Settings that no session of a sandbox goes without. */
+const lean = {
+  autoinstall_known_extensions: "false",
+  autoload_known_extensions: "false",
+  allow_community_extensions: "false",
+  allow_persistent_secrets: "false",
+};
+
+async function openEngine(settings: Record<string, string>): Promise<DuckDBConnection> {
+  const connection = await (await DuckDBInstance.create(":memory:", { ...lean, ...settings })).connect();
+  await connection.run("set global TimeZone = 'UTC'");
+  return connection;
+}
+
+/** No file may be opened any more and no setting changed; `files` are the exception, for reading and writing. */
+async function lock(connection: DuckDBConnection, files: readonly string[]): Promise<void> {
+  await connection.run(`set allowed_paths = [${files.map(quoteText).join(", ")}]`);
+  await connection.run("set enable_external_access = false");
+  await connection.run("set lock_configuration = true");
+}
+
+const statements: Readonly<Record<number, Statement>> = { 1: "select", 2: "insert", 3: "update", 5: "delete", 30: "merge" };
+
+/** What the gate found out about a statement that may pass. */
+export interface Passed {
+  statement: Statement;
+  used: ColumnsUsed;
+}
+
+/** Puts a statement through the gate, in an engine with empty tables and no files. */
+export async function passGate(job: Job): Promise<Passed> {
+  const connection = await openEngine({ threads: "1", memory_limit: `${job.memoryMb}MiB`, temp_directory: "" });
+  const layout = new Layout(job.tables);
+  const target = layout.places.find(({ table }) => table.name === job.target);
+  for (const sql of layout.rooms()) await connection.run(sql);
+  const isRewrite = job.kind === "rewrite" || job.kind === "update";
+  for (const place of layout.places) await connection.run(isRewrite && place !== target ? layout.emptyView(place) : layout.empty(place));
+  for (const sql of layout.aliases()) await connection.run(sql);
+  const functions = await connection.runAndReadAll("select distinct upper(function_name) from duckdb_functions() where function_type in ('table', 'pragma', 'table_macro')");
+  const tableFunctions = new Set(functions.getRows().map(([name]) => String(name)));
+  await connection.run(planSettings);
+  await connection.run("set explain_output = 'all'");
+  await lock(connection, []);
+
+  const sql = job.update === undefined ? job.sql : await updateSql(connection, layout, target!, job.update);
+  const statement = await statementOf(connection, sql, isRewrite);
+  let named: [string, string, string][] = [];
+  if (statement === "select") named = checkSelect(await serialize(connection, sql), layout.known());
+  else checkWords(sql);
+  try {
+    const plans = await plansOf(connection, sql);
+    checkPlan(plans.logical, tableFunctions);
+    const tables = layout.places.map((place) => ({ ...place.table, shown: layout.shown(place) }));
+    return { statement, used: columnsOfPlan(plans.physical, tables) };
+  } catch (error) {
+    if (job.kind !== "columns" || error instanceof AppError) throw sqlError(error, layout.known().names);
+    // A stored query whose plan no longer resolves may use every column of what it names.
+    const datasets = new Set(named.flatMap((parts) => layout.datasetOf(...parts)));
+    return { statement, used: [...datasets].sort().map((table) => ({ table, columns: "all" as const })) };
+  }
+}
+
+async function statementOf(connection: DuckDBConnection, sql: string, isRewrite: boolean): Promise<Statement> {
+  const expected = isRewrite ? "one SELECT, INSERT, UPDATE, DELETE or MERGE" : "one SELECT";
+  const refuse = (found: string): AppError =>
+    new AppError("sql.refused", `The SQL must be ${expected}.`, { expected, found, hint: "run one statement per call" });
+  if (sql.trim() === "") throw new AppError("sql.syntax", "The SQL is empty.", { expected, found: "no text", hint: 'tidegate query "select 1"' });
+  const extracted = await connection.extractStatements(sql).catch((error: unknown) => {
+    // The binding answers text without any statement, a comment say, with an error that names nothing.
+    if (error instanceof Error && error.message.includes("native callback")) throw refuse("no statement");
+    throw sqlError(error, []);
+  });
+  if (extracted.count !== 1) throw refuse(`${extracted.count} statements`);
+  const tree = await serialize(connection, sql);
+  if ((tree as { error?: boolean }).error !== true) return "select";
+  const prepared = await extracted.prepare(0).catch((error: unknown) => {
+    throw sqlError(error, []);
+  });
+  const statement = statements[prepared.statementType];
+  if (prepared.parameterCount > 0) throw refuse("parameters");
+  if (statement === undefined || statement === "select" || !isRewrite) throw refuse(`a statement of another kind (${statement ?? "not data"})`);
+  return statement;
+}
+
+async function serialize(connection: DuckDBConnection, sql: string): Promise<unknown> {
+  const reader = await connection.runAndReadAll("select json_serialize_sql($1::varchar, skip_null := true, skip_empty := true, skip_default := true)::varchar", [sql]);
+  const tree = JSON.parse(String(reader.getRows()[0]?.[0])) as { error?: boolean; error_type?: string; error_message?: string };
+  if (tree.error === true && tree.error_type === "parser") {
+    throw new AppError("sql.syntax", `The SQL does not parse: ${tree.error_message ?? ""}.`, { expected: "SQL as DuckDB reads it", found: sql.slice(0, 200), hint: "mend it and run it again" });
+  }
+  return tree;
+}
+
+async function plansOf(connection: DuckDBConnection, sql: string): Promise<{ logical: PlanNode[]; physical: PlanNode[] }> {
+  const rows = (await connection.runAndReadAll(`explain (format json) ${sql}`)).getRows();
+  const plan = (kind: string): PlanNode[] => {
+    const row = rows.find(([name]) => name === kind);
+    if (row === undefined) throw new AppError("sql.failed", "The SQL has no plan.", { hint: "tidegate doctor" });
+    return JSON.parse(String(row[1])) as PlanNode[];
+  };
+  return { logical: plan("logical_plan"), physical: plan("physical_plan") };
+}
+
+/** The statement of `--set` and `--where`. Each expression was proven to be one inside the same parentheses in which it stands here. */
+async function updateSql(connection: DuckDBConnection, layout: Layout, target: Place, update: JobUpdate): Promise<string> {
+  const wrap = async (text: string): Promise<string> => {
+    // The line ends keep a comment at the end of the text from swallowing the parenthesis.
+    const wrapped = `(\n${text}\n)`;
+    checkExpression(await serialize(connection, `select ${wrapped}`), text, layout.known());
+    return wrapped;
+  };
+  const sets: string[] = [];
+  for (const { column, expression } of update.set) {
+    const known = target.table.columns.find(({ name }) => name.toLowerCase() === column.toLowerCase());
+    if (known === undefined) {
+      throw new AppError("column.not_found", `${target.table.name} has no column ${column}.`, {
+        expected: target.table.columns.map(({ name }) => name).join(", "),
+        found: column,
+        hint: `tidegate dataset show ${target.table.name}`,
+      });
+    }
+    sets.push(`${quoteName(known.name)} = ${await wrap(expression)}`);
+  }
+  const where = update.where === undefined ? "" : ` where ${await wrap(update.where)}`;
+  return `update ${layout.path(target)} set ${sets.join(", ")}${where}`;
+}
+
+/** An engine with the datasets' rows, locked: queries read views over the files, a rewrite works on a copy of its target. */
+export async function openData(job: Job): Promise<{ connection: DuckDBConnection; layout: Layout; target: Place | undefined; sql: string }> {
+  const connection = await openEngine({
+    threads: String(job.threads),
+    memory_limit: `${job.memoryMb}MiB`,
+    temp_directory: job.spill,
+    max_temp_directory_size: `${job.spillMb}MiB`,
+  });
+  const layout = new Layout(job.tables);
+  const target = layout.places.find(({ table }) => table.name === job.target);
+  for (const sql of layout.rooms()) await connection.run(sql);
+  for (const place of layout.places) await connection.run(place === target ? layout.copy(place) : layout.view(place));
+  for (const sql of layout.aliases()) await connection.run(sql);
+  await lock(connection, [...job.files, ...(job.output === undefined ? [] : [job.output])]);
+  const sql = job.update === undefined ? job.sql : await updateSql(connection, layout, target!, job.update);
+  return { connection, layout, target, sql };
+}
+
+/** Turns the engine's word on a statement into ours. */
+export function sqlError(error: unknown, known: readonly string[]): AppError {
+  if (error instanceof AppError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  const short = text.split(/\n\n|\nLINE /)[0]!.replaceAll(/\s+/g, " ").slice(0, 400);
+  const facts = { found: short, cause: error };
+  const missing = /Catalog Error: Table with name (\S+) does not exist/.exec(text)?.[1];
+  if (missing !== undefined && known.length > 0) return unknownTable(missing, known);
+  if (/Permission Error|disabled by configuration|IO Error|has been locked|Cannot change configuration|Cannot set/i.test(text)) {
+    return new AppError("sql.refused", "The SQL reaches for files or settings.", {
+      expected: "SQL over the named datasets only",
+      found: "a file, a setting or an extension",
+      hint: "put outside data into a dataset first (tidegate import)",
+      cause: error,
+    });
+  }
+  if (/Out of Memory|max_temp_directory_size/i.test(text)) {
+    return new AppError("sql.limit", "The SQL needs more memory than it may take.", { ...facts, hint: "select less, or aggregate first" });
+  }
+  if (/Parser Error|syntax error/i.test(text)) return new AppError("sql.syntax", `The SQL does not parse: ${short}`, { ...facts, hint: "mend it and run it again" });
+  return new AppError("sql.failed", `The SQL failed: ${short}`, { ...facts, hint: "mend it and run it again" });
+}

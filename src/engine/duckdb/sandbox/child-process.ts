@@ -1,0 +1,146 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { AppError } from "../../../lib/errors.ts";
+import { messageSign, type Job, type Message } from "./protocol.ts";
+
+/** Limits that the parent watches from outside, whatever the child says of itself. */
+export interface Watch {
+  milliseconds: number;
+  residentMb: number;
+  bytes: number;
+}
+
+/** How often limits are looked at. */
+const tickMs = 50;
+
+/** One child process: waits for a job, does it, and is gone. */
+export class SandboxChild {
+  /** Its own folder; spilled data goes into it. */
+  readonly folder: string;
+  private readonly process: ChildProcess;
+  private readonly ended: Promise<string>;
+  private stopped: AppError | undefined;
+
+  constructor(entry: string, parentFolder: string) {
+    this.folder = mkdtempSync(join(parentFolder, "sandbox-"));
+    this.process = spawn(process.execPath, ["--max-old-space-size=256", entry], {
+      cwd: this.folder,
+      // Nothing of the parent's environment: no tokens, no NODE_OPTIONS.
+      env: { TZ: "UTC" },
+      // A process group of its own, so that it dies whole.
+      detached: true,
+      stdio: ["pipe", "ignore", "ignore", "pipe"],
+    });
+    this.ended = new Promise((done) => {
+      this.process.once("error", (error) => done(error.message));
+      this.process.once("exit", (code, signal) => done(signal ?? `exit code ${code}`));
+    });
+    void this.ended.then(() => rmSync(this.folder, { recursive: true, force: true }));
+    this.process.stdin!.on("error", () => {}); // it died; the end of its answers says so
+    // A waiting child keeps no process alive.
+    this.hold(false);
+  }
+
+  get isAlive(): boolean {
+    return this.process.exitCode === null && this.process.signalCode === null && this.process.pid !== undefined;
+  }
+
+  /** Kills the child and what it may have started. */
+  kill(reason?: AppError): void {
+    this.stopped ??= reason;
+    if (!this.isAlive) return;
+    try {
+      process.kill(-this.process.pid!, "SIGKILL");
+    } catch {
+      this.process.kill("SIGKILL");
+    }
+  }
+
+  /** Kills it and waits until its folder is gone. */
+  async close(): Promise<void> {
+    this.kill();
+    await this.ended;
+  }
+
+  /**
+   * Gives the job and yields what comes back, messages and batches of rows. Time counts only while somebody waits for the child, so that
+   * a slow reader is no slow query. Ends with an error unless the child said everything that it had to say.
+   */
+  async *run(job: Job, watch: Watch, signal?: AbortSignal): AsyncGenerator<Message | string[]> {
+    this.hold(true);
+    const stop = (): void => this.kill(new AppError("interrupted", "The query was stopped."));
+    if (signal?.aborted === true) stop();
+    signal?.addEventListener("abort", stop, { once: true });
+    let waiting = true;
+    let waited = 0;
+    let looking = false;
+    const timer = setInterval(() => {
+      if (!waiting) return;
+      waited += tickMs;
+      if (waited >= watch.milliseconds) this.kill(limit(`took longer than ${watch.milliseconds} ms`, `${watch.milliseconds} ms`));
+      if (looking) return;
+      looking = true;
+      void residentMb(this.process.pid).then((megabytes) => {
+        looking = false;
+        if (megabytes > watch.residentMb) this.kill(limit("took more memory than it may", `${watch.residentMb} MB`));
+      });
+    }, tickMs);
+    let complete = false;
+    try {
+      this.process.stdin!.write(`${JSON.stringify(job)}\n`);
+      let bytes = 0;
+      let rest = "";
+      const stream = this.process.stdio[3] as Readable;
+      stream.setEncoding("utf8");
+      for await (const text of stream as AsyncIterable<string>) {
+        bytes += text.length;
+        if (bytes > watch.bytes * 1.1 + (1 << 20)) throw limit("gave more than it may", `${watch.bytes} bytes`);
+        const lines = (rest + text).split("\n");
+        rest = lines.pop() ?? "";
+        let rows: string[] = [];
+        waiting = false;
+        for (const line of lines) {
+          if (!line.startsWith(messageSign)) {
+            rows.push(line);
+            continue;
+          }
+          if (rows.length > 0) yield rows;
+          rows = [];
+          const message = JSON.parse(line.slice(1)) as Message;
+          if (message.say === "ready") continue;
+          if (message.say === "error") throw new AppError(message.code, message.message, message);
+          complete ||= message.say !== "columns";
+          yield message;
+        }
+        if (rows.length > 0) yield rows;
+        waiting = true;
+      }
+      if (complete && rest === "") return;
+      const reason = await this.ended;
+      throw this.stopped ?? new AppError("sql.crashed", "The process that ran the SQL died.", { expected: "an answer to its end", found: reason, hint: "run it again; if it dies again, make the query smaller" });
+    } finally {
+      clearInterval(timer);
+      signal?.removeEventListener("abort", stop);
+      await this.close();
+    }
+  }
+
+  private hold(on: boolean): void {
+    const what = on ? "ref" : "unref";
+    this.process[what]();
+    for (const stream of [this.process.stdin, this.process.stdio[3]]) (stream as unknown as { ref(): void; unref(): void } | null)?.[what]();
+  }
+}
+
+const limit = (what: string, most: string): AppError =>
+  new AppError("sql.limit", `The SQL ${what}.`, { expected: `at most ${most}`, found: "more", hint: "select less, or aggregate first" });
+
+/** Resident memory of a process in MB; 0 where the system does not tell. */
+async function residentMb(pid: number | undefined): Promise<number> {
+  if (process.platform !== "linux" || pid === undefined) return 0;
+  const status = await readFile(`/proc/${pid}/statm`, "utf8").catch(() => "");
+  return (Number(status.split(" ")[1] ?? 0) * 4096) / 1e6;
+}

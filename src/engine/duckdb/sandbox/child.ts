@@ -1,0 +1,138 @@
+import { createInterface } from "node:readline";
+import { createWriteStream } from "node:fs";
+import { once } from "node:events";
+import { AppError } from "../../../lib/errors.ts";
+import type { FieldType } from "../../../lake/schema.ts";
+import type { Column } from "../../plan.ts";
+import { castSql, jsonSql } from "../convert.ts";
+import { quoteName, quotePath, quoteText } from "../sql.ts";
+import { icebergType } from "../types.ts";
+import { openData, passGate, sqlError } from "./child-engine.ts";
+import { messageSign, type Job, type Message, type Statement } from "./protocol.ts";
+
+/*
+ * Entry of the child process: reads one job from standard input, does it, and ends. It is given no environment, an empty folder to stand
+ * in, and no more of the parent than two pipes. Standard output is not used, since SQL can write to it; answers go to file descriptor 3.
+ */
+
+const answers = createWriteStream("", { fd: 3 });
+const rowsPerWrite = 512;
+
+async function write(text: string): Promise<void> {
+  if (!answers.write(text)) await once(answers, "drain");
+}
+
+const say = (message: Message): Promise<void> => write(`${messageSign}${JSON.stringify(message)}\n`);
+
+type Connection = Awaited<ReturnType<typeof openData>>["connection"];
+
+/** A column of the statement's result, and what it is called in our types; null when Iceberg has no such type. */
+interface Found {
+  name: string;
+  type: FieldType | null;
+}
+
+async function columnsOf(connection: Connection, relation: string): Promise<Found[]> {
+  const rows = (await connection.runAndReadAll(`describe ${relation}`)).getRows();
+  return rows.map(([name, type]) => {
+    try {
+      return { name: String(name), type: icebergType(String(type), String(name)).type };
+    } catch {
+      return { name: String(name), type: null };
+    }
+  });
+}
+
+async function query(job: Job): Promise<void> {
+  const { used } = await passGate(job);
+  const { connection, sql } = await openData(job);
+  await connection.run(`create temp view tidegate_result as ${sql}`);
+  const found = await columnsOf(connection, "tidegate_result");
+  const columns = found.map(({ name, type }): Column => ({ name, type: type ?? "string" }));
+  await say({ say: "columns", columns, used });
+  const values = found.map(({ name, type }) => {
+    const value = `r.${quoteName(name)}`;
+    return `${quoteName(name)} := ${type === null ? `${value}::varchar` : jsonSql(castIfForeign(value, type), type)}`;
+  });
+  const result = await connection.stream(`select to_json(struct_pack(${values.join(", ")}))::varchar from tidegate_result r`);
+  let rows = 0;
+  let bytes = 0;
+  for (let chunk = await result.fetchChunk(); chunk !== null && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
+    const texts = chunk.getColumnValues(0) as string[];
+    rows += texts.length;
+    for (let at = 0; at < texts.length; at += rowsPerWrite) {
+      const text = `${texts.slice(at, at + rowsPerWrite).join("\n")}\n`;
+      bytes += Buffer.byteLength(text);
+      refuseExcess(job, rows, bytes);
+      await write(text);
+    }
+  }
+  await say({ say: "end", rows });
+}
+
+/** Sums of integers are wider than any type of ours; as decimals they keep their digits in JSON too. */
+const castIfForeign = (value: string, type: FieldType): string => (type === "decimal(38, 0)" || type === "decimal(20, 0)" ? `${value}::${type}` : value);
+
+function refuseExcess(job: Job, rows: number, bytes: number): void {
+  if (rows <= job.rows && bytes <= job.bytes) return;
+  throw new AppError("sql.limit", "The result is larger than it may be.", {
+    expected: `at most ${job.rows} rows and ${job.bytes} bytes`,
+    found: rows > job.rows ? `more than ${job.rows} rows` : `more than ${job.bytes} bytes`,
+    hint: "add a LIMIT, or export the dataset (tidegate read --format parquet)",
+  });
+}
+
+async function rewrite(job: Job): Promise<void> {
+  const { statement } = await passGate(job);
+  const { connection, layout, target, sql } = await openData(job);
+  const isSelect = statement === "select";
+  await connection.run(isSelect ? `create temp table tidegate_result as ${sql}` : sql);
+  const source = isSelect ? "tidegate_result" : layout.path(target!);
+  const found = isSelect ? await columnsOf(connection, source) : target!.table.columns;
+  const columns = found.map(({ name, type }): Column => ({ name, type: type ?? refuseType(name) }));
+  const [[count] = []] = (await connection.runAndReadAll(`select count(*) from ${source}`)).getRows();
+  refuseExcess(job, Number(count), 0);
+  const values = columns.map(({ name, type }) => `${isSelect ? exact(quoteName(name), name, type) : quoteName(name)} as ${quoteName(name)}`);
+  await connection.run(`copy (select ${values.join(", ")} from ${source}) to ${quotePath(job.output!)} (format parquet, use_tmp_file false)`);
+  await say({ say: "written", columns, statement: statement as Statement });
+}
+
+function refuseType(name: string): never {
+  throw new AppError("type.unsupported", `Column ${name} has a type that no table can hold.`, {
+    expected: "a type of Iceberg v2",
+    found: "an interval, a time with a zone or the like",
+    hint: `cast it in the SQL: cast(${name} as varchar)`,
+  });
+}
+
+/** Types that only the engine has are cast to ours; a digit that would get lost is an error. */
+function exact(value: string, name: string, type: FieldType): string {
+  if (type === "timestamp" || type === "time") {
+    const lost = `error(${quoteText(`tidegate: ${name} loses digits`)})`;
+    return `case when ${value}::${type}::timestamp_ns is not distinct from ${value}::timestamp_ns then ${value}::timestamp else ${lost} end`;
+  }
+  return castSql(value, type, type, null);
+}
+
+async function columns(job: Job): Promise<void> {
+  await say({ say: "used", used: (await passGate(job)).used });
+}
+
+const work: Record<Job["kind"], (job: Job) => Promise<void>> = { query, rewrite, update: rewrite, columns };
+
+/** Ends the process without waiting for the engine's threads, which may be in the middle of something. */
+const end = (): never => process.kill(process.pid, "SIGKILL") as never;
+
+const lines = createInterface({ input: process.stdin });
+// The parent is gone, or has changed its mind.
+lines.once("close", end);
+lines.once("line", (line) => {
+  const job = JSON.parse(line) as Job;
+  void work[job.kind](job)
+    .catch((error: unknown) => {
+      const { code, message, expected, found, hint } = sqlError(error, job.tables.map(({ name }) => name));
+      return say({ say: "error", code, message, ...(expected === undefined ? {} : { expected }), ...(found === undefined ? {} : { found }), ...(hint === undefined ? {} : { hint }) });
+    })
+    .then(() => answers.end(end));
+});
+void say({ say: "ready" });

@@ -1,0 +1,183 @@
+import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { mkdirSync } from "node:fs";
+import { AppError } from "../../../lib/errors.ts";
+import type { RunOptions, Scratch } from "../../engine.ts";
+import type { Column, TablePlan } from "../../plan.ts";
+import type { ColumnsUsed, Sandbox, SandboxCaps, SandboxTable } from "../../sandbox.ts";
+import { renderTable, splitAddress } from "../render-scan.ts";
+import { quoteName, slot } from "../sql.ts";
+import { SandboxChild } from "./child-process.ts";
+import type { Job, JobTable, Message } from "./protocol.ts";
+
+export interface SandboxSettings {
+  /** Folder for the children's own folders. */
+  tempDir: string;
+  /** Children that wait, ready, for the next query; 0 starts one per query. */
+  warm: number;
+  /** Children that work at the same time; further queries wait. */
+  atOnce: number;
+  threads: number;
+  /** Data that a query may spill to disk. */
+  spillMb: number;
+  /** Compiled entry of the child; beside this file when this file is compiled. */
+  entry?: string;
+}
+
+/** Memory that a child has beside the engine's own limit, which is a soft one. */
+const residentMb = (memoryMb: number): number => memoryMb * 2 + 300;
+
+/**
+ * Children of one query each. A child that has run others' SQL is never used again, so nothing that a statement leaves behind (a macro, a
+ * setting, a crash) reaches the next one.
+ */
+export function createSandbox(settings: SandboxSettings): Sandbox {
+  const pool = new Pool(settings);
+  const base = (caps: SandboxCaps): Pick<Job, "files" | "spill" | "rows" | "bytes" | "memoryMb" | "spillMb" | "threads"> => ({
+    files: [],
+    spill: "",
+    rows: caps.rows,
+    bytes: caps.bytes,
+    memoryMb: caps.memoryMb,
+    spillMb: settings.spillMb,
+    threads: settings.threads,
+  });
+
+  async function* run(job: Job, milliseconds: number, options: RunOptions = {}): AsyncGenerator<Message | string[]> {
+    const child = await pool.take(options.signal);
+    try {
+      const watch = { milliseconds, residentMb: residentMb(job.memoryMb), bytes: job.bytes };
+      yield* child.run({ ...job, spill: join(child.folder, "spill") }, watch, options.signal);
+    } finally {
+      await child.close();
+      pool.giveBack();
+    }
+  }
+
+  async function written(job: Job, caps: SandboxCaps, options?: RunOptions) {
+    for await (const message of run(job, caps.milliseconds, options)) {
+      if ("say" in message && message.say === "written") {
+        const { columns, statement } = message;
+        return { plan: { op: "staged" as const, paths: [job.output!], columns }, columns, statement };
+      }
+    }
+    throw new AppError("sql.crashed", "The SQL ended without a result.", { hint: "run it again" });
+  }
+
+  return {
+    async query({ sql, tables, caps }, options) {
+      const job: Job = { ...base(caps), kind: "query", sql, tables: tables.map(jobTable), files: filesOf(tables) };
+      const answers = run(job, caps.milliseconds, options);
+      const first = await answers.next();
+      const message = first.value as Message | undefined;
+      if (first.done === true || message?.say !== "columns") throw new AppError("internal", "The sandbox spoke out of turn.");
+      return { columns: message.columns, used: message.used, rows: rowsOf(answers) };
+    },
+
+    async rewrite({ sql, tables, target, caps }, scratch, options) {
+      const output = outputIn(scratch);
+      return written({ ...base(caps), kind: "rewrite", sql, target, tables: tables.map(jobTable), files: filesOf(tables), output }, caps, options);
+    },
+
+    async update({ target, set, where, caps }, scratch, options) {
+      if (set.length === 0) throw new AppError("usage.invalid", "--set is missing.", { expected: "column=expression", hint: 'add --set "column=expression"' });
+      const output = outputIn(scratch);
+      const update = where === undefined ? { set } : { set, where };
+      const { plan, columns } = await written(
+        { ...base(caps), kind: "update", sql: "", update, target: target.name, tables: [jobTable(target)], files: filesOf([target]), output },
+        caps,
+        options,
+      );
+      return { plan, columns };
+    },
+
+    async columnsUsed({ sql, tables, milliseconds }): Promise<ColumnsUsed> {
+      const caps = { rows: 0, bytes: 1 << 24, memoryMb: 256, milliseconds };
+      for await (const message of run({ ...base(caps), kind: "columns", sql, tables }, milliseconds)) {
+        if ("say" in message && message.say === "used") return message.used;
+      }
+      throw new AppError("sql.crashed", "The SQL ended without a plan.", { hint: "run it again" });
+    },
+
+    close: () => pool.close(),
+  };
+}
+
+async function* rowsOf(answers: AsyncGenerator<Message | string[]>): AsyncGenerator<string[]> {
+  try {
+    for await (const answer of answers) if (Array.isArray(answer)) yield answer;
+  } finally {
+    await answers.return(undefined);
+  }
+}
+
+function jobTable({ name, plan }: SandboxTable): JobTable {
+  const columns: Column[] = plan.fields.map((field) => ({ name: field.name, type: field.type }));
+  const names = columns.map((column, index) => `${slot(index)} as ${quoteName(column.name)}`);
+  return { name, columns, scan: `select ${names.join(", ")} from (${renderTable(withoutPosition(plan)).sql})` };
+}
+
+const withoutPosition = ({ op, files, fields }: TablePlan): TablePlan => ({ op, files, fields });
+
+function filesOf(tables: readonly SandboxTable[]): string[] {
+  const addresses = tables.flatMap(({ plan }) => plan.files.flatMap(({ uri, deletes }) => [uri, ...deletes]));
+  return [...new Set(addresses.map((uri) => splitAddress(uri).path))];
+}
+
+let outputs = 0;
+const outputIn = (scratch: Scratch): string => join(scratch.dir, `sandbox-${(outputs += 1)}.parquet`);
+
+/** Keeps children ready, and no more at work than allowed. */
+class Pool {
+  private readonly settings: SandboxSettings;
+  private readonly entry: string;
+  private idle: SandboxChild[] = [];
+  private readonly all = new Set<SandboxChild>();
+  private readonly queue: (() => void)[] = [];
+  private working = 0;
+  private closed = false;
+
+  constructor(settings: SandboxSettings) {
+    this.settings = settings;
+    this.entry = settings.entry ?? fileURLToPath(new URL("./child.js", import.meta.url));
+    mkdirSync(settings.tempDir, { recursive: true, mode: 0o700 });
+    this.refill();
+  }
+
+  async take(signal?: AbortSignal): Promise<SandboxChild> {
+    if (this.working >= this.settings.atOnce) await new Promise<void>((go) => this.queue.push(go));
+    else this.working++;
+    if (this.closed || signal?.aborted === true) {
+      this.giveBack();
+      throw new AppError("interrupted", "The query was stopped before it began.");
+    }
+    this.idle = this.idle.filter((child) => child.isAlive);
+    return this.idle.shift() ?? this.start();
+  }
+
+  /** A place is free; the next in line has it. */
+  giveBack(): void {
+    for (const child of this.all) if (!child.isAlive) this.all.delete(child);
+    const next = this.queue.shift();
+    if (next === undefined) this.working--;
+    else next();
+    this.refill();
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    await Promise.all([...this.all].map((child) => child.close()));
+  }
+
+  private start(): SandboxChild {
+    const child = new SandboxChild(this.entry, this.settings.tempDir);
+    this.all.add(child);
+    return child;
+  }
+
+  private refill(): void {
+    if (this.closed) return;
+    this.idle = this.idle.filter((child) => child.isAlive);
+    while (this.idle.length < this.settings.warm) this.idle.push(this.start());
+  }
+}

@@ -1,0 +1,53 @@
+import type { ErrorCode } from "../../../lib/error-codes.ts";
+import type { Column } from "../../plan.ts";
+import type { ColumnsUsed } from "../../sandbox.ts";
+
+/** A dataset as the child sees it. */
+export interface JobTable {
+  name: string;
+  columns: readonly Column[];
+  /** Trusted SQL that reads its rows; absent when only columns are asked. */
+  scan?: string;
+}
+
+/** An expression of `--set` or `--where`, to be proven one expression before a statement is put together. */
+export interface JobUpdate {
+  set: readonly { column: string; expression: string }[];
+  where?: string;
+}
+
+/** The one thing that a child does in its life. */
+export interface Job {
+  kind: "query" | "rewrite" | "update" | "columns";
+  /** SQL of others; empty for an update. */
+  sql: string;
+  update?: JobUpdate;
+  tables: readonly JobTable[];
+  /** The dataset to be rewritten. */
+  target?: string;
+  /** Files that the trusted scans read. */
+  files: readonly string[];
+  /** The Parquet file that a rewrite leaves. */
+  output?: string;
+  /** Folder for spilled data, the child's own. */
+  spill: string;
+  rows: number;
+  bytes: number;
+  memoryMb: number;
+  spillMb: number;
+  threads: number;
+}
+
+export type Statement = "select" | "insert" | "update" | "delete" | "merge";
+
+/** What a child says, one JSON line each; between `columns` and `end` of a query, lines that start with `{` are rows as they are. */
+export type Message =
+  | { say: "ready" }
+  | { say: "columns"; columns: Column[]; used: ColumnsUsed }
+  | { say: "used"; used: ColumnsUsed }
+  | { say: "written"; columns: Column[]; statement: Statement }
+  | { say: "end"; rows: number }
+  | { say: "error"; code: ErrorCode; message: string; expected?: string; found?: string; hint?: string };
+
+/** First character of a line that is a message; rows start with `{`. */
+export const messageSign = "!";
