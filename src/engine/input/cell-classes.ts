@@ -1,4 +1,6 @@
 import type { FieldType } from "../../lake/schema.ts";
+import { castSql } from "../duckdb/convert.ts";
+import { decimalShape, sqlType } from "../duckdb/types.ts";
 
 /*
  * What a text cell looks like, as one bit per class. A column's type follows from the bits of all its cells, so the whole
@@ -162,14 +164,13 @@ const looseNumber = String.raw`\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-
  * How a cell is read under a type that the dataset already has. More forms are welcome than when types are guessed (007 and 7.0 are a 7),
  * but none that would lose a digit, a fraction or a zone.
  */
-export function readTyped(type: FieldType, cell: string, value: string, engineType: string): CellReading | null {
-  const cast = `try_cast(${cell} as ${engineType})`;
+export function readTyped(type: FieldType, cell: string, value: string): CellReading | null {
   if (type === "string") return null;
-  if (typeof type !== "string") return { cast };
-  const decimal = /^decimal\((\d+), ?(\d+)\)$/.exec(type);
-  if (decimal !== null) {
-    const scale = Number(decimal[2]);
-    const before = Number(decimal[1]) - scale;
+  const cast = `try_cast(${cell} as ${sqlType(type)})`;
+  const decimal = decimalShape(type);
+  if (decimal !== undefined) {
+    const { precision, scale } = decimal;
+    const before = precision - scale;
     return { cast, fits: `${value} is not null and ${matches(cell, String.raw`\s*[+-]?0*[0-9]{0,${before}}(\.[0-9]{0,${scale}}0*)?\s*`)}` };
   }
   switch (type) {
@@ -187,6 +188,6 @@ export function readTyped(type: FieldType, cell: string, value: string, engineTy
     case "time":
       return readGuess(type, cell, value);
     default:
-      return { cast };
+      return { cast: castSql(cell, "string", type, null) };
   }
 }

@@ -2,7 +2,7 @@ import { createWriteStream } from "node:fs";
 import { once } from "node:events";
 import { finished } from "node:stream/promises";
 import { AppError } from "../../lib/errors.ts";
-import { sqlText } from "./sql-words.ts";
+import { quotePath, quoteText } from "../duckdb/sql.ts";
 import { delimiterOf } from "./csv-dialect.ts";
 import { CsvDefectError, CsvScanner, fieldText, isPlain, type CsvStructure, type ScannedRecord } from "./csv-scanner.ts";
 import { chunksOf, headOf, type TextFile } from "./text-file.ts";
@@ -152,18 +152,18 @@ export function readCsvSql(file: CsvFile, path: string, nullText: string): strin
     "strict_mode = true",
     "hive_partitioning = false",
     "allow_quoted_nulls = false",
-    `delim = ${sqlText(file.delimiter)}`,
+    `delim = ${quoteText(file.delimiter)}`,
     `quote = '"'`,
     `escape = '"'`,
     ...(carriage ? [] : [String.raw`new_line = '\n'`]),
-    `nullstr = ${sqlText(nullText)}`,
+    `nullstr = ${quoteText(nullText)}`,
     `max_line_size = ${longest}`,
     `buffer_size = ${Math.max(longest * 4, 32 << 20)}`,
     // A thread that starts in the middle of the file cannot know whether a line end there is quoted.
     `parallel = ${!structure.quotedLineEnds}`,
     `columns = {${columns}}`,
   ];
-  return `read_csv(${sqlText(path)}, ${options.join(", ")})`;
+  return `read_csv(${quotePath(path)}, ${options.join(", ")})`;
 }
 
 /** Lines on which some records start; ordinals ascend, 1 is the first row below the header. */

@@ -8,27 +8,22 @@ import { parse } from "csv-parse/sync";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AppError } from "../../lib/errors.ts";
-import type { OpenedSource, SourceReader, SourceRequest } from "../source.ts";
-import { createSourceReader } from "./source-reader.ts";
+import type { OpenedSource, SourceRequest } from "../source.ts";
+import { sourceReader } from "./source-reader.ts";
 
 const data = process.env["TIDEGATE_TEST_DATA"] ?? "../shared/data";
 let folder: string;
 let instance: DuckDBInstance;
-let reader: SourceReader;
+let reader: ReturnType<typeof sourceReader>;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "tidegate-csv-"));
   instance = await DuckDBInstance.create(":memory:", { threads: "2", memory_limit: "1GB" });
-  reader = createSourceReader(async () => {
-    const connection = await instance.connect();
-    return {
-      query: async (sql) => (await connection.runAndReadAll(sql)).getRowObjectsJson() as Record<string, unknown>[],
-      close: () => connection.closeSync(),
-    };
-  });
+  reader = sourceReader({ memoryMb: 1024, threads: 2, tempDir: join(folder, "spill") });
 });
 
-afterAll(() => {
+afterAll(async () => {
+  await reader.close();
   instance.closeSync();
   rmSync(folder, { recursive: true });
 });

@@ -1,19 +1,18 @@
 import { join } from "node:path";
 import { AppError } from "../../lib/errors.ts";
 import type { FieldType } from "../../lake/schema.ts";
+import { raiseSql } from "../duckdb/errors.ts";
+import { quoteName, quoteText } from "../duckdb/sql.ts";
 import type { OpenedSource } from "../source.ts";
 import { bitsOfColumn, digitsOfColumn, guessType, isProvable, readGuess, readTyped, type CellReading } from "./cell-classes.ts";
 import { alignColumns, columnNames, columnsOf, matchColumns, type MatchedColumn } from "./column-match.ts";
 import { canonicalPath, checkCsv, emptyFile, linesOf, readCsvSql, type CsvFile } from "./csv-file.ts";
-import { engineType } from "./engine-types.ts";
 import type { Reading } from "./reading.ts";
-import { sqlName, sqlText } from "./sql-words.ts";
 import { asInputError, prepareText } from "./text-file.ts";
 import { unzstdWith } from "./unzstd.ts";
 
 const sampleRows = 20_480;
 const listedCells = 10;
-const misfit = "tidegate: a cell does not fit its column";
 
 interface CsvTable {
   file: CsvFile;
@@ -45,7 +44,7 @@ export async function openCsv(reading: Reading): Promise<Omit<OpenedSource, "con
   try {
     paths = await write(reading, tables, targets);
   } catch (error) {
-    if (!(error instanceof Error) || !error.message.includes(misfit)) throw error;
+    if (!(error instanceof AppError) || error.code !== "input.cell") throw error;
     await refuseMisfits(reading, tables, targets);
     ({ targets, tentative } = await chooseTypes(reading, tables, false));
     paths = await write(reading, tables, targets);
@@ -122,7 +121,7 @@ async function chooseTypes(reading: Reading, tables: readonly CsvTable[], sample
   return { targets, tentative };
 }
 
-const typedTarget = (type: FieldType): Target => ({ type, read: (cell, value) => readTyped(type, cell, value, engineType(type)) });
+const typedTarget = (type: FieldType): Target => ({ type, read: (cell, value) => readTyped(type, cell, value) });
 const guessedTarget = (type: FieldType): Target => ({ type, read: (cell, value) => readGuess(type, cell, value) });
 
 /** The decimal that keeps all digits of a column of numbers, or string when 38 digits are too few. */
@@ -142,8 +141,8 @@ async function write(reading: Reading, tables: readonly CsvTable[], targets: rea
   const paths: string[] = [];
   for (const [index, { file, scan, matched }] of tables.entries()) {
     const path = join(reading.folder, `rows-${index}.parquet`);
-    const list = matched.map((column, position) => `${written(position, targets[position]!)} as ${sqlName(column.name)}`);
-    const [done] = await reading.query(`copy (select ${list.join(", ")} from (${castRows(scan, matched, targets)})) to ${sqlText(path)} (format parquet)`);
+    const list = matched.map((column, position) => `${written(position, targets[position]!)} as ${quoteName(column.name)}`);
+    const [done] = await reading.query(`copy (select ${list.join(", ")} from (${castRows(scan, matched, targets)})) to ${quoteText(path)} (format parquet)`);
     if (Number(done?.["Count"]) !== file.rows) {
       throw new AppError("internal", `${file.text.source} was read as ${String(done?.["Count"])} rows but has ${file.rows}.`, { hint: "report this file" });
     }
@@ -168,7 +167,7 @@ function castRows(scan: string, matched: readonly MatchedColumn[], targets: read
 function written(index: number, { read }: Target): string {
   const reading = read(`k${index}`, `v${index}`);
   if (reading === null) return `k${index}`;
-  return `case when k${index} is null then null when ${reading.fits ?? `v${index} is not null`} then v${index} else error(${sqlText(misfit)}) end`;
+  return `case when k${index} is null then null when ${reading.fits ?? `v${index} is not null`} then v${index} else ${raiseSql("input.cell", "the column", `k${index}`)} end`;
 }
 
 /** Ends with `input.cell` when cells do not fit the dataset's types; returns when only guesses were wrong. */

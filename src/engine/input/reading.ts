@@ -13,6 +13,6 @@ export interface Reading {
   /** Sentences for a person; readers append. */
   notes: string[];
   signal: AbortSignal | undefined;
-  /** Runs trusted SQL in a private engine session; values come as JSON, wide integers as text. */
+  /** Runs trusted SQL in the engine. */
   query(sql: string): Promise<SqlRow[]>;
 }

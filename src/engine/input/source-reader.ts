@@ -2,18 +2,13 @@ import { createHash } from "node:crypto";
 import { mkdtemp, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError } from "../../lib/errors.ts";
+import { DuckDb, type InstanceSettings } from "../duckdb/instance.ts";
 import type { Scratch, RunOptions } from "../engine.ts";
 import type { OpenedSource, SourceFormat, SourceReader, SourceRequest } from "../source.ts";
 import { openCsv } from "./csv-source.ts";
 import type { Reading, SqlRow } from "./reading.ts";
 import { formatOf } from "./source-format.ts";
 import { asInputError } from "./text-file.ts";
-
-/** A private engine session that ends with the read. */
-export interface SourceSession {
-  query(sql: string): Promise<SqlRow[]>;
-  close(): void;
-}
 
 type OpenFormat = (reading: Reading) => Promise<Omit<OpenedSource, "contentHash" | "notes">>;
 
@@ -22,9 +17,14 @@ const readers: Record<SourceFormat, OpenFormat> = {
   tsv: openCsv,
 } as Record<SourceFormat, OpenFormat>;
 
-/** Builds the reader over sessions of the embedded engine. */
-export function createSourceReader(openSession: (options: RunOptions) => Promise<SourceSession>): SourceReader {
+/** The reader, over an instance of the embedded engine of its own that opens with the first file. */
+export function sourceReader(settings: InstanceSettings): SourceReader & { close(): Promise<void> } {
+  let database: Promise<DuckDb> | undefined;
   return {
+    async close() {
+      (await database)?.close();
+    },
+
     async open(request: SourceRequest, scratch: Scratch, options: RunOptions = {}): Promise<OpenedSource> {
       const { paths } = request;
       const [first] = paths;
@@ -34,11 +34,15 @@ export function createSourceReader(openSession: (options: RunOptions) => Promise
       const format = request.format ?? oneFormat(paths);
       const before = await Promise.all(paths.map(stampOf));
       const folder = await mkdtemp(join(scratch.dir, "source-"));
-      const session = await openSession(options);
+      const engine = await (database ??= DuckDb.open(settings));
+      const query = async (sql: string): Promise<SqlRow[]> => {
+        const { names, rows } = await engine.all(sql, options.signal);
+        return rows.map((row) => Object.fromEntries(names.map((name, index) => [name, row[index]])));
+      };
       const notes: string[] = [];
       const hash = createHash("sha256");
       try {
-        const reading: Reading = { request: { ...request, format }, folder, hash, notes, signal: options.signal, query: session.query };
+        const reading: Reading = { request: { ...request, format }, folder, hash, notes, signal: options.signal, query };
         const opened = await readers[format](reading);
         for (const [index, path] of paths.entries()) {
           if ((await stampOf(path)) !== before[index]) {
@@ -48,8 +52,6 @@ export function createSourceReader(openSession: (options: RunOptions) => Promise
         return { ...opened, contentHash: hash.digest("hex"), notes };
       } catch (error) {
         throw asInputError(error, first);
-      } finally {
-        session.close();
       }
     },
   };

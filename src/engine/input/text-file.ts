@@ -26,10 +26,9 @@ export interface TextFile {
 
 /** Turns the system's word on a file into ours. */
 export function asInputError(error: unknown, source: string): AppError {
-  if (error instanceof AppError) return error;
+  if (error instanceof AppError && error.code !== "store.missing") return error;
   const code = (error as NodeJS.ErrnoException).code ?? "";
-  const message = error instanceof Error ? error.message : "";
-  if (code === "ENOENT" || code === "ENOTDIR" || /No files found that match|No such file or directory/.test(message)) {
+  if (code === "ENOENT" || code === "ENOTDIR" || code === "store.missing") {
     return new AppError("input.not_found", `${source} is not there.`, {
       expected: "a file",
       found: "nothing (was it moved or deleted meanwhile?)",
@@ -43,7 +42,7 @@ export function asInputError(error: unknown, source: string): AppError {
   if (code === "EACCES" || code === "EPERM") {
     return new AppError("input.not_found", `${source} may not be read.`, { found: code, hint: `ls -l ${source}`, cause: error });
   }
-  if (code === "ENOSPC" || /No space left on device/.test(message)) {
+  if (code === "ENOSPC") {
     return new AppError("store.full", `No space is left to read ${source} into.`, { hint: "df -h", cause: error });
   }
   if (code.startsWith("Z_")) {

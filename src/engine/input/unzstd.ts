@@ -3,7 +3,7 @@ import { rename } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { AppError } from "../../lib/errors.ts";
 import type { Reading } from "./reading.ts";
-import { sqlText } from "./sql-words.ts";
+import { quotePath, quoteText } from "../duckdb/sql.ts";
 import type { Unzstd } from "./text-file.ts";
 
 /*
@@ -19,11 +19,11 @@ export function unzstdWith(query: Reading["query"]): Unzstd {
     let problem: unknown;
     // Told of LF it refuses any CR; told of none it takes CRLF throughout.
     for (const newLine of [String.raw`new_line = '\n', `, ""]) {
-      const lines = `read_csv(${sqlText(source)}, auto_detect = false, header = false, compression = 'zstd', delim = '${noDelimiter}', quote = '',
+      const lines = `read_csv(${quotePath(source)}, auto_detect = false, header = false, compression = 'zstd', delim = '${noDelimiter}', quote = '',
         escape = '', ${newLine}strict_mode = true, nullstr = '\u0002', hive_partitioning = false, max_line_size = 67108864,
         buffer_size = 268435456, columns = {'line': 'VARCHAR'})`;
       try {
-        await query(`copy (from ${lines}) to ${sqlText(target)} (format csv, header false, delimiter '${noDelimiter}', quote '', escape '')`);
+        await query(`copy (from ${lines}) to ${quoteText(target)} (format csv, header false, delimiter '${noDelimiter}', quote '', escape '')`);
         if (newLine === "") await withCarriageReturns(target);
         return;
       } catch (error) {

@@ -61,6 +61,7 @@ export class SandboxChild {
 
   /** Kills it and waits until its folder is gone. */
   async close(): Promise<void> {
+    this.hold(true);
     this.kill();
     await this.ended;
   }
@@ -110,7 +111,6 @@ export class SandboxChild {
           if (rows.length > 0) yield rows;
           rows = [];
           const message = JSON.parse(line.slice(1)) as Message;
-          if (message.say === "ready") continue;
           if (message.say === "error") throw new AppError(message.code, message.message, message);
           complete ||= message.say !== "columns";
           yield message;

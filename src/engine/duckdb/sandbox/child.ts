@@ -7,7 +7,7 @@ import type { Column } from "../../plan.ts";
 import { castSql, jsonSql } from "../convert.ts";
 import { quoteName, quotePath, quoteText } from "../sql.ts";
 import { icebergType } from "../types.ts";
-import { openData, passGate, sqlError } from "./child-engine.ts";
+import { layData, openEngines, passGate, sqlError, type Engines } from "./child-engine.ts";
 import { messageSign, type Job, type Message, type Statement } from "./protocol.ts";
 
 /*
@@ -24,7 +24,7 @@ async function write(text: string): Promise<void> {
 
 const say = (message: Message): Promise<void> => write(`${messageSign}${JSON.stringify(message)}\n`);
 
-type Connection = Awaited<ReturnType<typeof openData>>["connection"];
+type Connection = Engines["data"];
 
 /** A column of the statement's result, and what it is called in our types; null when Iceberg has no such type. */
 interface Found {
@@ -43,9 +43,9 @@ async function columnsOf(connection: Connection, relation: string): Promise<Foun
   });
 }
 
-async function query(job: Job): Promise<void> {
-  const { used } = await passGate(job);
-  const { connection, sql } = await openData(job);
+async function query({ gate, data: connection }: Engines, job: Job): Promise<void> {
+  const { used } = await passGate(gate, job);
+  const { sql } = await layData(connection, job);
   await connection.run(`create temp view tidegate_result as ${sql}`);
   const found = await columnsOf(connection, "tidegate_result");
   const columns = found.map(({ name, type }): Column => ({ name, type: type ?? "string" }));
@@ -82,9 +82,9 @@ function refuseExcess(job: Job, rows: number, bytes: number): void {
   });
 }
 
-async function rewrite(job: Job): Promise<void> {
-  const { statement } = await passGate(job);
-  const { connection, layout, target, sql } = await openData(job);
+async function rewrite({ gate, data: connection }: Engines, job: Job): Promise<void> {
+  const { statement } = await passGate(gate, job);
+  const { layout, target, sql } = await layData(connection, job);
   const isSelect = statement === "select";
   await connection.run(isSelect ? `create temp table tidegate_result as ${sql}` : sql);
   const source = isSelect ? "tidegate_result" : layout.path(target!);
@@ -114,25 +114,26 @@ function exact(value: string, name: string, type: FieldType): string {
   return castSql(value, type, type, null);
 }
 
-async function columns(job: Job): Promise<void> {
-  await say({ say: "used", used: (await passGate(job)).used });
+async function columns({ gate }: Engines, job: Job): Promise<void> {
+  await say({ say: "used", used: (await passGate(gate, job)).used });
 }
 
-const work: Record<Job["kind"], (job: Job) => Promise<void>> = { query, rewrite, update: rewrite, columns };
+const work: Record<Job["kind"], (engines: Engines, job: Job) => Promise<void>> = { query, rewrite, update: rewrite, columns };
 
 /** Ends the process without waiting for the engine's threads, which may be in the middle of something. */
 const end = (): never => process.kill(process.pid, "SIGKILL") as never;
 
+const engines = openEngines();
 const lines = createInterface({ input: process.stdin });
 // The parent is gone, or has changed its mind.
 lines.once("close", end);
 lines.once("line", (line) => {
   const job = JSON.parse(line) as Job;
-  void work[job.kind](job)
+  void engines
+    .then((open) => work[job.kind](open, job))
     .catch((error: unknown) => {
       const { code, message, expected, found, hint } = sqlError(error, job.tables.map(({ name }) => name));
       return say({ say: "error", code, message, ...(expected === undefined ? {} : { expected }), ...(found === undefined ? {} : { found }), ...(hint === undefined ? {} : { hint }) });
     })
     .then(() => answers.end(end));
 });
-void say({ say: "ready" });

@@ -13,16 +13,23 @@ import type { Job, JobTable, Message } from "./protocol.ts";
 export interface SandboxSettings {
   /** Folder for the children's own folders. */
   tempDir: string;
-  /** Children that wait, ready, for the next query; 0 starts one per query. */
-  warm: number;
   /** Children that work at the same time; further queries wait. */
-  atOnce: number;
+  size: number;
+  /** Children that wait, ready, for the next query (1 unless said); 0 starts each when it is needed. */
+  warm?: number;
+  /** Memory of one child, whatever a query's caps allow. */
+  memoryMb: number;
+  /** Threads of one child. */
   threads: number;
-  /** Data that a query may spill to disk. */
-  spillMb: number;
-  /** Compiled entry of the child; beside this file when this file is compiled. */
+  /** Data that a query may spill to disk; 4 GB unless said. */
+  spillMb?: number;
+  /** Compiled entry of the child process. */
   entry?: string;
 }
+
+/** The child beside this file; a plain Node cannot run it as TypeScript, so sources take the built one. */
+const builtEntry = (): string =>
+  fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../../../../dist/engine/duckdb/sandbox/child.js" : "./child.js", import.meta.url));
 
 /** Memory that a child has beside the engine's own limit, which is a soft one. */
 const residentMb = (memoryMb: number): number => memoryMb * 2 + 300;
@@ -31,15 +38,15 @@ const residentMb = (memoryMb: number): number => memoryMb * 2 + 300;
  * Children of one query each. A child that has run others' SQL is never used again, so nothing that a statement leaves behind (a macro, a
  * setting, a crash) reaches the next one.
  */
-export function createSandbox(settings: SandboxSettings): Sandbox {
+export function duckdbSandbox(settings: SandboxSettings): Sandbox {
   const pool = new Pool(settings);
   const base = (caps: SandboxCaps): Pick<Job, "files" | "spill" | "rows" | "bytes" | "memoryMb" | "spillMb" | "threads"> => ({
     files: [],
     spill: "",
     rows: caps.rows,
     bytes: caps.bytes,
-    memoryMb: caps.memoryMb,
-    spillMb: settings.spillMb,
+    memoryMb: Math.min(caps.memoryMb, settings.memoryMb),
+    spillMb: settings.spillMb ?? 4096,
     threads: settings.threads,
   });
 
@@ -139,13 +146,13 @@ class Pool {
 
   constructor(settings: SandboxSettings) {
     this.settings = settings;
-    this.entry = settings.entry ?? fileURLToPath(new URL("./child.js", import.meta.url));
+    this.entry = settings.entry ?? builtEntry();
     mkdirSync(settings.tempDir, { recursive: true, mode: 0o700 });
     this.refill();
   }
 
   async take(signal?: AbortSignal): Promise<SandboxChild> {
-    if (this.working >= this.settings.atOnce) await new Promise<void>((go) => this.queue.push(go));
+    if (this.working >= this.settings.size) await new Promise<void>((go) => this.queue.push(go));
     else this.working++;
     if (this.closed || signal?.aborted === true) {
       this.giveBack();
@@ -178,6 +185,6 @@ class Pool {
   private refill(): void {
     if (this.closed) return;
     this.idle = this.idle.filter((child) => child.isAlive);
-    while (this.idle.length < this.settings.warm) this.idle.push(this.start());
+    while (this.idle.length < (this.settings.warm ?? 1)) this.idle.push(this.start());
   }
 }

@@ -42,7 +42,6 @@ export type Statement = "select" | "insert" | "update" | "delete" | "merge";
 
 /** What a child says, one JSON line each; between `columns` and `end` of a query, lines that start with `{` are rows as they are. */
 export type Message =
-  | { say: "ready" }
   | { say: "columns"; columns: Column[]; used: ColumnsUsed }
   | { say: "used"; used: ColumnsUsed }
   | { say: "written"; columns: Column[]; statement: Statement }
