@@ -67,7 +67,8 @@ export async function propose(deps: ChangeDeps, request: ProposeRequest): Promis
       if (batch.undo !== undefined) await undoBatch(deps, pieces, batch.undo, scratch, changeId);
       for (const operation of request.operations) {
         const piece = pieceFor(pieces, operation.dataset);
-        await applyOperation({ ...deps, scratch, signal: request.signal, location: locationOf(piece.dataset.id, changeId) }, piece, operation);
+        const location = locationOf(piece.dataset.id, changeId);
+        await applyOperation({ ...deps, scratch, location, signal: request.signal, actor: request.actor }, piece, operation);
       }
     });
     request.signal?.throwIfAborted();

@@ -13,9 +13,9 @@ import { scan, writeDataFiles, type TableState, type WriteContext } from "./tabl
 export interface KeyedRows {
   dataset: string;
   /** Whole rows, columns as the state's schema names them. */
-  upserts?: StagedPlan | undefined;
+  upserts?: Plan | undefined;
   /** Keys, columns as the key's fields are named. */
-  deletes?: StagedPlan | undefined;
+  deletes?: Plan | undefined;
   /** A key that is there already is an error (append). */
   insertOnly?: boolean;
 }
@@ -179,7 +179,7 @@ async function count(context: WriteContext, plan: Plan): Promise<number> {
 interface Rewrite {
   key: Field[];
   touched: StagedPlan;
-  upserts: StagedPlan | undefined;
+  upserts: Plan | undefined;
   owners: Set<string>;
 }
 

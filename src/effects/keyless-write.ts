@@ -5,8 +5,8 @@ import { scan, writeDataFiles, type TableState, type WriteContext } from "./tabl
 
 /** Rows of a keyless table, each as often as it stands there. */
 export interface KeylessRows {
-  added?: StagedPlan | undefined;
-  removed?: StagedPlan | undefined;
+  added?: Plan | undefined;
+  removed?: Plan | undefined;
 }
 
 export interface KeylessResult {
@@ -57,7 +57,7 @@ interface Removal {
   found: number;
 }
 
-async function locate(context: WriteContext, state: TableState, removed: StagedPlan): Promise<Removal> {
+async function locate(context: WriteContext, state: TableState, removed: Plan): Promise<Removal> {
   const { engine, store, scratch } = context;
   const { fields } = state.schema;
   const withHash = (input: Plan, extra: readonly { name: string; from: string }[]): Plan => ({

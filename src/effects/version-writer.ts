@@ -5,7 +5,9 @@ import { storedContract, withSchema, type Contract, type StoredContract } from "
 import type { Clock } from "../edges/clock.ts";
 import type { Ids } from "../edges/ids.ts";
 import type { LiveFile } from "../lake/data-file.ts";
-import { createTable, liveFiles, readTable, writeVersion, type Table } from "../lake/iceberg/table.ts";
+import { liveFiles } from "../lake/iceberg/live-files.ts";
+import { createTable, readTable, type Table } from "../lake/iceberg/table.ts";
+import { writeVersion } from "../lake/iceberg/version-writer.ts";
 import type { Schema } from "../lake/schema.ts";
 import type { ObjectStore } from "../lake/store.ts";
 import { fileIdentity, type TableState } from "./table-state.ts";

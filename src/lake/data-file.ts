@@ -19,7 +19,7 @@ export interface WrittenColumn {
   nulls: number;
   /** NaN values; only for float and double. */
   nans?: number;
-  /** Smallest and largest value as the text of a Cell (engine/duckdb/convert.ts: `2026-01-31T09:30:00Z`, all digits; never NaN); absent when unknown or all null. */
+  /** Smallest and largest value as the text of a Cell (`2026-01-31T09:30:00Z`, all digits; never NaN); absent when unknown or all null. */
   min?: string;
   max?: string;
 }

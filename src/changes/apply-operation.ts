@@ -1,0 +1,246 @@
+import { getDatasets } from "../catalog/dataset-store.ts";
+import { getRef, mainRef } from "../catalog/ref-store.ts";
+import { readCommit, readEntries } from "../catalog/commit-store.ts";
+import { getVersions } from "../catalog/version-store.ts";
+import { firstContract } from "../contracts/contract.ts";
+import { effectOfPlans } from "../effects/effect.ts";
+import { checkKeys, isKeyed, keyFields, select } from "../effects/keys.ts";
+import { writeKeyed } from "../effects/keyed-write.ts";
+import { writeKeyless } from "../effects/keyless-write.ts";
+import { scan, writeDataFiles, type TableState, type WriteContext } from "../effects/table-state.ts";
+import { cast, column, type Column, type Plan } from "../engine/plan.ts";
+import type { SandboxTable } from "../engine/sandbox.ts";
+import type { OpenedSource, SourceRequest } from "../engine/source.ts";
+import type { Field, Schema } from "../lake/schema.ts";
+import { AppError } from "../lib/errors.ts";
+import { toJson } from "../lib/json.ts";
+import type { ChangeDeps } from "./change-deps.ts";
+import { noOutcome, type OperationOutcome, type OperationRequest, type SourceInput } from "./operation.ts";
+import { applySchemaEdits, columnsForReplace, schemaFromColumns } from "./apply-schema.ts";
+import type { Workpiece } from "./workpiece.ts";
+
+/** What applying an operation works with: the lake, and the place and scratch folder of this proposal. */
+export interface ApplyContext extends ChangeDeps, WriteContext {
+  actor: string;
+}
+
+type Of<K extends OperationRequest["kind"]> = Extract<OperationRequest, { kind: K }>;
+
+/** Applies one operation to a dataset in the making. What it wrote is named by nobody until the proposal is committed. */
+export async function applyOperation(context: ApplyContext, piece: Workpiece, operation: OperationRequest): Promise<void> {
+  if (piece.dropped) {
+    throw new AppError("dataset.not_found", `${piece.dataset.name} is dropped by this change.`, { hint: `tidegate change list` });
+  }
+  const before = piece.state;
+  const outcome = await dispatch(context, piece, operation);
+  piece.outcome = addOutcomes(piece.outcome, outcome);
+  if (piece.state === before && !piece.dropped) return;
+  piece.touched = true;
+  piece.operations.push({ kind: operation.kind, payload: toJson(recordOf(operation)) });
+}
+
+async function dispatch(context: ApplyContext, piece: Workpiece, operation: OperationRequest): Promise<OperationOutcome> {
+  switch (operation.kind) {
+    case "create":
+      return create(context, piece, operation);
+    case "append":
+    case "upsert":
+      return addRows(context, piece, operation);
+    case "delete":
+      return deleteRows(context, piece, operation);
+    case "replace":
+      return replace(context, piece, operation);
+    case "sql":
+      return runSql(context, piece, operation);
+    case "update":
+      return update(context, piece, operation);
+    case "schema":
+      piece.state = await applySchemaEdits(context, piece, operation.edits);
+      return noOutcome;
+    case "drop":
+      piece.dropped = true;
+      return noOutcome;
+  }
+}
+
+/** The operation as the change keeps it: what was asked, without where the bytes lay. */
+function recordOf(operation: OperationRequest): unknown {
+  if (!("source" in operation) || operation.source === undefined) return operation;
+  const { paths: _paths, ...source } = operation.source;
+  return { ...operation, source };
+}
+
+function addOutcomes(a: OperationOutcome, b: OperationOutcome): OperationOutcome {
+  return {
+    inserted: a.inserted + b.inserted,
+    updated: a.updated + b.updated,
+    deleted: a.deleted + b.deleted,
+    unchanged: a.unchanged + b.unchanged,
+    notFound: a.notFound + b.notFound,
+    notes: [...a.notes, ...b.notes],
+  };
+}
+
+function stateOf(piece: Workpiece): TableState {
+  if (piece.state === undefined) throw new AppError("dataset.not_found", `${piece.dataset.name} has no content yet.`, { hint: "tidegate import" });
+  return piece.state;
+}
+
+async function open(context: ApplyContext, source: SourceInput, as?: Pick<SourceRequest, "as" | "columns">): Promise<OpenedSource> {
+  const { paths, format, nullText, types } = source;
+  return context.sources.open({ paths, format, nullText, types, ...as }, context.scratch, { signal: context.signal });
+}
+
+async function create(context: ApplyContext, piece: Workpiece, operation: Of<"create">): Promise<OperationOutcome> {
+  const opened = operation.source === undefined ? undefined : await open(context, operation.source);
+  const columns: readonly Column[] = opened?.columns ?? operation.columns ?? [];
+  const { schema, lastColumnId } = schemaFromColumns(columns, operation.key, { dataset: piece.dataset.name, tentative: opened?.tentative ?? [] });
+  const empty: TableState = { schema, files: [] };
+  piece.lastColumnId = lastColumnId;
+  piece.contract = firstContract({ datasetId: piece.dataset.id, name: piece.dataset.name, schema, owner: context.actor });
+  if (opened === undefined) {
+    piece.state = empty;
+    return noOutcome;
+  }
+  const rows = typed(opened.plan, schema.fields);
+  if (isKeyed(schema)) await checkKeys(context.engine, rows, keyFields(schema), piece.dataset.name);
+  piece.state = { schema, files: await writeDataFiles(context, rows, schema) };
+  return { ...noOutcome, inserted: opened.rows, notes: opened.notes };
+}
+
+/** The rows in the dataset's columns, order and types. */
+function typed(input: Plan, fields: readonly Field[]): Plan {
+  return { op: "project", input, columns: fields.map((field) => ({ name: field.name, expr: cast(column(field.name), field.type) })) };
+}
+
+async function addRows(context: ApplyContext, piece: Workpiece, operation: Of<"append" | "replace" | "upsert" | "delete">): Promise<OperationOutcome> {
+  const state = stateOf(piece);
+  const { schema } = state;
+  if (operation.kind === "upsert") requireKey(piece, schema, "--upsert");
+  const opened = await open(context, operation.source, { as: schema.fields });
+  const rows = typed(opened.plan, schema.fields);
+  if (!isKeyed(schema)) {
+    const result = await writeKeyless(context, state, { added: rows });
+    if (result.added > 0) piece.state = result.state;
+    return { ...noOutcome, inserted: result.added, notes: opened.notes };
+  }
+  const written = await writeKeyed(context, state, { dataset: piece.dataset.name, upserts: rows, insertOnly: operation.kind === "append" });
+  return settle(piece, written, opened.notes);
+}
+
+function settle(piece: Workpiece, written: Awaited<ReturnType<typeof writeKeyed>>, notes: string[]): OperationOutcome {
+  const { counts, state } = written;
+  if (counts.inserted + counts.updated + counts.deleted > 0) piece.state = state;
+  return { ...counts, notes };
+}
+
+function requireKey(piece: Workpiece, schema: Schema, flag: string): void {
+  if (isKeyed(schema)) return;
+  throw new AppError("key.missing", `${piece.dataset.name} has no key, and ${flag} matches rows by key.`, {
+    expected: "a dataset imported with --key",
+    found: "a keyless dataset",
+    hint: `tidegate propose ${piece.dataset.name} --append <file>`,
+  });
+}
+
+async function deleteRows(context: ApplyContext, piece: Workpiece, operation: Of<"append" | "replace" | "upsert" | "delete">): Promise<OperationOutcome> {
+  const state = stateOf(piece);
+  const { schema } = state;
+  const opened = await open(context, operation.source, { as: schema.fields, columns: isKeyed(schema) ? "subset" : "exact" });
+  if (!isKeyed(schema)) {
+    const result = await writeKeyless(context, state, { removed: typed(opened.plan, schema.fields) });
+    if (result.missing > 0) {
+      throw new AppError("row.not_found", `${result.missing} of the rows to delete are not in ${piece.dataset.name}.`, {
+        expected: "rows that are there, column for column",
+        found: `${result.removed} of ${result.removed + result.missing}`,
+        hint: `tidegate propose ${piece.dataset.name} --sql "DELETE FROM ${piece.dataset.name} WHERE …"`,
+      });
+    }
+    if (result.removed > 0) piece.state = result.state;
+    return { ...noOutcome, deleted: result.removed, notes: opened.notes };
+  }
+  const key = keyFields(schema);
+  const missing = key.filter((field) => !opened.columns.some((item) => item.name === field.name));
+  if (missing.length > 0) {
+    throw new AppError("key.missing", `The rows to delete do not name the key of ${piece.dataset.name}.`, {
+      expected: key.map((field) => field.name).join(", "),
+      found: opened.columns.map((item) => item.name).join(", "),
+      hint: `tidegate dataset show ${piece.dataset.name}`,
+    });
+  }
+  const keys = select(typed(opened.plan, key), key);
+  await checkKeys(context.engine, keys, key, piece.dataset.name);
+  return settle(piece, await writeKeyed(context, state, { dataset: piece.dataset.name, deletes: keys }), opened.notes);
+}
+
+async function replace(context: ApplyContext, piece: Workpiece, operation: Of<"append" | "replace" | "upsert" | "delete">): Promise<OperationOutcome> {
+  const { schema } = stateOf(piece);
+  const opened = await open(context, operation.source, { as: schema.fields, columns: "any" });
+  return replaceWith(context, piece, { plan: opened.plan, columns: opened.columns, notes: opened.notes });
+}
+
+/** Makes the dataset's content equal to `content`, writing only files that must change. New and missing columns become schema edits. */
+async function replaceWith(context: ApplyContext, piece: Workpiece, content: { plan: Plan; columns: readonly Column[]; notes: string[] }): Promise<OperationOutcome> {
+  const edits = columnsForReplace(stateOf(piece).schema, content.columns);
+  if (edits.length > 0) piece.state = await applySchemaEdits(context, piece, edits);
+  const state = stateOf(piece);
+  const { schema } = state;
+  const rows = await context.engine.stage(typed(content.plan, schema.fields), context.scratch, context);
+  if (isKeyed(schema)) await checkKeys(context.engine, rows, keyFields(schema), piece.dataset.name);
+  const effect = await effectOfPlans(context, scan(context.store, state.files, schema.fields), rows, schema);
+  if (effect.kind === "keyed") {
+    return settle(piece, await writeKeyed(context, state, { dataset: piece.dataset.name, upserts: effect.upserts, deletes: effect.deletes }), content.notes);
+  }
+  const result = await writeKeyless(context, state, effect);
+  if (result.added + result.removed > 0) piece.state = result.state;
+  return { ...noOutcome, inserted: result.added, deleted: result.removed, notes: content.notes };
+}
+
+async function runSql(context: ApplyContext, piece: Workpiece, operation: Of<"sql">): Promise<OperationOutcome> {
+  const tables = await tablesFor(context, piece, operation.sql);
+  const request = { sql: operation.sql, tables, target: piece.dataset.name, caps: context.sqlCaps };
+  const result = await context.sandbox.rewrite(request, context.scratch, { signal: context.signal });
+  return replaceWith(context, piece, { plan: result.plan, columns: result.columns, notes: [] });
+}
+
+async function update(context: ApplyContext, piece: Workpiece, operation: Of<"update">): Promise<OperationOutcome> {
+  const { schema } = stateOf(piece);
+  for (const { column: name } of operation.set) {
+    if (schema.fields.some((field) => field.name.toLowerCase() === name.toLowerCase())) continue;
+    throw new AppError("column.not_found", `${piece.dataset.name} has no column ${name}.`, {
+      expected: schema.fields.map((field) => field.name).join(", "),
+      found: name,
+      hint: `tidegate dataset show ${piece.dataset.name}`,
+    });
+  }
+  const target = tableOf(context, piece);
+  const request = { target, set: operation.set, caps: context.sqlCaps, ...(operation.where === undefined ? {} : { where: operation.where }) };
+  const result = await context.sandbox.update(request, context.scratch, { signal: context.signal });
+  return replaceWith(context, piece, { plan: result.plan, columns: result.columns, notes: [] });
+}
+
+function tableOf(context: ApplyContext, piece: Workpiece): SandboxTable {
+  const state = stateOf(piece);
+  return { name: piece.dataset.name, plan: scan(context.store, state.files, state.schema.fields) };
+}
+
+/** The dataset itself as it stands in this change, and the datasets of main that the SQL mentions. */
+async function tablesFor(context: ApplyContext, piece: Workpiece, text: string): Promise<SandboxTable[]> {
+  const main = await readCommit(context.db, (await getRef(context.db, mainRef)).commitId);
+  const entries = await readEntries(context.db, main.tree);
+  entries.delete(piece.dataset.id);
+  const datasets = await getDatasets(context.db, [...entries.keys()]);
+  const lower = text.toLowerCase();
+  const mentioned = [...datasets.values()].filter(({ name }) => lower.includes(name.slice(name.lastIndexOf(".") + 1)));
+  const versions = await getVersions(context.db, mentioned.flatMap(({ id }) => entries.get(id) ?? []));
+  const others = await Promise.all(
+    mentioned.map(async ({ id, name }) => {
+      const version = versions.get(entries.get(id) ?? "");
+      if (version === undefined) return [];
+      const { state } = await context.tables.open(version);
+      return [{ name, plan: scan(context.store, state.files, state.schema.fields) }];
+    }),
+  );
+  return [tableOf(context, piece), ...others.flat()];
+}
+

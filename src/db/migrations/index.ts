@@ -1,0 +1,4 @@
+import { foundation } from "./0001-foundation.ts";
+
+/** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
+export const migrations: readonly { name: string; sql: string }[] = [foundation];

@@ -1,0 +1,192 @@
+import { constants, type Dirent } from "node:fs";
+import { link, mkdir, open, readdir, readFile, realpath, rm, stat, unlink, writeFile } from "node:fs/promises";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { AppError, type ErrorFacts } from "../lib/errors.ts";
+import type { ErrorCode } from "../lib/error-codes.ts";
+import type { ObjectStore, StoredObject } from "./store.ts";
+
+const codes: Record<string, ErrorCode> = { ENOSPC: "store.full", EDQUOT: "store.full", ENOENT: "store.missing", EEXIST: "store.exists" };
+
+function storeError(error: unknown, what: string): unknown {
+  const system = (error as NodeJS.ErrnoException).code;
+  if (error instanceof AppError || system === undefined) return error;
+  const code = codes[system] ?? "store.unreachable";
+  const facts: ErrorFacts = { found: system, cause: error };
+  if (code === "store.full") return new AppError(code, `The disk is full: ${what} could not be written.`, { ...facts, hint: "df -h, then run the same command again" });
+  return new AppError(code, `${what} could not be read or written.`, { ...facts, hint: "tidegate doctor" });
+}
+
+/** What the store asks of the file system; a test can fail any of it. */
+export interface FileSystem {
+  write(path: string, bytes: Uint8Array): Promise<void>;
+  /** Makes a file or folder durable. */
+  sync(path: string): Promise<void>;
+  /** Gives a file its final name, unless something has it already. */
+  publish(from: string, to: string): Promise<void>;
+  makeFolder(path: string): Promise<void>;
+}
+
+export const nodeFileSystem: FileSystem = {
+  write: (path, bytes) => writeFile(path, bytes, { flag: "wx" }),
+  sync: async (path) => {
+    const handle = await open(path, constants.O_RDONLY);
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  },
+  publish: async (from, to) => {
+    await link(from, to);
+    await unlink(from);
+  },
+  makeFolder: async (path) => {
+    await mkdir(path, { recursive: true });
+  },
+};
+
+/** An object store in a local folder. The folder is made if it is missing; addresses are plain absolute paths. */
+export async function localStore(folder: string, files: FileSystem = nodeFileSystem): Promise<ObjectStore> {
+  await mkdir(folder, { recursive: true });
+  return new LocalStore(await realpath(resolve(folder)), files);
+}
+
+class LocalStore implements ObjectStore {
+  readonly #root: string;
+  readonly #files: FileSystem;
+  /** Folders whose own entries are known to be durable. */
+  readonly #durable = new Set<string>();
+  #temporary = 0;
+
+  constructor(root: string, files: FileSystem) {
+    this.#root = root;
+    this.#files = files;
+  }
+
+  uri(key: string): string {
+    return this.#path(key);
+  }
+
+  key(uri: string): string {
+    const path = uri.startsWith("file:") ? decodeURI(uri.replace(/^file:(\/\/)?/, "")) : uri;
+    const inside = relative(this.#root, resolve(path));
+    if (inside === "" || inside.startsWith("..") || inside.startsWith(sep)) throw this.#escapes(uri);
+    return inside.split(sep).join("/");
+  }
+
+  async put(key: string, bytes: Uint8Array): Promise<void> {
+    const path = this.#path(key);
+    const temporary = join(dirname(path), `.${process.pid}-${(this.#temporary += 1)}.tmp`);
+    try {
+      await this.#files.makeFolder(dirname(path));
+      await this.#files.write(temporary, bytes);
+      await this.#files.sync(temporary);
+      await this.#files.publish(temporary, path);
+      await this.#syncFolders([path]);
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => undefined);
+      throw storeError(error, key);
+    }
+  }
+
+  async get(key: string): Promise<Uint8Array> {
+    try {
+      return await readFile(await this.#real(key));
+    } catch (error) {
+      throw storeError(error, key);
+    }
+  }
+
+  async stat(key: string): Promise<StoredObject | undefined> {
+    try {
+      const found = await stat(this.#path(key));
+      return { key, size: found.size, modified: found.mtime };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw storeError(error, key);
+    }
+  }
+
+  async *list(prefix: string): AsyncIterable<StoredObject> {
+    const folder = join(this.#root, prefix.includes("/") ? prefix.slice(0, prefix.lastIndexOf("/")) : "");
+    for await (const path of this.#walk(folder)) {
+      const key = relative(this.#root, path).split(sep).join("/");
+      if (!key.startsWith(prefix)) continue;
+      const found = await this.stat(key);
+      if (found !== undefined) yield found;
+    }
+  }
+
+  async *#walk(folder: string): AsyncIterable<string> {
+    let entries: Dirent[];
+    try {
+      entries = await readdir(folder, { withFileTypes: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+      throw storeError(error, folder);
+    }
+    for (const entry of entries) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) yield* this.#walk(path);
+      else yield path;
+    }
+  }
+
+  async delete(key: string): Promise<void> {
+    try {
+      await rm(this.#path(key), { force: true });
+    } catch (error) {
+      throw storeError(error, key);
+    }
+  }
+
+  async writePath(key: string): Promise<string> {
+    const path = this.#path(key);
+    try {
+      await this.#files.makeFolder(dirname(path));
+    } catch (error) {
+      throw storeError(error, key);
+    }
+    return path;
+  }
+
+  async makeDurable(keys: readonly string[]): Promise<void> {
+    const paths = keys.map((key) => this.#path(key));
+    try {
+      for (const path of paths) await this.#files.sync(path);
+      await this.#syncFolders(paths);
+    } catch (error) {
+      throw storeError(error, keys.join(", "));
+    }
+  }
+
+  /** Syncs the folders that hold these paths, and the folders above that have not been synced since they were made. */
+  async #syncFolders(paths: readonly string[]): Promise<void> {
+    for (const folder of new Set(paths.map((path) => dirname(path)))) {
+      await this.#files.sync(folder);
+      for (let above = folder; above !== this.#root && !this.#durable.has(above); above = dirname(above)) {
+        await this.#files.sync(dirname(above));
+        this.#durable.add(above);
+      }
+    }
+  }
+
+  #path(key: string): string {
+    const parts = key.split("/");
+    if (key === "" || key.startsWith("/") || key.includes("\0") || parts.some((part) => part === "" || part === "." || part === "..")) {
+      throw this.#escapes(key);
+    }
+    return join(this.#root, ...parts);
+  }
+
+  /** The path behind a key, links followed; a link that leads out of the store is refused. */
+  async #real(key: string): Promise<string> {
+    const path = await realpath(this.#path(key));
+    if (path !== this.#root && !path.startsWith(this.#root + sep)) throw this.#escapes(key);
+    return path;
+  }
+
+  #escapes(found: string): AppError {
+    return new AppError("input.path_escapes", "That path lies outside the data folder.", { expected: `a path below ${this.#root}`, found, hint: "tidegate doctor" });
+  }
+}

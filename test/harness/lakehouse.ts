@@ -1,0 +1,98 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { initialise } from "../../src/catalog/initialise.ts";
+import { outboxHandlers } from "../../src/changes/outbox-handlers.ts";
+import type { ChangeDeps } from "../../src/changes/change-deps.ts";
+import { merge, type MergeDeps } from "../../src/changes/merge-service.ts";
+import { propose, type ProposeRequest, type Proposed } from "../../src/changes/propose-service.ts";
+import { drainOutbox } from "../../src/db/outbox.ts";
+import { manualClock } from "../../src/edges/clock.ts";
+import { systemIds } from "../../src/edges/ids.ts";
+import { TableReader } from "../../src/effects/version-writer.ts";
+import { duckdbEngine } from "../../src/engine/duckdb/duckdb-engine.ts";
+import { duckdbSandbox } from "../../src/engine/duckdb/sandbox/duckdb-sandbox.ts";
+import { sourceReader } from "../../src/engine/input/source-reader.ts";
+import { localStore } from "../../src/lake/local-store.ts";
+import type { ObjectStore } from "../../src/lake/store.ts";
+import { ViewResolver } from "../../src/rollouts/view-resolver.ts";
+import { ExposureLedger } from "../../src/usage/exposure-ledger.ts";
+import type { ReadDeps } from "../../src/reading/read-service.ts";
+import { testDatabase } from "./postgres.ts";
+
+export interface Lakehouse extends MergeDeps, ChangeDeps, ReadDeps {
+  dir: string;
+  clock: ReturnType<typeof manualClock>;
+  /** Writes a file into the test's folder and gives its path. */
+  file(name: string, content: string): Promise<string>;
+  /** Proposes as «ana»; operations bring files by path. */
+  propose(request: Partial<ProposeRequest> & Pick<ProposeRequest, "operations">): Promise<Proposed>;
+  merge(changeId: string): ReturnType<typeof merge>;
+  drain(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Everything real, in a folder of its own: Postgres, DuckDB, files. */
+export async function lakehouse(options: { rowsPerFile?: number; wrapStore?: (store: ObjectStore) => ObjectStore } = {}): Promise<Lakehouse> {
+  const dir = await mkdtemp(join(tmpdir(), "tidegate-test-"));
+  const database = await testDatabase();
+  const clock = manualClock(new Date("2026-11-01T08:00:00Z"));
+  const root = join(dir, "lake");
+  const plain = await localStore(root);
+  const store = options.wrapStore?.(plain) ?? plain;
+  const settings = { memoryMb: 1024, threads: 2, tempDir: join(dir, "tmp") };
+  const engine = await duckdbEngine(settings);
+  const sources = sourceReader(settings);
+  const sandbox = duckdbSandbox({ size: 1, memoryMb: 256, threads: 1, tempDir: join(dir, "tmp") });
+  const environment = "production";
+  const deps = { db: database.db, clock, ids: systemIds };
+  await initialise(deps, { storeRoot: root, environment });
+  const lake = {
+    ...deps,
+    store,
+    engine,
+    sandbox,
+    sources,
+    tables: new TableReader(store),
+    headFile: undefined,
+    rowsPerFile: options.rowsPerFile ?? 1000,
+    sqlCaps: { rows: 1_000_000, bytes: 1 << 28, memoryMb: 256, milliseconds: 20_000 },
+    environment,
+    resolver: new ViewResolver({ db: database.db, clock, environment }),
+    ledger: new ExposureLedger({ db: database.db, clock }),
+  };
+  const advance = () => clock.advance(1000);
+  return {
+    ...lake,
+    dir,
+    file: async (name, content) => {
+      const path = join(dir, name);
+      await writeFile(path, content);
+      return path;
+    },
+    propose: (request) => {
+      advance();
+      return propose(lake, { actor: "ana", origin: "person", ...request });
+    },
+    merge: (changeId) => {
+      advance();
+      return merge(lake, { changeId, actor: "ana" });
+    },
+    drain: async () => {
+      await drainOutbox({ db: database.db, clock, handlers: outboxHandlers(lake) });
+    },
+    close: async () => {
+      await lake.ledger.flush();
+      await sandbox.close();
+      await sources.close();
+      await engine.close();
+      await database.close();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Source of an operation: files by path. */
+export function source(...paths: string[]) {
+  return { paths, names: paths };
+}

@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+const common = { pool: "forks", globalSetup: ["test/harness/global-setup.ts"] } as const;
+
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    projects: [
+      { test: { ...common, name: "fast", include: ["src/**/*.test.ts", "test/*.test.ts"], testTimeout: 30_000, hookTimeout: 60_000 } },
+      { test: { ...common, name: "slow", include: ["test/slow/**/*.test.ts"], testTimeout: 900_000, hookTimeout: 300_000 } },
+    ],
+  },
+});
