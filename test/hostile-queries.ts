@@ -154,7 +154,6 @@ const changes = one(
   "insert into sales.orders (name) select value from duckdb_settings()",
   "insert into sales.orders (name) select current_setting('allowed_paths')",
   "insert into sales.orders (name) values (\"current_setting\"('allowed_paths'))",
-  "insert into sales.orders (name) select * from query('select 1')",
   "update sales.orders set name = (select content from read_text('{secret}'))",
   "update sales.orders set name = t.content from read_text('{secret}') t",
   "delete from sales.orders using read_text('{secret}') t where t.content = name",
@@ -170,6 +169,13 @@ const changes = one(
   "with x as (delete from sales.orders returning *) select * from x",
   "insert into '{data}' values (1, 'x', 1)",
 );
+
+/** Harmless through one door, where they compute nothing but themselves. */
+const bounded: HostileQuery[] = [
+  // What `query` is given is bound in place, so its plan is judged with the rest; a SELECT's tree refuses it outright.
+  { sql: "insert into sales.orders (name) select * from query('select 1')", fine: ["rewrite"] },
+  { sql: "insert into sales.orders (name) select content from query('from read_text(''{secret}'')')" },
+];
 
 /** Expressions that try to become statements; hostile in `--set` and `--where`, broken SQL elsewhere. */
 const expressions = one(
@@ -199,6 +205,7 @@ const greedy: HostileQuery[] = [
   "with recursive t as (select 1 as x union all select x + 1 from t) select count(*) from t",
   "select sleep_ms(3600000)",
   `select ${"(".repeat(20_000)}1${")".repeat(20_000)}`,
-].map((sql) => ({ sql, plansWell: true }));
+  // In EXISTS the engine need not compute what it selects.
+].map((sql) => ({ sql, plansWell: true, fine: ["where"] }));
 
-export const hostileQueries: readonly HostileQuery[] = [...reads, ...writes, ...engine, ...changes, ...expressions, ...greedy];
+export const hostileQueries: readonly HostileQuery[] = [...reads, ...writes, ...engine, ...changes, ...bounded, ...expressions, ...greedy];

@@ -61,11 +61,11 @@ function files(): Record<string, string> {
   return found;
 }
 
-async function outputOf(plan: { paths: readonly string[] }): Promise<string> {
+function outputOf(plan: { paths: readonly string[] }): string {
   return plan.paths.map((path) => readFileSync(path, "latin1")).join("");
 }
 
-const [orders] = [(): SandboxTable => tables[0]!];
+const orders = (): SandboxTable => tables[0]!;
 
 const attempts: Record<Door, (sql: string) => Promise<string>> = {
   async query(sql) {
