@@ -11,7 +11,12 @@ export interface Column {
   type: FieldType;
 }
 
-/** A value in a plan or a result. Lists, structs (by name) and maps (list of [key, value]) nest. */
+/**
+ * A value in a plan or a result: booleans as themselves, int and long as numbers (bigints beyond 2^53), float and double as numbers,
+ * decimals as text with all digits of their scale, date `2026-01-31`, time `09:30:00.25`, timestamp `2026-01-31T09:30:00`, timestamptz
+ * the same in UTC with `Z`, uuid as text, binary as base64. Lists, structs (by name) and maps (list of [key, value]) nest. In a stream's
+ * JSON, which has no number for them, NaN and the infinities are the texts `NaN`, `Infinity`, `-Infinity`.
+ */
 export type Cell = null | boolean | number | bigint | string | { readonly [key: string]: Cell } | readonly Cell[];
 
 export interface ScanFile {
@@ -125,25 +130,31 @@ export type Plan =
 export type Expr =
   | { is: "column"; name: string }
   | { is: "literal"; value: Cell; type: FieldType }
-  /** Casts; `lenient` gives null where the strict cast would fail. */
+  /** Casts without losing anything: 2.5 as an int is an error (`type.loses_digits`). `lenient` gives null instead. */
   | { is: "cast"; value: Expr; type: FieldType; lenient?: boolean }
   | { is: "call"; fn: Fn; args: readonly Expr[] };
 
 /**
- * `same`: null-safe equality with NULL = NULL, NaN = NaN, -0.0 = 0.0, strings by bytes; never null. `row_hash`: a 64-bit hash
- * over its arguments under the same equality, as a long; only comparable inside one plan. `=` and its kin are SQL's (null in, null out).
- * `text`: canonical text of any value (ISO times, all digits). `if`: condition, then, else.
+ * `same`: null-safe equality with NULL = NULL, NaN = NaN, -0.0 = 0.0, strings by bytes; never null. `row_hash`: a hash over its
+ * arguments under the same equality, as a long; only comparable inside one plan. `=` and its kin are SQL's (null in, null out); NaN
+ * equals itself and is greater than any number. `text`: canonical text of any value, as a Cell has it. `if`: condition, then, else.
+ * Integers add up to a long, decimals to the decimal that holds the result, with a float or double to a double. `/` is a double, null
+ * for a divisor of 0. `greatest` and `least` leave nulls out. `length` counts code points. `in`: value, then the list.
  */
 export type Fn =
   | "same" | "row_hash" | "=" | "<" | "<=" | ">" | ">=" | "and" | "or" | "not" | "is_null" | "is_nan"
   | "coalesce" | "if" | "+" | "-" | "*" | "/" | "abs" | "length" | "text" | "contains" | "in" | "greatest" | "least";
 
+/**
+ * Nulls are left out. NaN is the largest value for min and max; -0.0 counts as 0.0. Sums of integers and decimals are decimals of 38 digits,
+ * other sums, means and standard deviations (of a sample) doubles. `any`: some value that is not null.
+ */
 export type Measure =
   | { fn: "count_all" }
   | { fn: "count" | "count_if" | "count_distinct" | "min" | "max" | "sum" | "mean" | "stddev" | "any"; of: Expr }
   /** Approximate: at most 5 % off; for exact answers use count_distinct. */
   | { fn: "approx_count_distinct"; of: Expr }
-  /** Approximate quantiles (numbers, dates, times), as a list in the order of `at` (each in 0 … 1). */
+  /** Approximate quantiles of finite numbers (as doubles), dates or times, as a list in the order of `at` (each in 0 … 1). */
   | { fn: "approx_quantiles"; of: Expr; at: readonly number[] }
   /** The `count` most frequent non-null values as a list of {value: text, count}; ties by text. */
   | { fn: "top"; of: Expr; count: number };

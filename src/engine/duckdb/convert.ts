@@ -3,11 +3,7 @@ import { AppError } from "../../lib/errors.ts";
 import { quoteText, quoteName } from "./sql.ts";
 import { decimalShape, sameType, sqlType } from "./types.ts";
 
-/*
- * Values as text, as JSON and as other types. A Cell is: boolean and float and double as themselves, int and long as a number
- * (a bigint beyond 2^53), decimal as text with all its digits, date `2026-01-31`, time `09:30:00.25`, timestamp
- * `2026-01-31T09:30:00`, timestamptz the same in UTC with `Z`, uuid as text, binary as base64.
- */
+/* Values as text, as JSON and as other types; what a Cell of each type looks like stands in plan.ts. */
 
 const isText = new Set<FieldType>(["date", "time", "timestamp", "timestamptz", "uuid", "binary"]);
 
@@ -52,6 +48,13 @@ interface Mapping {
   leaf: (sql: string, type: PrimitiveType) => string;
   /** How an entry of a map is put together; a struct of key and value when undefined. */
   pair: ((key: string, value: string) => string) | undefined;
+  /** A map none of whose leaves change stays as it is. */
+  keepMaps?: boolean;
+}
+
+/** SQL of a value with all its leaves changed; the value itself when no leaf is. */
+export function mapLeaves(sql: string, type: FieldType, leaf: (sql: string, type: PrimitiveType) => string): string {
+  return mapped(sql, type, { leaf, pair: (key, value) => `struct_pack("key" := ${key}, "value" := ${value})`, keepMaps: true });
 }
 
 function mapped(sql: string, type: FieldType, mapping: Mapping, depth = 0): string {
@@ -64,6 +67,7 @@ function mapped(sql: string, type: FieldType, mapping: Mapping, depth = 0): stri
   if (type.type === "map") {
     const key = mapped(`${item}.key`, type.key, mapping, depth + 1);
     const value = mapped(`${item}.value`, type.value, mapping, depth + 1);
+    if (mapping.keepMaps === true && key === `${item}.key` && value === `${item}.value`) return sql;
     const pair = mapping.pair?.(key, value) ?? `struct_pack("key" := ${key}, "value" := ${value})`;
     return `list_transform(map_entries(${sql}), lambda ${item}: ${pair})`;
   }

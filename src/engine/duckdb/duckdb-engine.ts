@@ -41,8 +41,8 @@ class DuckDbEngine implements Engine {
   async *stream(plan: Plan, options: RunOptions = {}): AsyncGenerator<string[]> {
     const { sql, columns } = renderPlan(plan);
     const members = columns.map(({ name, type }, index) => `${quoteText(name)}, ${jsonSql(`t.${slot(index)}`, type)}`);
-    for await (const rows of this.database.stream(`SELECT json_object(${members.join(", ")})::VARCHAR FROM (${sql}) AS t`, options.signal)) {
-      yield rows.map(([text]) => String(text));
+    for await (const texts of this.database.stream(`SELECT json_object(${members.join(", ")})::VARCHAR FROM (${sql}) AS t`, options.signal)) {
+      yield texts as string[];
     }
   }
 

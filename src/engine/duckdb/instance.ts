@@ -69,14 +69,14 @@ export class DuckDb {
     }, signal);
   }
 
-  /** Chunks of a result while the query runs; stopping early stops the query. */
-  async *stream(sql: string, signal?: AbortSignal): AsyncGenerator<DuckDBValue[][]> {
+  /** The values of a one-column result in batches, while the query runs; stopping early stops the query. */
+  async *stream(sql: string, signal?: AbortSignal): AsyncGenerator<readonly DuckDBValue[]> {
     const lent = await this.lend(signal);
     let finished = false;
     try {
       const result: DuckDBResult = await lent.connection.stream(sql);
       for (let chunk = await result.fetchChunk(); chunk !== null && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
-        yield chunk.getRows();
+        yield chunk.getColumnValues(0);
         if (signal?.aborted === true) throw new AppError("interrupted", "The query was stopped.");
       }
       finished = true;

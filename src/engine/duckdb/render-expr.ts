@@ -3,6 +3,7 @@ import { AppError } from "../../lib/errors.ts";
 import type { Expr, Fn } from "../plan.ts";
 import { castSql, textSql, widens } from "./convert.ts";
 import { raiseSql } from "./errors.ts";
+import { hashSql } from "./hash.ts";
 import { literalSql } from "./literal.ts";
 import { decimalShape, decimalType, sameType, sqlType } from "./types.ts";
 
@@ -50,7 +51,7 @@ function renderCall(fn: Fn, args: Value[]): Value {
     case "same":
       return value(sameSql(fn, args), "boolean", false);
     case "row_hash":
-      return value(args.length === 0 ? "0::BIGINT" : `(hash(${args.map((arg) => arg.sql).join(", ")}) >> 1)::BIGINT`, "long", false);
+      return value(args.length === 0 ? "0::BIGINT" : `(${hashSql(args)} >> 1)::BIGINT`, "long", false);
     case "=":
     case "<":
     case "<=":

@@ -1,7 +1,7 @@
 import { AppError } from "../../lib/errors.ts";
 import type { JoinPlan, LimitPlan, NumberPlan, Order, Plan, ProjectPlan, SortPlan, UnionPlan } from "../plan.ts";
 import { renderExpr } from "./render-expr.ts";
-import { renderAggregate } from "./render-aggregate.ts";
+import { readsTwice, renderAggregate } from "./render-aggregate.ts";
 import { renderStaged, renderTable, renderValues, unionAll } from "./render-scan.ts";
 import { allSlots, from, positionOf, scopeOf, selectList, type Relation, type RelationColumn } from "./relation.ts";
 import { slot } from "./sql.ts";
@@ -33,7 +33,9 @@ class Renderer {
   private count(plan: Plan): void {
     const uses = (this.uses.get(plan) ?? 0) + 1;
     this.uses.set(plan, uses);
-    if (uses === 1) for (const input of inputsOf(plan)) this.count(input);
+    if (uses > 1) return;
+    for (const input of inputsOf(plan)) this.count(input);
+    if (plan.op === "aggregate" && readsTwice(plan)) this.count(plan.input);
   }
 
   render(plan: Plan): Relation {
