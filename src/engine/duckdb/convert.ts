@@ -1,15 +1,11 @@
 import type { FieldType, PrimitiveType } from "../../lake/schema.ts";
-import { AppError } from "../../lib/errors.ts";
+import { decimalShape, isCastable, isFloating, sameType, uncastable, widens } from "../plan-types.ts";
 import { quoteText, quoteName } from "./sql.ts";
-import { decimalShape, sameType, sqlType } from "./types.ts";
+import { sqlType } from "./types.ts";
 
 /* Values as text, as JSON and as other types; what a Cell of each type looks like stands in plan.ts. */
 
 const isText = new Set<FieldType>(["date", "time", "timestamp", "timestamptz", "uuid", "binary"]);
-
-function isFloating(type: FieldType): boolean {
-  return type === "float" || type === "double";
-}
 
 /** SQL for the canonical text of a value. */
 export function textSql(sql: string, type: FieldType): string {
@@ -86,17 +82,12 @@ export type Misfit = ((text: string) => string) | null;
 /** SQL of a cast that never loses anything silently: what does not fit exactly is an error, or null when lenient. */
 export function castSql(sql: string, from: FieldType, to: FieldType, misfit: Misfit): string {
   if (sameType(from, to)) return `CAST(${sql} AS ${sqlType(to)})`;
+  if (!isCastable(from, to)) throw uncastable(from, to);
+  if (typeof from !== "string" || typeof to !== "string") return textSql(sql, from);
   if (to === "string") return textSql(sql, from);
-  if (typeof from !== "string" || typeof to !== "string") return checked(sql, from, to, `TRY_CAST(${sql} AS ${sqlType(to)})`, misfit);
   if (widens(from, to)) return `CAST(${sql} AS ${sqlType(to)})`;
   if (from === "string") return orMisfit(sql, from, parseSql(sql, to), misfit);
-  if (!castable(from, to)) {
-    throw new AppError("type.unsupported", `A ${from} cannot be cast to ${to}.`, { expected: `a type that can hold a ${from}`, found: to });
-  }
-  return checked(sql, from, to, `TRY_CAST(${sql} AS ${sqlType(to)})`, misfit);
-}
-
-function checked(sql: string, from: FieldType, to: FieldType, tried: string, misfit: Misfit): string {
+  const tried = `TRY_CAST(${sql} AS ${sqlType(to)})`;
   const back = `TRY_CAST(${tried} AS ${sqlType(from)})`;
   return orMisfit(sql, from, `CASE WHEN ${back} IS NOT DISTINCT FROM ${sql} THEN ${tried} END`, misfit);
 }
@@ -104,33 +95,6 @@ function checked(sql: string, from: FieldType, to: FieldType, tried: string, mis
 function orMisfit(sql: string, from: FieldType, tried: string, misfit: Misfit): string {
   if (misfit === null) return tried;
   return `CASE WHEN ${sql} IS NULL THEN NULL ELSE coalesce(${tried}, ${misfit(textSql(sql, from))}) END`;
-}
-
-const numeric = (type: FieldType): boolean =>
-  ["int", "long", "float", "double"].includes(type as string) || decimalShape(type) !== undefined;
-
-function castable(from: PrimitiveType, to: PrimitiveType): boolean {
-  const times = ["date", "timestamp", "timestamptz"];
-  if (times.includes(from) && times.includes(to)) return true;
-  if (from === "timestamp" && to === "time") return true;
-  return (numeric(from) || from === "boolean") && (numeric(to) || to === "boolean");
-}
-
-/** Whether every value of one type is a value of the other, so that no check is needed. */
-export function widens(from: PrimitiveType, to: PrimitiveType): boolean {
-  if (from === to) return true;
-  const [small, large] = [decimalShape(from), decimalShape(to)];
-  if (large !== undefined) {
-    if (small !== undefined) return large.scale >= small.scale && large.precision - large.scale >= small.precision - small.scale;
-    if (from === "int") return large.precision - large.scale >= 10;
-    return from === "long" && large.precision - large.scale >= 19;
-  }
-  const wider: Partial<Record<PrimitiveType, readonly PrimitiveType[]>> = {
-    int: ["long", "double"],
-    float: ["double"],
-    date: ["timestamp", "timestamptz"],
-  };
-  return wider[from]?.includes(to) === true;
 }
 
 /** SQL that reads text as a type; null when the text is not a value of it. */

@@ -1,6 +1,7 @@
 import type { Engine, Row, RunOptions, Scratch, WriteRequest } from "../engine.ts";
 import type { Column, Plan, StagedPlan } from "../plan.ts";
 import type { WrittenFile } from "../../lake/data-file.ts";
+import { planColumns } from "../plan-types.ts";
 import { cellsQuery, rowsOf } from "./cells.ts";
 import { jsonSql } from "./convert.ts";
 import { DuckDb, type InstanceSettings } from "./instance.ts";
@@ -30,7 +31,7 @@ class DuckDbEngine implements Engine {
   }
 
   async describe(plan: Plan): Promise<Column[]> {
-    return columnsOf(renderPlan(plan).columns);
+    return planColumns(plan);
   }
 
   async rows(plan: Plan, options: RunOptions = {}): Promise<Row[]> {

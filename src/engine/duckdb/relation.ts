@@ -1,5 +1,5 @@
 import type { FieldType } from "../../lake/schema.ts";
-import { AppError } from "../../lib/errors.ts";
+import { columnNamed } from "../plan-types.ts";
 import { slot } from "./sql.ts";
 import type { Scope, Value } from "./render-expr.ts";
 
@@ -17,11 +17,8 @@ export interface Relation {
 }
 
 /** Position of a column; `column.not_found` says which ones there are. */
-export function positionOf(columns: readonly { name: string }[], name: string): number {
-  const at = columns.findIndex((column) => column.name === name);
-  if (at >= 0) return at;
-  const names = columns.map((column) => column.name).filter((known) => !known.startsWith("\u0001"));
-  throw new AppError("column.not_found", `There is no column ${name}.`, { expected: `one of ${names.join(", ")}`, found: name });
+export function positionOf(columns: readonly RelationColumn[], name: string): number {
+  return columns.indexOf(columnNamed(columns, name));
 }
 
 /** Columns of a relation that stands in FROM under `alias`. */

@@ -1,25 +1,11 @@
-import type { FieldType } from "../../lake/schema.ts";
-import { AppError } from "../../lib/errors.ts";
 import type { AggregatePlan, Measure } from "../plan.ts";
+import { isFloating, isNumber, measureType } from "../plan-types.ts";
 import { textSql } from "./convert.ts";
 import { hashSql } from "./hash.ts";
-import { renderExpr, typeName, type Value } from "./render-expr.ts";
+import { renderExpr, type Value } from "./render-expr.ts";
 import { allSlots, from, positionOf, scopeOf, selectList, type Relation, type RelationColumn } from "./relation.ts";
 import { slot } from "./sql.ts";
-import { decimalShape, decimalType, sqlType } from "./types.ts";
-
-const topType: FieldType = {
-  type: "list",
-  "element-id": 0,
-  "element-required": true,
-  element: {
-    type: "struct",
-    fields: [
-      { id: 0, name: "value", required: true, type: "string" },
-      { id: 0, name: "count", required: true, type: "long" },
-    ],
-  },
-};
+import { sqlType } from "./types.ts";
 
 type Aggregate = Exclude<Measure, { fn: "top" }>;
 
@@ -38,8 +24,9 @@ export function renderAggregate(plan: AggregatePlan, input: Relation): Relation 
   const values = plan.measures.map(({ name, of }, index) => {
     if (of.fn === "top") {
       tops.push({ at: keys.length + index, sql: topSql(keys.map((key) => key.sql), renderExpr(of.of, scope), of.count, from(input, "t")) });
-      columns.push({ name, type: topType, nullable: false });
-      return `CAST([] AS ${sqlType(topType)})`;
+      const type = measureType("top", "string");
+      columns.push({ name, type, nullable: false });
+      return `CAST([] AS ${sqlType(type)})`;
     }
     const value = measureSql(of, of.fn === "count_all" ? undefined : renderExpr(of.of, scope), sketches);
     columns.push({ name, type: value.type, nullable: value.nullable });
@@ -72,7 +59,7 @@ function topSql(keys: readonly string[], of: Value, count: number, input: string
   const value = slot(keys.length);
   const partition = slots.length === 0 ? "" : `PARTITION BY ${slots.join(", ")} `;
   const ranked = `SELECT *, row_number() OVER (${partition}ORDER BY n DESC, ${value}) AS rank FROM (${grouped})`;
-  const list = `CAST(list(struct_pack("value" := ${value}, "count" := n) ORDER BY rank) AS ${sqlType(topType)})`;
+  const list = `CAST(list(struct_pack("value" := ${value}, "count" := n) ORDER BY rank) AS ${sqlType(measureType("top", "string"))})`;
   const group = slots.length === 0 ? "" : ` GROUP BY ${slots.join(", ")}`;
   return `SELECT ${[...slots, `${list} AS ${value}`].join(", ")} FROM (${ranked}) WHERE rank <= ${Math.trunc(count)}${group}`;
 }
@@ -107,63 +94,43 @@ class Sketches {
 }
 
 function measureSql(measure: Aggregate, of: Value | undefined, sketches: Sketches): Value {
-  const long = (sql: string): Value => ({ sql: `CAST(${sql} AS BIGINT)`, type: "long", nullable: false });
-  if (measure.fn === "count_all") return long("count(*)");
-  const { sql, type } = of as Value;
-  const floating = type === "float" || type === "double";
+  const type = measureType(measure.fn, of?.type);
+  const sure = (sql: string): Value => ({ sql: `CAST(${sql} AS ${sqlType(type)})`, type, nullable: false });
+  const maybe = (sql: string): Value => ({ sql: `CAST(${sql} AS ${sqlType(type)})`, type, nullable: true });
+  if (measure.fn === "count_all" || of === undefined) return sure("count(*)");
+  const { sql } = of;
   switch (measure.fn) {
     case "count":
-      return long(`count(${sql})`);
+      return sure(`count(${sql})`);
     case "count_if":
-      return long(`count(*) FILTER (WHERE ${sql})`);
+      return sure(`count(*) FILTER (WHERE ${sql})`);
     case "count_distinct":
-      return long(`count(DISTINCT ${sql})`);
+      return sure(`count(DISTINCT ${sql})`);
     case "approx_count_distinct":
-      return long(sketches.measure(of as Value));
+      return sure(sketches.measure(of));
     case "min":
     case "max":
     case "any": {
       const found = `${measure.fn === "any" ? "any_value" : measure.fn}(${sql})`;
       // -0.0 and 0.0 are the same value: which of them is found must not depend on the order of rows.
-      return { sql: floating ? `CASE WHEN ${found} = 0 THEN 0 ELSE ${found} END::${sqlType(type)}` : found, type, nullable: true };
+      return maybe(isFloating(type) ? `CASE WHEN ${found} = 0 THEN 0 ELSE ${found} END` : found);
     }
-    case "sum": {
-      if (floating) return { sql: `sum(CAST(${sql} AS DOUBLE))`, type: "double", nullable: true };
-      const total = decimalType(38, numberShape(measure.fn, type).scale);
-      return { sql: `CAST(sum(${sql}) AS ${sqlType(total)})`, type: total, nullable: true };
-    }
+    case "sum":
+      return maybe(isFloating(type) ? `sum(CAST(${sql} AS DOUBLE))` : `sum(${sql})`);
     case "mean":
-      numberShape(measure.fn, type);
-      return { sql: `CAST(avg(${sql}) AS DOUBLE)`, type: "double", nullable: true };
+      return maybe(`avg(${sql})`);
     case "stddev": {
-      numberShape(measure.fn, type);
+      // The engine fails on NaN and the infinities, which make the deviation NaN.
       const number = `CAST(${sql} AS DOUBLE)`;
-      const spread = `stddev_samp(${number}) FILTER (WHERE isfinite(${number}))`;
-      return {
-        sql: `CASE WHEN count(*) FILTER (WHERE NOT isfinite(${number})) = 0 THEN ${spread} ELSE CASE WHEN count(${sql}) > 1 THEN 'NaN'::DOUBLE END END`,
-        type: "double",
-        nullable: true,
-      };
+      const finite = `count(*) FILTER (WHERE NOT isfinite(${number})) = 0`;
+      const nan = `CASE WHEN count(${sql}) > 1 THEN 'NaN'::DOUBLE END`;
+      return maybe(`CASE WHEN ${finite} THEN stddev_samp(${number}) FILTER (WHERE isfinite(${number})) ELSE ${nan} END`);
     }
-    case "approx_quantiles":
-      return quantilesSql(measure.at, sql, type);
+    case "approx_quantiles": {
+      const points = `[${measure.at.map((point) => `${Number(point)}::FLOAT`).join(", ")}]`;
+      if (!isNumber(of.type)) return maybe(`approx_quantile(${sql}, ${points})`);
+      const number = `CAST(${sql} AS DOUBLE)`;
+      return maybe(`approx_quantile(${number}, ${points}) FILTER (WHERE isfinite(${number}))`);
+    }
   }
-}
-
-function quantilesSql(at: readonly number[], sql: string, type: FieldType): Value {
-  const points = `[${at.map((point) => `${Number(point)}::FLOAT`).join(", ")}]`;
-  const times: readonly FieldType[] = ["date", "time", "timestamp", "timestamptz"];
-  const element: FieldType = times.includes(type) ? type : "double";
-  if (element === "double") numberShape("approx_quantiles", type);
-  const finite = element === "double" ? ` FILTER (WHERE isfinite(CAST(${sql} AS DOUBLE)))` : "";
-  const number = element === "double" ? `CAST(${sql} AS DOUBLE)` : sql;
-  const list: FieldType = { type: "list", "element-id": 0, element, "element-required": false };
-  return { sql: `CAST(approx_quantile(${number}, ${points})${finite} AS ${sqlType(list)})`, type: list, nullable: true };
-}
-
-function numberShape(fn: string, type: FieldType): { scale: number } {
-  if (type === "int" || type === "long" || type === "float" || type === "double") return { scale: 0 };
-  const decimal = decimalShape(type);
-  if (decimal !== undefined) return decimal;
-  throw new AppError("type.unsupported", `«${fn}» needs numbers.`, { expected: "a column of numbers", found: typeName(type) });
 }

@@ -1,11 +1,11 @@
 import { AppError } from "../../lib/errors.ts";
 import type { JoinPlan, LimitPlan, NumberPlan, Order, Plan, ProjectPlan, SortPlan, UnionPlan } from "../plan.ts";
+import { sameType, typeName } from "../plan-types.ts";
 import { renderExpr } from "./render-expr.ts";
 import { readsTwice, renderAggregate } from "./render-aggregate.ts";
 import { renderStaged, renderTable, renderValues, unionAll } from "./render-scan.ts";
 import { allSlots, from, positionOf, scopeOf, selectList, type Relation, type RelationColumn } from "./relation.ts";
 import { slot } from "./sql.ts";
-import { sameType } from "./types.ts";
 
 /** Renders a plan as one SELECT; plans that occur more than once in it are written once, as a WITH query. */
 export function renderPlan(plan: Plan): Relation {
@@ -100,7 +100,7 @@ function renderJoin(plan: JoinPlan, left: Relation, right: Relation): Relation {
     if (!sameType(a.type, b.type)) {
       throw new AppError("type.unsupported", `Columns ${pair.left} and ${pair.right} cannot be joined.`, {
         expected: "two columns of one type",
-        found: `${JSON.stringify(a.type)} and ${JSON.stringify(b.type)}`,
+        found: `${typeName(a.type)} and ${typeName(b.type)}`,
       });
     }
     // Equal for both when one side has no NULL, and then the engine can skip what cannot match.

@@ -1,6 +1,9 @@
 import type { Field, FieldType, PrimitiveType } from "../../lake/schema.ts";
 import { AppError } from "../../lib/errors.ts";
+import { decimalShape, decimalType } from "../plan-types.ts";
 import { quoteName } from "./sql.ts";
+
+export { decimalShape } from "../plan-types.ts";
 
 /** DuckDB's name of each primitive Iceberg type that has no parameters. */
 const sqlNames = {
@@ -51,16 +54,6 @@ const sqlAliases: Readonly<Record<string, PrimitiveType>> = Object.fromEntries(
   Object.entries(sqlNames).map(([type, sql]) => [sql, type as PrimitiveType]),
 );
 
-/** Digits in all and behind the point of a decimal type; undefined for other types. */
-export function decimalShape(type: FieldType): { precision: number; scale: number } | undefined {
-  const match = typeof type === "string" ? /^decimal\(\s*(\d+)\s*,\s*(\d+)\s*\)$/.exec(type) : null;
-  return match === null ? undefined : { precision: Number(match[1]), scale: Number(match[2]) };
-}
-
-export function decimalType(precision: number, scale: number): PrimitiveType {
-  return `decimal(${precision}, ${scale})`;
-}
-
 /** DuckDB's name of an Iceberg type. */
 export function sqlType(type: FieldType): string {
   if (typeof type !== "string") {
@@ -75,11 +68,6 @@ export function sqlType(type: FieldType): string {
     return `DECIMAL(${decimal.precision}, ${decimal.scale})`;
   }
   throw new AppError("type.unsupported", `The engine has no type ${type}.`, { expected: "a type of Iceberg v2", found: type });
-}
-
-/** Whether two types are the same, field ids aside. */
-export function sameType(a: FieldType, b: FieldType): boolean {
-  return a === b || sqlType(a) === sqlType(b);
 }
 
 /** The Iceberg type of a DuckDB type given by its name, with what must be said about it. Nested ids are 0: the caller allots them. */
