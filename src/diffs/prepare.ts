@@ -1,0 +1,165 @@
+import type { Engine, RunOptions } from "../engine/engine.ts";
+import type { Plan, TablePlan } from "../engine/plan.ts";
+import { AppError } from "../lib/errors.ts";
+import type { Field, Schema } from "../lake/schema.ts";
+import { isFloating, typeText } from "./common-type.ts";
+import { partFiles, type DiffFile, type DiffSide, type Matching } from "./diff.ts";
+import { diffSchemas, type ColumnPair, type SchemaDiff, type Tentative } from "./schema-diff.ts";
+
+export interface DiffOptions extends RunOptions {
+  /** Names of the key's columns; the schema's key when absent. */
+  key?: readonly string[] | undefined;
+  /** Whether a person named the key or it was guessed. */
+  keyOrigin?: "given" | "guessed" | undefined;
+  /** Compares the i-th row with the i-th row; only for staged sources. */
+  byPosition?: boolean | undefined;
+  /** Field ids whose values nobody may see. */
+  masked?: ReadonlySet<number> | undefined;
+  tentative?: Tentative | undefined;
+  /** Sample rows of each kind; 20 when absent. */
+  samples?: number | undefined;
+  /** `full`: over all rows of both sides; `changed`: over the files that differ; `none` when absent. */
+  statistics?: "full" | "changed" | "none" | undefined;
+}
+
+/** All that is known before a row is compared. */
+export interface Prepared {
+  before: DiffSide;
+  after: DiffSide;
+  schema: SchemaDiff;
+  matching: Matching;
+  /** Empty for a multiset. */
+  key: ColumnPair[];
+  /** Columns compared beside the key. */
+  values: ColumnPair[];
+  /** What must be read: without the files that both versions share. */
+  input: Sides<Plan>;
+  /** Rows in `input`. */
+  inputRows: Sides<number>;
+  /** Rows of the whole sides. */
+  totalRows: Sides<number>;
+  files: { before: number; after: number; shared: number } | null;
+  masked: ReadonlySet<number>;
+}
+
+export interface Sides<T> {
+  before: T;
+  after: T;
+}
+
+/** Column that numbers the rows of a source; no user's column can have such a name. */
+const rowColumn = "\u0001row";
+
+export async function prepare(engine: Engine, before: DiffSide, after: DiffSide, options: DiffOptions): Promise<Prepared> {
+  const schema = diffSchemas(before.schema, after.schema, options.tentative);
+  const { matching, key } = matchingOf(before, after, schema.pairs, options);
+  const values = schema.pairs.filter((pair) => !key.includes(pair));
+  const common = { before, after, schema, matching, key, values, masked: maskedOnBothSides(schema.pairs, options.masked) };
+  if ("staged" in before.content || "staged" in after.content) {
+    const input = { before: wholePlan(before), after: wholePlan(after) };
+    const rows = { before: await rowsOf(engine, before, options), after: await rowsOf(engine, after, options) };
+    if (matching.by !== "position") return { ...common, input, inputRows: rows, totalRows: rows, files: null };
+    return { ...common, input: { before: numbered(input.before), after: numbered(input.after) }, inputRows: rows, totalRows: rows, files: null };
+  }
+  const [old, now] = [before.content.files, after.content.files];
+  const parts = schema.altersValues ? { before: old, after: now, shared: [] } : partFiles(old, now);
+  const plan = (side: DiffSide, files: readonly DiffFile[]) => tablePlan(files, side.schema.fields);
+  const [gone, come, shared] = await Promise.all([
+    countRows(engine, plan(before, parts.before), options),
+    countRows(engine, plan(after, parts.after), options),
+    countRows(engine, plan(after, parts.shared), options),
+  ]);
+  return {
+    ...common,
+    input: { before: plan(before, parts.before), after: plan(after, parts.after) },
+    inputRows: { before: gone, after: come },
+    totalRows: { before: gone + shared, after: come + shared },
+    files: { before: old.length, after: now.length, shared: parts.shared.length },
+  };
+}
+
+/** A column that is masked on one side is masked on both: its values stand side by side. */
+function maskedOnBothSides(pairs: readonly ColumnPair[], masked: ReadonlySet<number> = new Set()): ReadonlySet<number> {
+  const ids = pairs.filter((pair) => masked.has(pair.before.id) || masked.has(pair.after.id)).flatMap((pair) => [pair.before.id, pair.after.id]);
+  return new Set([...masked, ...ids]);
+}
+
+export function tablePlan(files: readonly DiffFile[], fields: readonly Field[]): TablePlan {
+  return { op: "table", files: files.map((file) => file.scan), fields };
+}
+
+/** All rows of a side. */
+export function wholePlan(side: DiffSide): Plan {
+  return "staged" in side.content ? side.content.staged : tablePlan(side.content.files, side.schema.fields);
+}
+
+function numbered(input: Plan): Plan {
+  return { op: "number", input, as: rowColumn, partitionBy: [], orderBy: [] };
+}
+
+async function rowsOf(engine: Engine, side: DiffSide, options: RunOptions): Promise<number> {
+  return "staged" in side.content ? countPlan(engine, side.content.staged, options) : countRows(engine, tablePlan(side.content.files, side.schema.fields), options);
+}
+
+/** Rows of files: known where nothing is deleted by position, counted where something is. */
+async function countRows(engine: Engine, plan: TablePlan, options: RunOptions): Promise<number> {
+  const known = plan.files.filter((file) => file.deletes.length === 0).reduce((sum, file) => sum + file.rows, 0);
+  const files = plan.files.filter((file) => file.deletes.length > 0);
+  return files.length === 0 ? known : known + (await countPlan(engine, { ...plan, files, fields: plan.fields.slice(0, 1) }, options));
+}
+
+export async function countPlan(engine: Engine, input: Plan, { signal }: RunOptions): Promise<number> {
+  const [row] = await engine.rows({ op: "aggregate", input, by: [], measures: [{ name: "n", of: { fn: "count_all" } }] }, { signal });
+  return Number(row?.["n"] ?? 0);
+}
+
+function matchingOf(
+  before: DiffSide,
+  after: DiffSide,
+  pairs: readonly ColumnPair[],
+  options: DiffOptions,
+): { matching: Matching; key: ColumnPair[] } {
+  if (options.byPosition === true) {
+    const field: Field = { id: 0, name: rowColumn, required: true, type: "long" };
+    return { matching: { by: "position" }, key: [{ before: field, after: field, comparison: { by: "value", type: "long" } }] };
+  }
+  if (options.key !== undefined && options.key.length > 0) {
+    const key = options.key.map((name) => givenKey(name, before, after, pairs));
+    return { matching: { by: "key", columns: key.map((pair) => pair.after.name), origin: options.keyOrigin ?? "given" }, key };
+  }
+  const ids = after.schema["identifier-field-ids"] ?? [];
+  if (ids.length === 0) return { matching: { by: "row", reason: "no key" }, key: [] };
+  const key = ids.flatMap((id) => pairs.filter((pair) => pair.after.id === id));
+  const problem = key.length < ids.length ? `the key of ${after.label} has a column that ${before.label} does not have` : key.map(typeProblem).find((text) => text !== undefined);
+  if (problem !== undefined) return { matching: { by: "row", reason: problem }, key: [] };
+  return { matching: { by: "key", columns: key.map((pair) => pair.after.name), origin: "schema" }, key };
+}
+
+function givenKey(name: string, before: DiffSide, after: DiffSide, pairs: readonly ColumnPair[]): ColumnPair {
+  const is = (field: Field) => field.name.toLowerCase() === name.toLowerCase();
+  const pair = pairs.find((candidate) => is(candidate.after)) ?? pairs.find((candidate) => is(candidate.before));
+  if (pair === undefined) throw keyMissing(name, before, after);
+  const problem = typeProblem(pair);
+  if (problem === undefined) return pair;
+  throw new AppError("key.type", `${name} cannot be a key: ${problem}.`, {
+    expected: "integers, decimals, text, dates, times, booleans or UUIDs",
+    found: [...new Set([typeText(pair.before.type), typeText(pair.after.type)])].join(" and "),
+    hint: "name another column with --key, or keep all text with --types string",
+  });
+}
+
+function typeProblem({ before, after }: ColumnPair): string | undefined {
+  const field = [before, after].find(({ type }) => typeof type !== "string" || isFloating(type));
+  if (field === undefined) return undefined;
+  return typeof field.type === "string" ? `${field.name} holds floating-point numbers` : `${field.name} holds nested values`;
+}
+
+function keyMissing(name: string, before: DiffSide, after: DiffSide): AppError {
+  const has = (schema: Schema) => schema.fields.some((field) => field.name.toLowerCase() === name.toLowerCase());
+  const lacking = [before, after].filter((side) => !has(side.schema));
+  return new AppError("key.missing", `The key column ${name} is not in ${lacking.map((side) => side.label).join(" or ")}.`, {
+    expected: name,
+    found: (lacking[0] ?? before).schema.fields.map((field) => field.name).join(", "),
+    hint: "name a column that both sides have with --key",
+  });
+}
