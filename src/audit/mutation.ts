@@ -3,6 +3,7 @@ import { canonicalJson, sha256, toJson } from "../lib/json.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Clock } from "../edges/clock.ts";
 import type { Db, Tx } from "../db/db.ts";
+import { eventHash } from "./audit-reads.ts";
 import type { HeadFile } from "./head-file.ts";
 
 export interface AuditRecord {
@@ -11,14 +12,17 @@ export interface AuditRecord {
   payload: unknown;
 }
 
+/** One transaction under way. What is recorded and enqueued is written last, under the lock of the chain's head. */
 export interface Mutation {
   tx: Tx;
+  /** The one time of everything in it. */
   at: Date;
   actor: string;
   record(event: AuditRecord): void;
   enqueue(topic: string, payload: unknown): void;
 }
 
+/** Thrown by work that lost a compare-and-set: the whole mutation is run again, a bounded number of times. */
 export class RetryMutation extends Error {}
 
 const attempts = 8;
@@ -42,11 +46,17 @@ export async function mutate<T>(
   }
 }
 
+/** The chain's head goes to a file too; a commit stands whether or not that succeeds. */
+async function keepHead(file: HeadFile | undefined, head: { seq: bigint; hash: string; at: Date }): Promise<void> {
+  await file?.append(head).catch(() => undefined);
+}
+
 async function once<T>(deps: { db: Db; clock: Clock; headFile?: HeadFile | undefined }, actor: string, work: (m: Mutation) => Promise<T>): Promise<T> {
   const records: AuditRecord[] = [];
   const events: { topic: string; payload: unknown }[] = [];
   const at = deps.clock.now();
-  return deps.db.transaction().execute(async (tx) => {
+  let kept: { seq: bigint; hash: string; at: Date } | undefined;
+  const committed = await deps.db.transaction().execute(async (tx) => {
     const result = await work({ tx, at, actor, record: (event) => records.push(event), enqueue: (topic, payload) => events.push({ topic, payload }) });
     if (records.length === 0) throw new Error("a mutation must record what it did");
     const head = await tx.selectFrom("audit_head").selectAll().forUpdate().executeTakeFirstOrThrow();
@@ -55,7 +65,7 @@ async function once<T>(deps: { db: Db; clock: Clock; headFile?: HeadFile | undef
       const body = canonicalJson(record.payload);
       seq += 1n;
       const event = { seq, at, actor, action: record.action, subject: record.subject, payload_hash: sha256(body), prev_hash: hash };
-      hash = sha256(canonicalJson({ ...event, at: at.toISOString() }));
+      hash = eventHash(event);
       await tx.insertInto("audit_events").values({ ...event, hash }).execute();
       await tx.insertInto("audit_payloads").values({ seq, body }).execute();
     }
@@ -67,6 +77,9 @@ async function once<T>(deps: { db: Db; clock: Clock; headFile?: HeadFile | undef
         .execute();
     }
     await tx.updateTable("audit_head").set({ seq, hash, outbox_seq: outboxSeq }).execute();
+    kept = { seq, hash, at };
     return result;
   });
+  if (kept !== undefined) await keepHead(deps.headFile, kept);
+  return committed;
 }

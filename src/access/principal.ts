@@ -1,0 +1,21 @@
+import { AppError } from "../lib/errors.ts";
+
+export const roles = ["viewer", "editor", "reviewer", "maintainer", "admin"] as const;
+export type Role = (typeof roles)[number];
+
+/** Who asks. A consumer reads its own view and nothing else. */
+export type Principal =
+  | { kind: "person"; id: string; name: string; role: Role; /** Set when the local user acts for another person. */ as?: string }
+  | { kind: "consumer"; id: string; name: string };
+
+/** How the record names who acted: `ana`, or `ana as ben`. */
+export function actorOf(principal: Principal): string {
+  return principal.kind === "person" && principal.as !== undefined ? `${principal.name} as ${principal.as}` : principal.name;
+}
+
+/** The person, if the role suffices; `auth.denied` says what would. */
+export function requireRole(principal: Principal, needed: Role): Principal & { kind: "person" } {
+  if (principal.kind === "person" && roles.indexOf(principal.role) >= roles.indexOf(needed)) return principal;
+  const found = principal.kind === "consumer" ? `the consumer ${principal.name}, which only reads its own view` : `the role ${principal.role}`;
+  throw new AppError("auth.denied", `${principal.name} may not do that.`, { expected: `the role ${needed}`, found, hint: "ask an admin, or use another token" });
+}

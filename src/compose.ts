@@ -1,0 +1,82 @@
+import { availableParallelism, totalmem, userInfo } from "node:os";
+import { join } from "node:path";
+import { ensureAdmin } from "./access/access-service.ts";
+import { appendingHeadFile } from "./audit/head-file.ts";
+import { initialise } from "./catalog/initialise.ts";
+import { outboxHandlers } from "./changes/outbox-handlers.ts";
+import type { Config } from "./config.ts";
+import { connect } from "./db/connect.ts";
+import { startEmbedded } from "./db/embedded/launcher.ts";
+import { migrate } from "./db/migrate.ts";
+import { drainOutbox } from "./db/outbox.ts";
+import { systemClock } from "./edges/clock.ts";
+import { systemIds } from "./edges/ids.ts";
+import { defaultRowsPerFile } from "./effects/table-state.ts";
+import { TableReader } from "./effects/version-writer.ts";
+import { duckdbEngine } from "./engine/duckdb/duckdb-engine.ts";
+import { duckdbSandbox } from "./engine/duckdb/sandbox/duckdb-sandbox.ts";
+import { sourceReader } from "./engine/input/source-reader.ts";
+import { budgetOf, shareResources } from "./engine/resources.ts";
+import type { Services } from "./http/services.ts";
+import { localStore } from "./lake/local-store.ts";
+import { ViewResolver } from "./rollouts/view-resolver.ts";
+import { ExposureLedger } from "./usage/exposure-ledger.ts";
+
+/** Builds everything over a data folder. The caller closes it, also when it only asked one question. */
+export async function openServices(config: Config): Promise<Services> {
+  const embedded = config.databaseUrl === undefined ? await startEmbedded(config.dataDir) : undefined;
+  const database = connect(embedded?.config ?? { connectionString: config.databaseUrl });
+  const closers: (() => Promise<void>)[] = [() => database.close(), async () => embedded?.release()];
+  try {
+    const [clock, ids] = [systemClock, systemIds];
+    const headFile = appendingHeadFile(join(config.dataDir, "audit.head"));
+    await migrate(database.db, clock);
+    const root = join(config.dataDir, "lake");
+    const store = await localStore(root);
+    const base = { db: database.db, clock, ids, headFile };
+    await initialise(base, { storeRoot: root, environment: config.environment });
+    const admin = await ensureAdmin(base, localUser());
+    const budget = budgetOf({ memoryMb: totalmem() / 2 ** 20, processors: availableParallelism() }, { memoryMb: config.memoryMb, threads: config.threads });
+    const resources = shareResources(budget);
+    const tempDir = join(config.dataDir, "tmp");
+    const engine = await duckdbEngine({ ...resources.engine, tempDir });
+    closers.unshift(() => engine.close());
+    const sources = sourceReader({ ...resources.input, tempDir });
+    closers.unshift(() => sources.close());
+    const sandbox = duckdbSandbox({ ...resources.sandbox, tempDir, warm: 0 });
+    closers.unshift(() => sandbox.close());
+    const ledger = new ExposureLedger(base);
+    closers.unshift(() => ledger.flush().catch(() => undefined));
+    const lake = {
+      ...base,
+      store,
+      engine,
+      tables: new TableReader(store),
+      rowsPerFile: defaultRowsPerFile,
+    };
+    const close = async (): Promise<void> => {
+      for (const closer of closers.splice(0)) await closer();
+    };
+    return {
+      ...lake,
+      config,
+      environment: config.environment,
+      sandbox,
+      sources,
+      ledger,
+      resolver: new ViewResolver({ ...base, environment: config.environment }),
+      sqlCaps: { rows: 10_000_000, bytes: 2 ** 30, memoryMb: resources.sandbox.memoryMb, milliseconds: 60_000 },
+      localAdmin: admin.name,
+      drainOutbox: () => drainOutbox({ db: database.db, clock, handlers: outboxHandlers(lake) }),
+      close,
+    };
+  } catch (error) {
+    for (const closer of closers.splice(0)) await closer().catch(() => undefined);
+    throw error;
+  }
+}
+
+function localUser(): string {
+  const name = userInfo().username.toLowerCase().replaceAll(/[^a-z0-9._-]+/g, "-").replace(/^[^a-z0-9]+/, "");
+  return name === "" ? "admin" : name;
+}

@@ -1,0 +1,21 @@
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { addChangeRoutes } from "./change-routes.ts";
+import { addDatasetRoutes } from "./dataset-routes.ts";
+import { addLiveRoutes } from "./live-routes.ts";
+import { addPeopleRoutes } from "./people-routes.ts";
+import { Router, type Entrance } from "./router.ts";
+import type { Services } from "./services.ts";
+import { addSystemRoutes } from "./system-routes.ts";
+import { addUploadRoutes } from "./upload-routes.ts";
+
+/** The HTTP app over a data folder: the one way in, for the CLI in process as for everybody else over the wire. */
+export function createApp(services: Services, entrance: Entrance): OpenAPIHono {
+  const router = new Router(services, entrance);
+  addSystemRoutes(router);
+  addUploadRoutes(router);
+  addChangeRoutes(router);
+  addDatasetRoutes(router);
+  addLiveRoutes(router);
+  addPeopleRoutes(router);
+  return router.app;
+}

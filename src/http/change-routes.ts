@@ -1,0 +1,242 @@
+import { z } from "@hono/zod-openapi";
+import { listChanges, showChange } from "../changes/change-reads.ts";
+import { closeChange, resolveChange } from "../changes/change-service.ts";
+import { merge } from "../changes/merge-service.ts";
+import type { OperationRequest } from "../changes/operation.ts";
+import { propose } from "../changes/propose-service.ts";
+import { openRestore } from "../changes/restore-service.ts";
+import { openRevert } from "../changes/revert-service.ts";
+import { parseType } from "../changes/type-text.ts";
+import { resolveDataset } from "../catalog/dataset-store.ts";
+import type { Call, Router } from "./router.ts";
+import { changeShape, mergedShape, proposedShape, versionShape } from "./shapes.ts";
+import { resolveSource, sourceBody } from "./upload-routes.ts";
+
+const typed = z.object({ name: z.string(), type: z.string() });
+const operationBody = z
+  .discriminatedUnion("kind", [
+    z.object({ kind: z.literal("create"), dataset: z.string(), source: sourceBody.optional(), columns: z.array(typed).optional(), key: z.array(z.string()).default([]) }),
+    ...(["append", "replace", "upsert", "delete"] as const).map((kind) => z.object({ kind: z.literal(kind), dataset: z.string(), source: sourceBody })),
+    z.object({ kind: z.literal("sql"), dataset: z.string(), sql: z.string().max(100_000) }),
+    z.object({
+      kind: z.literal("update"),
+      dataset: z.string(),
+      set: z.array(z.object({ column: z.string(), expression: z.string() })).min(1),
+      where: z.string().optional(),
+    }),
+    z.object({
+      kind: z.literal("schema"),
+      dataset: z.string(),
+      edits: z
+        .array(
+          z.discriminatedUnion("edit", [
+            z.object({ edit: z.literal("add"), name: z.string(), type: z.string(), doc: z.string().optional() }),
+            z.object({ edit: z.literal("drop"), name: z.string() }),
+            z.object({ edit: z.literal("rename"), name: z.string(), to: z.string() }),
+            z.object({ edit: z.literal("retype"), name: z.string(), type: z.string() }),
+            z.object({ edit: z.literal("make_nullable"), name: z.string() }),
+            z.object({ edit: z.literal("reorder"), names: z.array(z.string()) }),
+          ]),
+        )
+        .min(1),
+    }),
+    z.object({ kind: z.literal("drop"), dataset: z.string() }),
+  ])
+  .openapi("Operation");
+
+const proposeBody = z
+  .object({
+    operations: z.array(operationBody).min(1).max(20_000),
+    title: z.string().max(300).optional(),
+    origin: z.enum(["person", "pipeline", "agent"]).optional(),
+    sourceId: z.string().max(300).optional(),
+    correct: z.boolean().optional(),
+    auto: z.boolean().optional().openapi({ description: "Merge at once what has no conflict." }),
+  })
+  .openapi("Proposal");
+
+type AnyCall = Call<unknown, unknown, unknown>;
+type OperationBody = z.output<typeof operationBody>;
+const changeParam = z.object({ id: z.string() });
+
+async function operationOf(call: AnyCall, body: OperationBody): Promise<OperationRequest> {
+  switch (body.kind) {
+    case "create":
+      return {
+        ...body,
+        source: body.source && (await resolveSource(call, body.source)),
+        columns: body.columns?.map((item) => ({ name: item.name, type: parseType(item.type) })),
+      };
+    case "append":
+    case "replace":
+    case "upsert":
+    case "delete":
+      return { ...body, source: await resolveSource(call, body.source) };
+    case "schema":
+      return { ...body, edits: body.edits.map((edit) => ("type" in edit ? { ...edit, type: parseType(edit.type) } : edit)) };
+    default:
+      return body;
+  }
+}
+
+const ordinaryKinds = new Set(["append", "upsert", "delete"]);
+
+async function proposeFor(call: AnyCall, body: z.output<typeof proposeBody>, changeId?: string) {
+  const operations: OperationRequest[] = [];
+  for (const item of body.operations) operations.push(await operationOf(call, item));
+  const origin = body.origin ?? (body.sourceId === undefined ? "person" : "pipeline");
+  const { title, sourceId, correct } = body;
+  const proposed = await propose(call.services, { operations, title, changeId, actor: call.actor, origin, sourceId, correct, signal: call.signal });
+  const merged =
+    body.auto === true && proposed.change !== undefined && proposed.change.state !== "merged"
+      ? await merge(call.services, {
+          changeId: proposed.change.id,
+          actor: call.actor,
+          ordinary: operations.every((operation) => ordinaryKinds.has(operation.kind)),
+          signal: call.signal,
+        })
+      : undefined;
+  return {
+    change: proposed.change === undefined ? null : changeShape(merged?.change ?? proposed.change),
+    known: proposed.known,
+    datasets: proposed.datasets.map(proposedShape),
+    merged: merged === undefined ? null : mergedShape(merged),
+  };
+}
+
+/** Proposing, looking at, merging and undoing changes. */
+export function addChangeRoutes(router: Router): void {
+  router.add(
+    {
+      method: "post",
+      path: "/v1/imports",
+      tag: "changes",
+      summary: "Import files as a new dataset",
+      needs: "editor",
+      body: z.object({ dataset: z.string(), source: sourceBody, key: z.array(z.string()).default([]), title: z.string().optional() }),
+      answer: "The merged change: readers have the dataset.",
+    },
+    async (call) => {
+      const { dataset, key, title } = call.body;
+      const source = await resolveSource(call, call.body.source);
+      const operations: OperationRequest[] = [{ kind: "create", dataset, source, key }];
+      const proposed = await propose(call.services, { operations, title, actor: call.actor, origin: "import", signal: call.signal });
+      const merged = await merge(call.services, { changeId: proposed.change?.id ?? "", actor: call.actor });
+      return { datasets: proposed.datasets.map(proposedShape), merged: mergedShape(merged) };
+    },
+  );
+  router.add(
+    { method: "post", path: "/v1/changes", tag: "changes", summary: "Propose a change", needs: "editor", body: proposeBody, answer: "The change and what it does per dataset." },
+    (call) => proposeFor(call, call.body),
+  );
+  router.add(
+    {
+      method: "post",
+      path: "/v1/changes/{id}/operations",
+      tag: "changes",
+      summary: "Add operations to an open change",
+      needs: "editor",
+      params: changeParam,
+      body: proposeBody,
+      answer: "The change and what it does now.",
+    },
+    (call) => proposeFor(call, call.body, call.params.id),
+  );
+  router.add(
+    {
+      method: "get",
+      path: "/v1/changes",
+      tag: "changes",
+      summary: "List changes, the newest first",
+      needs: "viewer",
+      query: z.object({
+        state: z.enum(["waiting", "open", "queued", "conflicted", "merged", "closed", "superseded"]).optional(),
+        dataset: z.string().optional(),
+        limit: z.coerce.number().int().min(1).max(1000).default(50),
+      }),
+      answer: "Changes.",
+    },
+    async (call) => {
+      const { state, dataset, limit } = call.query;
+      const datasetId = dataset === undefined ? undefined : (await resolveDataset(call.services.db, dataset)).id;
+      return listChanges(call.services.db, { state, datasetId, limit });
+    },
+  );
+  router.add(
+    { method: "get", path: "/v1/changes/{id}", tag: "changes", summary: "Show a change", needs: "viewer", params: changeParam, answer: "The change with its datasets and operations." },
+    async (call) => {
+      const shown = await showChange(call.services.db, call.params.id);
+      const datasets = shown.datasets.map(({ base, candidate, merged, ...item }) => ({
+        ...item,
+        base: versionShape(base),
+        candidate: versionShape(candidate),
+        merged: versionShape(merged),
+      }));
+      return { ...shown, change: changeShape(shown.change), datasets };
+    },
+  );
+  router.add(
+    { method: "post", path: "/v1/changes/{id}/merge", tag: "changes", summary: "Merge a change and release it", needs: "maintainer", params: changeParam, answer: "What main and readers have now." },
+    async (call) => mergedShape(await merge(call.services, { changeId: call.params.id, actor: call.actor, signal: call.signal })),
+  );
+  router.add(
+    {
+      method: "post",
+      path: "/v1/changes/{id}/close",
+      tag: "changes",
+      summary: "Close a change without merging it",
+      needs: "editor",
+      params: changeParam,
+      body: z.object({ reason: z.string().default("closed") }),
+      answer: "The closed change.",
+    },
+    async (call) => changeShape(await closeChange(call.services, { changeId: call.params.id, actor: call.actor, reason: call.body.reason })),
+  );
+  router.add(
+    {
+      method: "post",
+      path: "/v1/changes/{id}/resolve",
+      tag: "changes",
+      summary: "Settle conflicts by choosing a side per key",
+      needs: "editor",
+      params: changeParam,
+      body: z.object({ side: z.enum(["ours", "theirs"]), keys: z.array(z.string()).optional(), dataset: z.string().optional() }),
+      answer: "How many keys were settled.",
+    },
+    async (call) => {
+      const { change, resolved } = await resolveChange(call.services, { changeId: call.params.id, actor: call.actor, ...call.body });
+      return { change: changeShape(change), resolved };
+    },
+  );
+  router.add(
+    {
+      method: "post",
+      path: "/v1/revert",
+      tag: "changes",
+      summary: "Open the change that undoes a merged one",
+      needs: "editor",
+      body: z.object({ change: z.string(), title: z.string().optional() }),
+      answer: "The revert, an open change.",
+    },
+    async (call) => changeShape(await openRevert(call.services, { changeId: call.body.change, actor: call.actor, title: call.body.title })),
+  );
+  router.add(
+    {
+      method: "post",
+      path: "/v1/restore",
+      tag: "changes",
+      summary: "Open a change that brings datasets back to an older state",
+      needs: "editor",
+      body: z.object({ datasets: z.array(z.string()).min(1), to: z.string() }),
+      answer: "The restore, an open change, and what it undoes.",
+    },
+    async (call) => {
+      const restored = await openRestore(call.services, { ...call.body, actor: call.actor });
+      return {
+        change: changeShape(restored.change),
+        datasets: restored.datasets.map((item) => ({ dataset: item.dataset, from: versionShape(item.from), to: versionShape(item.to), undoes: item.undoes })),
+      };
+    },
+  );
+}
+

@@ -1,0 +1,152 @@
+import { createReadStream } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { z } from "@hono/zod-openapi";
+import { parseVersionName } from "../catalog/dataset.ts";
+import { ownersOf } from "../contracts/contract.ts";
+import { getContract } from "../contracts/contract-store.ts";
+import { runQuery } from "../reading/query-service.ts";
+import { answerFor, listDatasets, lookUp, readParquet, readRows } from "../reading/read-service.ts";
+import type { Answer } from "../reading/reader.ts";
+import { readerOf, type Call, type Router } from "./router.ts";
+import { rowsResponse } from "./rows-response.ts";
+import { schemaShape, versionShape } from "./shapes.ts";
+
+const reading = { run: z.string().max(200).optional(), at: z.string().optional(), as: z.string().optional() };
+const named = z.object({ name: z.string() });
+const rowsQuery = z.object({
+  ...reading,
+  columns: z.string().optional().openapi({ description: "Names, joined by commas." }),
+  limit: z.coerce.number().int().min(0).optional(),
+  offset: z.coerce.number().int().min(0).optional(),
+});
+
+type Asked = { run?: string | undefined; at?: string | undefined; as?: string | undefined };
+
+function reader(call: Pick<Call<unknown, unknown, unknown>, "services" | "principal">, asked: Asked, name = "") {
+  return readerOf(call, { run: asked.run, at: asked.at, consumer: asked.as, versioned: name !== "" && parseVersionName(name).number !== undefined });
+}
+
+/** What every door tells of its answer. */
+function headersOf(answer: Pick<Answer, "view" | "reason"> & { versions: string }): Record<string, string> {
+  return { "tidegate-view": answer.view, "tidegate-version": answer.versions, "tidegate-reason": answer.reason };
+}
+
+const nameOf = (answer: Answer): string => `${answer.dataset.name}@${answer.version.number}`;
+
+function columnsOf(text: string | undefined): string[] | undefined {
+  return text === undefined || text === "" ? undefined : text.split(",").map((name) => name.trim());
+}
+
+/** Reading: the reader's view, or what a person names. */
+export function addDatasetRoutes(router: Router): void {
+  router.add(
+    { method: "get", path: "/v1/datasets", tag: "reading", summary: "List the datasets of one's view", needs: "reader", query: z.object(reading), answer: "Datasets with their version." },
+    async (call) => {
+      const listed = await listDatasets(call.services, await reader(call, call.query));
+      return listed.map(({ dataset, version }) => ({ name: dataset.name, id: dataset.id, version: versionShape(version) }));
+    },
+  );
+  router.add(
+    { method: "get", path: "/v1/datasets/{name}", tag: "reading", summary: "Show a dataset: schema, owners, version", needs: "reader", params: named, query: z.object(reading), answer: "The dataset." },
+    async (call) => {
+      const answer = await answerFor(call.services, await reader(call, call.query, call.params.name), call.params.name);
+      const { state } = await call.services.tables.open(answer.version);
+      const contract = await getContract(call.services.db, answer.version.contractHash);
+      const { dataset, version, view, reason } = answer;
+      return { name: dataset.name, id: dataset.id, version: versionShape(version), owners: ownersOf(contract), ...schemaShape(state.schema), view, reason };
+    },
+  );
+  router.add(
+    { method: "get", path: "/v1/datasets/{name}/contract", tag: "reading", summary: "The dataset's ODCS contract", needs: "reader", params: named, query: z.object(reading), answer: "The document." },
+    async (call) => {
+      const answer = await answerFor(call.services, await reader(call, call.query, call.params.name), call.params.name);
+      return getContract(call.services.db, answer.version.contractHash);
+    },
+  );
+  router.add(
+    {
+      method: "get",
+      path: "/v1/datasets/{name}/rows",
+      tag: "reading",
+      summary: "Read rows as JSON, NDJSON or CSV",
+      needs: "reader",
+      params: named,
+      query: rowsQuery.extend({ format: z.enum(["json", "ndjson", "csv"]).default("json") }),
+      answer: "A stream of rows, not wrapped in an envelope.",
+    },
+    async (call) => {
+      const { columns, limit, offset, format } = call.query;
+      const identity = await reader(call, call.query, call.params.name);
+      const stream = await readRows(call.services, identity, call.params.name, { columns: columnsOf(columns), limit, offset }, call.signal);
+      const { answer } = stream;
+      return rowsResponse(stream.rows, { format, columns: stream.columns.map((field) => field.name), headers: headersOf({ ...answer, versions: nameOf(answer) }) });
+    },
+  );
+  router.add(
+    { method: "get", path: "/v1/datasets/{name}/parquet", tag: "reading", summary: "Read rows as one Parquet file", needs: "reader", params: named, query: rowsQuery, answer: "The file." },
+    async (call) => {
+      const { services } = call;
+      const { columns, limit, offset } = call.query;
+      const identity = await reader(call, call.query, call.params.name);
+      const folder = join(services.config.dataDir, "tmp", services.ids.next("req"));
+      await mkdir(folder, { recursive: true });
+      const drop = () => rm(folder, { recursive: true, force: true });
+      try {
+        const path = join(folder, "rows.parquet");
+        const answer = await readParquet(services, identity, call.params.name, { path, columns: columnsOf(columns), limit, offset }, call.signal);
+        const file = createReadStream(path);
+        file.once("close", () => void drop());
+        const headers = { "content-type": "application/vnd.apache.parquet", "content-length": String(answer.bytes), ...headersOf({ ...answer, versions: nameOf(answer) }) };
+        return new Response(Readable.toWeb(file) as ReadableStream, { headers });
+      } catch (error) {
+        await drop();
+        throw error;
+      }
+    },
+  );
+  router.add(
+    {
+      method: "get",
+      path: "/v1/datasets/{name}/rows/{key}",
+      tag: "reading",
+      summary: "Look one row up by its key; parts of a composite key joined by commas",
+      needs: "reader",
+      params: named.extend({ key: z.string() }),
+      query: z.object(reading),
+      answer: "The row.",
+    },
+    async (call) => {
+      const identity = await reader(call, call.query, call.params.name);
+      const { answer, row } = await lookUp(call.services, identity, call.params.name, call.params.key.split(","));
+      for (const [name, value] of Object.entries(headersOf({ ...answer, versions: nameOf(answer) }))) call.context.header(name, value);
+      return row;
+    },
+  );
+  router.add(
+    { method: "get", path: "/v1/datasets/{name}/path", tag: "reading", summary: "Where a version's Iceberg metadata file is", needs: "viewer", params: named, query: z.object(reading), answer: "The path, for any Iceberg reader." },
+    async (call) => {
+      const answer = await answerFor(call.services, await reader(call, call.query, call.params.name), call.params.name);
+      return { dataset: answer.dataset.name, version: answer.version.number, path: call.services.store.uri(answer.version.metadataKey) };
+    },
+  );
+  router.add(
+    {
+      method: "post",
+      path: "/v1/query",
+      reads: true,
+      tag: "reading",
+      summary: "Run one SELECT over one's view",
+      needs: "reader",
+      body: z.object({ sql: z.string().max(100_000), run: z.string().optional(), at: z.string().optional(), as: z.string().optional(), format: z.enum(["json", "ndjson", "csv"]).default("json") }),
+      answer: "A stream of rows, not wrapped in an envelope.",
+    },
+    async (call) => {
+      const answer = await runQuery(call.services, await reader(call, call.body), call.body.sql, call.signal);
+      const versions = answer.versions.map(({ dataset, version }) => `${dataset.name}@${version.number}`).join(" ");
+      const headers = headersOf({ view: answer.view, reason: answer.reason, versions });
+      return rowsResponse(answer.rows, { format: call.body.format, columns: answer.columns.map((item) => item.name), headers });
+    },
+  );
+}

@@ -1,0 +1,13 @@
+import type { ChangeDeps } from "../changes/change-deps.ts";
+import type { Config } from "../config.ts";
+import type { QueryDeps } from "../reading/query-service.ts";
+
+/** Everything that the routes call. */
+export interface Services extends ChangeDeps, QueryDeps {
+  config: Config;
+  environment: string;
+  /** Who acts when the local user gives no token. */
+  localAdmin: string;
+  drainOutbox(): Promise<{ done: number; failed: number }>;
+  close(): Promise<void>;
+}

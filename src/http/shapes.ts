@@ -1,0 +1,51 @@
+import type { Version } from "../catalog/version.ts";
+import type { Change } from "../changes/change.ts";
+import type { Merged } from "../changes/merge-commit.ts";
+import type { ProposedDataset } from "../changes/propose-service.ts";
+import { keyNames, type FieldType, type Schema } from "../lake/schema.ts";
+import type { Release } from "../rollouts/release-store.ts";
+
+/** How the API tells a version; never its files' places. */
+export function versionShape(version: Version | undefined) {
+  if (version === undefined) return null;
+  const { id, number, rows, bytes, files, contractHash, createdAt, createdByChange } = version;
+  return { id, number, rows, bytes, files, contract: contractHash.slice(0, 16), createdAt, change: createdByChange };
+}
+
+export function changeShape(change: Change) {
+  const { id, title, state, origin, author, contentHash, createdAt, updatedAt, mergedAt, mergedBy, mergeCommit, reverts, supersedes, closedReason } = change;
+  return { id, title, state, origin, author, contentHash, createdAt, updatedAt, mergedAt, mergedBy, mergeCommit, reverts, supersedes, closedReason };
+}
+
+export function proposedShape(item: ProposedDataset) {
+  return { dataset: item.dataset, base: versionShape(item.base), candidate: versionShape(item.candidate), ...item.outcome };
+}
+
+export function releaseShape(release: Release) {
+  const { id, environment, changeId, state, reason, createdAt, finishedAt, ordinary } = release;
+  return { id, environment, change: changeId, state, reason, createdAt, finishedAt, ordinary };
+}
+
+export function mergedShape(merged: Merged) {
+  return {
+    change: changeShape(merged.change),
+    commit: merged.commit,
+    previousCommit: merged.previousCommit,
+    datasets: merged.datasets.map((item) => ({ dataset: item.dataset, before: versionShape(item.before), after: versionShape(item.after) })),
+    release: releaseShape(merged.release),
+  };
+}
+
+/** A type in words: `decimal(12, 2)`, `list<string>`, `struct<city: string>`. */
+export function typeText(type: FieldType): string {
+  if (typeof type === "string") return type;
+  if (type.type === "list") return `list<${typeText(type.element)}>`;
+  if (type.type === "map") return `map<${typeText(type.key)}, ${typeText(type.value)}>`;
+  return `struct<${type.fields.map((field) => `${field.name}: ${typeText(field.type)}`).join(", ")}>`;
+}
+
+export function schemaShape(schema: Schema) {
+  const key = keyNames(schema);
+  const columns = schema.fields.map((field) => ({ name: field.name, type: typeText(field.type), required: field.required, id: field.id, ...(field.doc === undefined ? {} : { doc: field.doc }) }));
+  return { key, columns };
+}

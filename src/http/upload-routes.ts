@@ -1,0 +1,103 @@
+import { createWriteStream } from "node:fs";
+import { mkdir, realpath, rm, stat } from "node:fs/promises";
+import { basename, join, sep } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { z } from "@hono/zod-openapi";
+import { hashFiles } from "../changes/source-batch.ts";
+import type { SourceInput } from "../changes/operation.ts";
+import { AppError } from "../lib/errors.ts";
+import type { Call, Router } from "./router.ts";
+
+const uploadLimit = 64 * 2 ** 30;
+
+export const sourceBody = z
+  .object({
+    uploads: z.array(z.string()).optional().openapi({ description: "Ids from POST /v1/uploads." }),
+    paths: z.array(z.string()).optional().openapi({ description: "Files on the server, below its import roots." }),
+    format: z.enum(["parquet", "csv", "tsv", "json", "ndjson"]).optional(),
+    nullText: z.string().optional(),
+    types: z.enum(["infer", "string"]).optional(),
+  })
+  .openapi("Source");
+
+type SourceBody = z.output<typeof sourceBody>;
+
+/** Uploads: how clients bring files to a server that does not share their disk. */
+export function addUploadRoutes(router: Router): void {
+  router.add(
+    {
+      method: "put",
+      path: "/v1/uploads/{name}",
+      tag: "changes",
+      summary: "Upload a file; its body is the file",
+      needs: "editor",
+      params: z.object({ name: z.string().max(255) }),
+      answer: "The upload's id, for `uploads` of a source.",
+    },
+    async (call) => {
+      const { services, context } = call;
+      const id = services.ids.next("upl");
+      const folder = join(services.config.dataDir, "tmp", "uploads", id);
+      const path = join(folder, basename(call.params.name));
+      await mkdir(folder, { recursive: true });
+      try {
+        await receive(context.req.raw, path);
+        const { size } = await stat(path);
+        const contentHash = await hashFiles([path]);
+        await services.db
+          .insertInto("uploads")
+          .values({ id, name: basename(path), path, bytes: BigInt(size), content_hash: contentHash, created_by: call.actor, created_at: services.clock.now() })
+          .execute();
+        return { id, bytes: size, contentHash };
+      } catch (error) {
+        await rm(folder, { recursive: true, force: true });
+        throw error;
+      }
+    },
+  );
+}
+
+async function receive(request: Request, path: string): Promise<void> {
+  let bytes = 0;
+  const body = request.body === null ? Readable.from([]) : Readable.fromWeb(request.body as never);
+  const limited = async function* (chunks: AsyncIterable<Uint8Array>) {
+    for await (const chunk of chunks) {
+      bytes += chunk.byteLength;
+      if (bytes > uploadLimit) throw new AppError("request.too_large", "The upload is too large.", { expected: `at most ${uploadLimit} bytes`, found: `more` });
+      yield chunk;
+    }
+  };
+  await pipeline(body, limited, createWriteStream(path, { flags: "wx" }));
+}
+
+/** The local files of a source: uploads by id, and paths where the door allows them. */
+export async function resolveSource(call: Pick<Call<unknown, unknown, unknown>, "services" | "entrance" | "actor">, body: SourceBody): Promise<SourceInput> {
+  const { services, entrance } = call;
+  const paths: string[] = [];
+  for (const id of body.uploads ?? []) {
+    const row = await services.db.selectFrom("uploads").selectAll().where("id", "=", id).executeTakeFirst();
+    if (row === undefined || row.created_by !== call.actor) {
+      throw new AppError("input.not_found", `There is no upload ${id}.`, { found: id, hint: "upload the file again" });
+    }
+    paths.push(row.path);
+  }
+  for (const path of body.paths ?? []) paths.push(entrance.local ? path : await belowRoots(path, services.config.importRoots));
+  if (paths.length === 0) throw new AppError("input.not_found", "The operation brings no file.", { expected: "uploads or paths", found: "neither" });
+  const { format, nullText, types } = body;
+  return { paths, names: paths.map((path) => basename(path)), format, nullText, types };
+}
+
+/** A path is followed to what it really is before it is compared: links and `..` lead nowhere. */
+async function belowRoots(path: string, roots: readonly string[]): Promise<string> {
+  const real = await realpath(path).catch(() => undefined);
+  for (const root of real === undefined ? [] : roots) {
+    const folder = await realpath(root).catch(() => undefined);
+    if (folder !== undefined && real?.startsWith(folder + sep) === true) return real;
+  }
+  throw new AppError("input.path_escapes", "The server does not read files there.", {
+    expected: roots.length === 0 ? "an upload: this server has no import roots" : `a file below ${roots.join(" or ")}`,
+    found: path,
+    hint: "upload the file, or start the server with TIDEGATE_IMPORT_ROOTS",
+  });
+}
