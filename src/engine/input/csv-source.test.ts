@@ -1,66 +1,26 @@
-import { DuckDBInstance } from "@duckdb/node-api";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { parse } from "csv-parse/sync";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { AppError } from "../../lib/errors.ts";
-import type { OpenedSource, SourceRequest } from "../source.ts";
-import { sourceReader } from "./source-reader.ts";
+import { sourceFiles, type SourceFiles } from "../../../test/harness/source-files.ts";
+import type { SourceRequest } from "../source.ts";
 
 const data = process.env["TIDEGATE_TEST_DATA"] ?? "../shared/data";
-let folder: string;
-let instance: DuckDBInstance;
-let reader: ReturnType<typeof sourceReader>;
+let files: SourceFiles;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "tidegate-csv-"));
-  instance = await DuckDBInstance.create(":memory:", { threads: "2", memory_limit: "1GB" });
-  reader = sourceReader({ memoryMb: 1024, threads: 2, tempDir: join(folder, "spill") });
+  files = await sourceFiles();
 });
+afterAll(() => files.close());
 
-afterAll(async () => {
-  await reader.close();
-  instance.closeSync();
-  rmSync(folder, { recursive: true });
-});
-
-let count = 0;
-function file(content: string | Buffer, ending = "csv"): string {
-  const path = join(folder, `input-${count++}.${ending}`);
-  writeFileSync(path, content);
-  return path;
-}
-
-const open = (paths: string | string[], request: Partial<SourceRequest> = {}): Promise<OpenedSource> =>
-  reader.open({ paths: [paths].flat(), ...request }, { dir: folder });
-
-async function rowsOf(opened: OpenedSource): Promise<unknown[][]> {
-  const connection = await instance.connect();
-  const list = opened.columns.map(({ name }) => `"${name.replaceAll('"', '""')}"`).join(", ");
-  const rows: unknown[][] = [];
-  for (const path of opened.plan.paths) rows.push(...(await connection.runAndReadAll(`select ${list} from read_parquet('${path}')`)).getRowsJson());
-  connection.closeSync();
-  return rows;
-}
-
-async function read(content: string | Buffer, request: Partial<SourceRequest> = {}, ending = "csv") {
-  const opened = await open(file(content, ending), request);
-  return { types: Object.fromEntries(opened.columns.map(({ name, type }) => [name, type])), ...opened, rows: await rowsOf(opened) };
-}
-
-async function refusal(content: string | Buffer, request: Partial<SourceRequest> = {}): Promise<AppError> {
-  try {
-    await read(content, request);
-  } catch (error) {
-    if (error instanceof AppError) return error;
-    throw error;
-  }
-  throw new Error("the file was accepted");
-}
+const file = (content: string | Buffer, ending = "csv"): string => files.file(content, ending);
+const open: SourceFiles["open"] = (paths, request) => files.open(paths, request);
+const rowsOf: SourceFiles["rowsOf"] = (opened) => files.rowsOf(opened);
+const read = (content: string | Buffer, request: Partial<SourceRequest> = {}) => files.read(file(content), request);
+const refusal = (content: string | Buffer, request: Partial<SourceRequest> = {}) => files.refusal(file(content), request);
 
 describe("types come from every cell", () => {
   test.each([
@@ -176,12 +136,10 @@ describe("text", () => {
   });
 
   test.each([["\n"], ["\r\n"]])("zstd with %j", async (end) => {
-    const path = join(folder, `packed-${count++}.csv.zst`);
-    const connection = await instance.connect();
+    const path = files.path("csv.zst");
     // COPY itself ends the last line with LF.
     const text = ["a,b", '1,"x', 'y"', ' 2 ,"q""r"'].join(end) + end.slice(0, -1);
-    await connection.run(`copy (select $1) to '${path}' (format csv, header false, quote '', escape '', delimiter '\u0001', compression zstd)`, [text]);
-    connection.closeSync();
+    await files.connection.run(`copy (select $1) to '${path}' (format csv, header false, quote '', escape '', delimiter '\u0001', compression zstd)`, [text]);
     expect(await rowsOf(await open(path))).toEqual([["1", `x${end}y`], ["2", 'q"r']]);
   });
 
@@ -196,7 +154,7 @@ describe("text", () => {
   });
 
   test("a name that looks like a glob is a name", async () => {
-    const path = join(folder, "odd [1]*?.csv");
+    const path = join(files.folder, "odd [1]*?.csv");
     writeFileSync(path, "a\n1\n");
     expect(await rowsOf(await open(path))).toEqual([["1"]]);
   });
@@ -282,8 +240,8 @@ describe("refusals", () => {
   });
 
   test("a file that is not there, a folder, a name that tells no format", async () => {
-    await expect(open(join(folder, "none.csv"))).rejects.toMatchObject({ code: "input.not_found" });
-    await expect(open(folder, { format: "csv" })).rejects.toMatchObject({ code: "input.format" });
+    await expect(open(join(files.folder, "none.csv"))).rejects.toMatchObject({ code: "input.not_found" });
+    await expect(open(files.folder, { format: "csv" })).rejects.toMatchObject({ code: "input.format" });
     await expect(open(file("a\n", "dat"))).rejects.toMatchObject({ code: "input.format" });
   });
 });

@@ -5,6 +5,7 @@ import { raiseSql } from "../duckdb/errors.ts";
 import { quoteName, quoteText } from "../duckdb/sql.ts";
 import type { OpenedSource } from "../source.ts";
 import { bitsOfColumn, digitsOfColumn, guessType, isProvable, readGuess, readTyped, type CellReading } from "./cell-classes.ts";
+import { refuseCells, type MisfitCell } from "./cell-errors.ts";
 import { alignColumns, columnNames, columnsOf, matchColumns, type MatchedColumn } from "./column-match.ts";
 import { canonicalPath, checkCsv, emptyFile, linesOf, readCsvSql, type CsvFile } from "./csv-file.ts";
 import type { Reading } from "./reading.ts";
@@ -172,7 +173,7 @@ function written(index: number, { read }: Target): string {
 
 /** Ends with `input.cell` when cells do not fit the dataset's types; returns when only guesses were wrong. */
 async function refuseMisfits(reading: Reading, tables: readonly CsvTable[], targets: readonly Target[]): Promise<void> {
-  const cells: { file: string; line: number; column: string; value: string; expected: string }[] = [];
+  const cells: MisfitCell[] = [];
   let total = 0;
   for (const { file, scan, matched } of tables) {
     const tested = matched.flatMap((column, index) => {
@@ -200,13 +201,5 @@ async function refuseMisfits(reading: Reading, tables: readonly CsvTable[], targ
       cells.push({ file: file.text.source, line: lines.get(Number(row.row))!, column: column.name, value: row.value, expected });
     }
   }
-  const first = cells[0];
-  if (first === undefined) return;
-  const listed = cells.map((cell) => `${cell.file}:${cell.line} ${cell.column} = ${JSON.stringify(cell.value.slice(0, 60))}`);
-  throw new AppError("input.cell", `${total === 1 ? "1 cell does" : `${total} cells do`} not fit the dataset's types: ${listed[0]}, expected ${first.expected}.`, {
-    expected: [...new Set(cells.map((cell) => `${cell.column}: ${cell.expected}`))].join(", "),
-    found: listed.join("; "),
-    hint: `sed -n ${first.line}p ${first.file}`,
-    details: { cells, total },
-  });
+  refuseCells(cells, total);
 }

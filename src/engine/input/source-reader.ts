@@ -6,16 +6,15 @@ import { DuckDb, type InstanceSettings } from "../duckdb/instance.ts";
 import type { Scratch, RunOptions } from "../engine.ts";
 import type { OpenedSource, SourceFormat, SourceReader, SourceRequest } from "../source.ts";
 import { openCsv } from "./csv-source.ts";
+import { openJson } from "./json-source.ts";
+import { openParquet } from "./parquet-source.ts";
 import type { Reading, SqlRow } from "./reading.ts";
 import { formatOf } from "./source-format.ts";
 import { asInputError } from "./text-file.ts";
 
 type OpenFormat = (reading: Reading) => Promise<Omit<OpenedSource, "contentHash" | "notes">>;
 
-const readers: Record<SourceFormat, OpenFormat> = {
-  csv: openCsv,
-  tsv: openCsv,
-} as Record<SourceFormat, OpenFormat>;
+const readers: Record<SourceFormat, OpenFormat> = { csv: openCsv, tsv: openCsv, json: openJson, ndjson: openJson, parquet: openParquet };
 
 /** The reader, over an instance of the embedded engine of its own that opens with the first file. */
 export function sourceReader(settings: InstanceSettings): SourceReader & { close(): Promise<void> } {

@@ -26,6 +26,9 @@ export interface TextFile {
 
 /** Turns the system's word on a file into ours. */
 export function asInputError(error: unknown, source: string): AppError {
+  if (error instanceof AppError && error.code === "store.corrupt") {
+    return new AppError("input.format", `${source} cannot be read.`, { expected: "a whole file of its format", found: error.found, hint: "write it again", cause: error });
+  }
   if (error instanceof AppError && error.code !== "store.missing") return error;
   const code = (error as NodeJS.ErrnoException).code ?? "";
   if (code === "ENOENT" || code === "ENOTDIR" || code === "store.missing") {
