@@ -18,6 +18,7 @@ import type { ObjectStore } from "../../src/lake/store.ts";
 import { ViewResolver } from "../../src/rollouts/view-resolver.ts";
 import { ExposureLedger } from "../../src/usage/exposure-ledger.ts";
 import type { ReadDeps } from "../../src/reading/read-service.ts";
+import { compiled } from "./compiled.ts";
 import { testDatabase } from "./postgres.ts";
 
 export interface Lakehouse extends MergeDeps, ChangeDeps, ReadDeps {
@@ -43,7 +44,8 @@ export async function lakehouse(options: { rowsPerFile?: number; wrapStore?: (st
   const settings = { memoryMb: 1024, threads: 2, tempDir: join(dir, "tmp") };
   const engine = await duckdbEngine(settings);
   const sources = sourceReader(settings);
-  const sandbox = duckdbSandbox({ size: 1, memoryMb: 256, threads: 1, tempDir: join(dir, "tmp") });
+  const entry = compiled("engine/duckdb/sandbox/child.ts");
+  const sandbox = duckdbSandbox({ size: 1, memoryMb: 256, threads: 1, tempDir: join(dir, "tmp"), entry });
   const environment = "production";
   const deps = { db: database.db, clock, ids: systemIds };
   await initialise(deps, { storeRoot: root, environment });
