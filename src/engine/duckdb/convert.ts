@@ -12,7 +12,7 @@ export function textSql(sql: string, type: FieldType): string {
   if (typeof type !== "string") return `to_json(${jsonSql(sql, type)})::VARCHAR`;
   if (type === "string") return sql;
   if (isFloating(type)) {
-    return `CASE WHEN isfinite(${sql}) THEN ${sql}::VARCHAR WHEN isnan(${sql}) THEN 'NaN' WHEN ${sql} > 0 THEN 'Infinity' WHEN ${sql} < 0 THEN '-Infinity' END`;
+    return `CASE WHEN ${sql} = 0 THEN '0.0' WHEN isfinite(${sql}) THEN ${sql}::VARCHAR WHEN isnan(${sql}) THEN 'NaN' WHEN ${sql} > 0 THEN 'Infinity' WHEN ${sql} < 0 THEN '-Infinity' END`;
   }
   if (type === "timestamp") return `replace(${sql}::VARCHAR, ' ', 'T')`;
   if (type === "timestamptz") return `replace((${sql} AT TIME ZONE 'UTC')::VARCHAR, ' ', 'T') || 'Z'`;
