@@ -5,7 +5,7 @@ import { typeText } from "./common-type.ts";
 import type { ColumnDiff, ColumnSide, ColumnStatistics, DiffResult, DiffSide, Matching, RowFilter, RowPage } from "./diff.ts";
 import { findChanges, isMasked, type Changes } from "./find-changes.ts";
 import { headline } from "./headline.ts";
-import { prepare, wholePlan, type DiffOptions, type Prepared, type Sides } from "./prepare.ts";
+import { prepare, storedFields, wholePlan, type DiffOptions, type Prepared, type Sides } from "./prepare.ts";
 import { pageOfRows, sampleRows, type Examples } from "./row-reads.ts";
 import type { ColumnPair } from "./schema-diff.ts";
 
@@ -51,7 +51,7 @@ async function statisticsOf(engine: Engine, prepared: Prepared, options: DiffOpt
   const scope = options.statistics ?? "none";
   if (scope === "none") return undefined;
   const of = async (side: "before" | "after"): Promise<Map<number, ColumnStatistics>> => {
-    const fields = prepared[side].schema.fields.filter((field) => !prepared.masked.has(field.id));
+    const fields = storedFields(prepared[side]).filter((field) => !prepared.masked.has(field.id));
     return columnStatistics(engine, scope === "full" ? wholePlan(prepared[side]) : prepared.input[side], fields, options);
   };
   const before = await of("before");

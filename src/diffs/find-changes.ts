@@ -15,7 +15,7 @@ import {
 } from "./compare-plans.ts";
 import { maskText, shownCell, type DuplicateKeys, type RowKind } from "./diff.ts";
 import { multisetPlan, type MultisetInput } from "./multiset-plans.ts";
-import type { Prepared, Sides } from "./prepare.ts";
+import { storedFields, type Prepared, type Sides } from "./prepare.ts";
 import type { ColumnPair } from "./schema-diff.ts";
 
 /** The differing rows of a diff, staged for as long as its scratch folder lives. */
@@ -162,7 +162,7 @@ async function stageMultiset(context: Context, sides: Sides<Plan>): Promise<{ pl
 
 /** What a multiset compares and shows; values of masked columns are not even read for show. */
 export function multisetInput(prepared: Prepared, sides: Sides<Plan>): MultisetInput {
-  const shown = (side: "before" | "after") => prepared[side].schema.fields.filter((field) => !prepared.masked.has(field.id));
+  const shown = (side: "before" | "after") => storedFields(prepared[side]).filter((field) => !prepared.masked.has(field.id));
   return { ...sides, pairs: prepared.schema.pairs, shown: { before: shown("before"), after: shown("after") } };
 }
 

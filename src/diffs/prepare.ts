@@ -88,6 +88,13 @@ export function tablePlan(files: readonly DiffFile[], fields: readonly Field[]):
   return { op: "table", files: files.map((file) => file.scan), fields };
 }
 
+/** A side's columns with the types that its rows really have: a source may keep as text what its schema calls a number. */
+export function storedFields(side: DiffSide): Field[] {
+  if (!("staged" in side.content)) return side.schema.fields;
+  const types = new Map(side.content.staged.columns.map(({ name, type }) => [name, type]));
+  return side.schema.fields.map((field) => ({ ...field, type: types.get(field.name) ?? field.type }));
+}
+
 /** All rows of a side. */
 export function wholePlan(side: DiffSide): Plan {
   return "staged" in side.content ? side.content.staged : tablePlan(side.content.files, side.schema.fields);

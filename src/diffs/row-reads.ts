@@ -6,7 +6,7 @@ import { equal, flagName, keyColumns, keyName, keyTypes, kinds, number, restrict
 import { maskText, shownCell, type DiffRow, type RowFilter, type RowKind, type RowPage } from "./diff.ts";
 import { isMasked, shownKey, type Changes } from "./find-changes.ts";
 import { shownName } from "./multiset-plans.ts";
-import type { Prepared } from "./prepare.ts";
+import { storedFields, type Prepared } from "./prepare.ts";
 
 interface Context extends RunOptions {
   engine: Engine;
@@ -185,7 +185,7 @@ function multisetFilter({ prepared }: Context, input: StagedPlan, filter: RowFil
   keyFilter(prepared, filter.key);
   const cellText = (side: "before" | "after", pair: Prepared["key"][number]): Expr => {
     const shown = prepared[side].schema.fields.filter((field) => !prepared.masked.has(field.id));
-    return call("text", column(shownName(side, shown.indexOf(pair[side]))));
+    return call("text", column(shownName(side, shown.findIndex((field) => field.id === pair[side].id))));
   };
   const hits = filter.key.map((value, index) => {
     const pair = prepared.key[index] as Prepared["key"][number];
@@ -199,7 +199,7 @@ async function multisetRows(context: Context, filter: RowFilter, count: number, 
   const input = changes.multiset === undefined ? undefined : multisetFilter(context, changes.multiset, filter);
   if (input === undefined) return [];
   const shown = (side: "before" | "after") =>
-    prepared[side].schema.fields
+    storedFields(prepared[side])
       .filter((field) => !prepared.masked.has(field.id))
       .flatMap((field, index) => (typeof field.type === "string" ? [{ column: shownName(side, index) }] : []));
   const by = [{ column: "kind" }, ...shown("before"), ...shown("after")];

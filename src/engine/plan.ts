@@ -86,7 +86,10 @@ export interface AggregatePlan {
   measures: readonly { name: string; of: Measure }[];
 }
 
-/** Adds `as`: 1, 2, 3 … within equal values of `partitionBy`, in the order of `orderBy` (any order when empty). */
+/**
+ * Adds `as`: 1, 2, 3 … within equal values of `partitionBy`, in the order of `orderBy`. When that is empty: any order, except directly over a
+ * staged plan without `partitionBy`, whose rows are numbered as they stand (so row i of a source is its i-th).
+ */
 export interface NumberPlan {
   op: "number";
   input: Plan;

@@ -1,0 +1,172 @@
+/*
+ * Row diff of two versions of which 3 of 32 files differ, against DuckDB by hand: one full outer join with the same counts per column over just
+ * those six files, and over all files. Rounds alternate; the minimum of each counts. Prints ratios and peak memory, each measured in a
+ * process of its own.
+ *
+ *   BENCH_ROWS=10000000 node bench/diff.ts        (Node 22+; else: npx vite-node or the build)
+ */
+import { execFileSync } from "node:child_process";
+import { mkdtemp, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
+import { diffTables } from "../src/diffs/diff-service.ts";
+import type { DiffFile, DiffSide } from "../src/diffs/diff.ts";
+import { duckdbEngine } from "../src/engine/duckdb/duckdb-engine.ts";
+import type { FieldType, Schema } from "../src/lake/schema.ts";
+import { toJson } from "../src/lib/json.ts";
+
+const fileCount = 32;
+const changedFiles = new Set([3, 11, 29]);
+const rows = Number(process.env["BENCH_ROWS"] ?? 10_000_000);
+const rounds = Number(process.env["BENCH_ROUNDS"] ?? 5);
+const memoryMb = Number(process.env["BENCH_MEMORY_MB"] ?? 4096);
+const threads = 2;
+
+const columns: readonly [name: string, type: FieldType, sql: string][] = [
+  ["id", "long", "id"],
+  ["user_id", "int", "(hash(id, 1) % 100000)::int"],
+  ["amount", "decimal(10, 2)", "((hash(id, 2) % 1000000) / 100)::decimal(10, 2)"],
+  ["score", "double", "(hash(id, 3) % 1000) / 7.0"],
+  ["email", "string", "'user' || (hash(id, 4) % 100000) || '@example.com'"],
+  ["code", "string", "chr((65 + hash(id, 5) % 26)::int)"],
+  ["created_at", "timestamp", "timestamp '2024-01-01' + to_seconds((hash(id, 6) % 10000000)::bigint)"],
+  ["updated_at", "timestamp", "timestamp '2025-01-01' + to_seconds((hash(id, 7) % 10000000)::bigint)"],
+  ["country", "string", "['de', 'fr', 'us', 'gb'][(hash(id, 8) % 4 + 1)::int]"],
+  ["status", "string", "['new', 'paid', 'sent'][(hash(id, 9) % 3 + 1)::int]"],
+  ["reference", "string", "hash(id, 10)::varchar"],
+  ["flag", "boolean", "hash(id, 11) % 2 = 0"],
+];
+const names = columns.map(([name]) => name);
+const valueNames = names.filter((name) => name !== "id");
+
+const fileName = (version: 1 | 2, index: number): string => `v${version}-${String(index).padStart(2, "0")}.parquet`;
+
+async function openDuckdb(dir: string): Promise<DuckDBConnection> {
+  const instance = await DuckDBInstance.create(":memory:", { threads: String(threads), memory_limit: `${memoryMb}MiB`, temp_directory: join(dir, "spill") });
+  return instance.connect();
+}
+
+/** 32 files sorted by key; in three of them 1 % of the rows are modified, 0.1 % removed, 0.1 % added. */
+async function generate(dir: string): Promise<void> {
+  const connection = await openDuckdb(dir);
+  const perFile = Math.ceil(rows / fileCount);
+  const ids = columns.map((_, index) => `${names[index]}: ${index + 1}`).join(", ");
+  const write = (query: string, name: string) => connection.run(`COPY (${query}) TO '${join(dir, name)}' (FORMAT parquet, FIELD_IDS {${ids}})`);
+  for (let index = 0; index < fileCount; index += 1) {
+    const [from, to] = [index * perFile, Math.min(rows, (index + 1) * perFile)];
+    const plain = `SELECT ${columns.map(([name, , sql]) => `${sql} AS ${name}`).join(", ")} FROM (SELECT range * 2 AS id FROM range(${from}, ${to}))`;
+    await write(plain, fileName(1, index));
+    if (!changedFiles.has(index)) continue;
+    const amount = "CASE WHEN hash(id, 99) % 100 = 0 THEN amount + 1 ELSE amount END";
+    await write(
+      `SELECT * REPLACE (${amount} AS amount) FROM (${plain}) WHERE hash(id, 77) % 1000 <> 0 ` +
+        `UNION ALL SELECT * REPLACE (id + 1 AS id) FROM (${plain}) WHERE hash(id, 78) % 1000 = 0 ORDER BY id`,
+      fileName(2, index),
+    );
+  }
+  connection.disconnectSync();
+}
+
+function filesOf(version: 1 | 2, which: "all" | "changed"): string[] {
+  return Array.from({ length: fileCount }, (_, index) => index)
+    .filter((index) => which === "all" || changedFiles.has(index))
+    .map((index) => fileName(version === 2 && changedFiles.has(index) ? 2 : 1, index));
+}
+
+function byHand(dir: string, which: "all" | "changed"): string {
+  const scan = (version: 1 | 2) => `read_parquet([${filesOf(version, which).map((name) => `'${join(dir, name)}'`).join(", ")}])`;
+  const differs = (name: string) => `a.${name} IS DISTINCT FROM b.${name}`;
+  const both = "a.id IS NOT NULL AND b.id IS NOT NULL";
+  const cells = valueNames.map((name) => `count(*) FILTER (WHERE ${both} AND ${differs(name)})`);
+  return (
+    "SELECT count(*) FILTER (WHERE a.id IS NULL), count(*) FILTER (WHERE b.id IS NULL), " +
+    `count(*) FILTER (WHERE ${both} AND (${valueNames.map(differs).join(" OR ")})), ${cells.join(", ")} FROM ${scan(1)} a FULL JOIN ${scan(2)} b ON a.id = b.id`
+  );
+}
+
+type Way = "tidegate" | "tidegate-all" | "hand-changed" | "hand-all";
+
+/** One way, several rounds: milliseconds of the fastest, counts, and the growth of the process's peak memory. */
+async function measure(dir: string, way: Way): Promise<void> {
+  const runner = way.startsWith("tidegate") ? await tidegate(dir, way) : await hand(dir, way === "hand-all" ? "all" : "changed");
+  let best = Infinity;
+  let counts: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const start = performance.now();
+    counts = await runner();
+    best = Math.min(best, performance.now() - start);
+  }
+  process.stdout.write(JSON.stringify({ ms: best, counts, peakMb: process.resourceUsage().maxRSS / 1024 }));
+  process.exit(0);
+}
+
+async function hand(dir: string, which: "all" | "changed"): Promise<() => Promise<number[]>> {
+  const connection = await openDuckdb(dir);
+  return async () => {
+    const [row = []] = (await connection.runAndReadAll(byHand(dir, which))).getRows();
+    return row.slice(0, 3).map(Number);
+  };
+}
+
+async function tidegate(dir: string, way: Way): Promise<() => Promise<number[]>> {
+  const engine = await duckdbEngine({ memoryMb, threads, tempDir: join(dir, "engine") });
+  const fields = columns.map(([name, type], index) => ({ id: index + 1, name, type, required: name === "id" }));
+  const schema: Schema = { type: "struct", "schema-id": 0, fields, "identifier-field-ids": [1] };
+  const side = async (version: 1 | 2): Promise<DiffSide> => {
+    const files = await Promise.all(
+      filesOf(version, "all").map(async (name): Promise<DiffFile> => {
+        const [row] = await engine.rows({ op: "aggregate", input: { op: "table", files: [{ uri: join(dir, name), rows: 0, deletes: [] }], fields: fields.slice(0, 1) }, by: [], measures: [{ name: "n", of: { fn: "count_all" } }] });
+        // Under another key on each side no file is shared: the cost of a diff that must read everything.
+        const key = way === "tidegate-all" ? `${version}/${name}` : name;
+        return { key, scan: { uri: join(dir, name), rows: Number(row?.["n"]), deletes: [] } };
+      }),
+    );
+    return { label: `v${version}`, schema, content: { files } };
+  };
+  const [before, after] = [await side(1), await side(2)];
+  return async () => {
+    const result = await diffTables(engine, before, after);
+    if (result.samples.length === 0) throw new Error(toJson(result));
+    return [result.rows.added, result.rows.removed, result.rows.modified];
+  };
+}
+
+interface Measured {
+  ms: number;
+  counts: number[];
+  peakMb: number;
+}
+
+async function main(): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), "tidegate-bench-"));
+  try {
+    await generate(dir);
+    const { size } = await stat(join(dir, fileName(1, 0)));
+    console.log(`${rows} rows × ${columns.length} columns, ${fileCount} files of ${(size / 1e6).toFixed(1)} MB, ${changedFiles.size} differ; ${threads} threads, ${memoryMb} MB`);
+    const self = fileURLToPath(import.meta.url);
+    const ways: Way[] = ["tidegate", "hand-changed", "tidegate-all", "hand-all"];
+    const found = {} as Record<Way, Measured>;
+    for (let pass = 0; pass < 2; pass += 1) {
+      for (const way of ways) {
+        const output = execFileSync(process.execPath, [...process.execArgv, self, way, dir], { encoding: "utf8", env: process.env });
+        const measured = JSON.parse(output.slice(output.indexOf("{"))) as Measured;
+        if (found[way] === undefined || measured.ms < found[way].ms) found[way] = measured;
+      }
+    }
+    for (const way of ways) console.log(`${way.padEnd(14)} ${found[way].ms.toFixed(0).padStart(6)} ms  peak ${found[way].peakMb.toFixed(0).padStart(5)} MB  ${found[way].counts.join(" ")}`);
+    const same = ways.every((way) => found[way].counts.join() === found.tidegate.counts.join());
+    const toHand = found.tidegate.ms / found["hand-changed"].ms;
+    const toFull = found["hand-all"].ms / found.tidegate.ms;
+    console.log(`to DuckDB by hand on the six files: ${toHand.toFixed(2)} × (bar 1.3)   faster than the full join: ${toFull.toFixed(1)} × (bar 8)   counts ${same ? "agree" : "DIFFER"}`);
+    console.log(`when every file differs: ${(found["tidegate-all"].ms / found["hand-all"].ms).toFixed(2)} × the full join by hand`);
+    if (!same || (process.env["BENCH_ASSERT"] === "1" && (toHand > 1.3 || toFull < 8))) process.exitCode = 1;
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+const [way, dir] = process.argv.slice(2);
+if (way !== undefined && dir !== undefined) await measure(dir, way as Way);
+else await main();
