@@ -5,7 +5,10 @@ import { planColumns } from "../plan-types.ts";
 import { cellsQuery, rowsOf } from "./cells.ts";
 import { jsonSql } from "./convert.ts";
 import { DuckDb, type InstanceSettings } from "./instance.ts";
-import { renderPlan } from "./render.ts";
+import { NestedNames, scansOf } from "./nested-names.ts";
+import type { Relation } from "./relation.ts";
+import { inputsOf, renderPlan } from "./render.ts";
+import { splitAddress } from "./render-scan.ts";
 import { dropScratch, makeScratch, scratchFile, sweepScratch } from "./scratch.ts";
 import { quoteText, slot } from "./sql.ts";
 import { copyWhole, writeFiles } from "./write.ts";
@@ -22,11 +25,13 @@ class DuckDbEngine implements Engine {
   private readonly database: DuckDb;
   private readonly tempDir: string;
   private readonly spill: Scratch;
+  private readonly nestedNames: NestedNames;
 
   constructor(database: DuckDb, tempDir: string, spill: Scratch) {
     this.database = database;
     this.tempDir = tempDir;
     this.spill = spill;
+    this.nestedNames = new NestedNames(database, (uri) => splitAddress(uri).path);
     this.version = `duckdb ${database.version}`;
   }
 
@@ -35,31 +40,30 @@ class DuckDbEngine implements Engine {
   }
 
   async rows(plan: Plan, options: RunOptions = {}): Promise<Row[]> {
-    const relation = renderPlan(plan);
+    const relation = await this.render(plan, options);
     return rowsOf(relation, (await this.database.all(cellsQuery(relation), options.signal)).rows);
   }
 
   async *stream(plan: Plan, options: RunOptions = {}): AsyncGenerator<string[]> {
-    const { sql, columns } = renderPlan(plan);
+    const { sql, columns } = await this.render(plan, options);
     const members = columns.map(({ name, type }, index) => `${quoteText(name)}, ${jsonSql(`t.${slot(index)}`, type)}`);
     for await (const texts of this.database.stream(`SELECT json_object(${members.join(", ")})::VARCHAR FROM (${sql}) AS t`, options.signal)) {
       yield texts as string[];
     }
   }
 
-  write(request: WriteRequest, options: RunOptions = {}): Promise<WrittenFile[]> {
-    return writeFiles(this.database, request, options);
+  async write(request: WriteRequest, options: RunOptions = {}): Promise<WrittenFile[]> {
+    return writeFiles(this.database, await this.render(request.plan, options), request, options);
   }
 
   async exportParquet(plan: Plan, path: string, options: RunOptions = {}): Promise<{ rows: number; bytes: number }> {
-    const { rows, bytes } = await copyWhole(this.database, plan, path, "export", options);
-    return { rows, bytes };
+    return copyWhole(this.database, await this.render(plan, options), path, "export", options);
   }
 
   async stage(plan: Plan, scratch: Scratch, options: RunOptions = {}): Promise<StagedPlan> {
     const path = scratchFile(scratch, "stage");
-    const { relation } = await copyWhole(this.database, plan, path, "stage", options);
-    return { op: "staged", paths: [path], columns: columnsOf(relation.columns) };
+    await copyWhole(this.database, await this.render(plan, options), path, "stage", options);
+    return { op: "staged", paths: [path], columns: planColumns(plan) };
   }
 
   async withScratch<T>(work: (scratch: Scratch) => Promise<T>): Promise<T> {
@@ -75,8 +79,8 @@ class DuckDbEngine implements Engine {
     this.database.close();
     await dropScratch(this.spill);
   }
-}
 
-function columnsOf(columns: readonly Column[]): Column[] {
-  return columns.map(({ name, type }) => ({ name, type }));
+  private async render(plan: Plan, { signal }: RunOptions): Promise<Relation> {
+    return renderPlan(plan, await this.nestedNames.learn(scansOf(plan, inputsOf), signal));
+  }
 }

@@ -31,7 +31,7 @@ const patterns: readonly [RegExp, ErrorCode, string, ErrorFacts][] = [
     { expected: "the file that the catalogue names", hint: "tidegate doctor" },
   ],
   [
-    /magic bytes|too small to be a Parquet|Invalid Parquet|TProtocolException|TTransportException|don't know what type|corrupt|decompress|could not read enough bytes|Parquet reader/i,
+    /^Invalid Error|^Serialization Error|magic bytes|too small to be a Parquet|Footer length|TProtocolException|corrupt|decompress|not read enough bytes|Failed to read file/i,
     "store.corrupt",
     "A file of the table cannot be read.",
     { expected: "a Parquet file as it was written", hint: "tidegate doctor" },

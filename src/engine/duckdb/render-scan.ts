@@ -1,6 +1,7 @@
 import type { Field } from "../../lake/schema.ts";
 import type { ScanFile, StagedPlan, TablePlan, ValuesPlan } from "../plan.ts";
 import { leafText, literalSql } from "./literal.ts";
+import { groupByNames, noNames, type NamesInFile } from "./nested-names.ts";
 import { selectList, type Relation, type RelationColumn } from "./relation.ts";
 import { quoteName, quotePaths, quoteText, slot } from "./sql.ts";
 import { sqlType } from "./types.ts";
@@ -15,18 +16,19 @@ export function splitAddress(uri: string): { scheme: string; path: string } {
 }
 
 /** A table's files read by field id, without the rows that position deletes name. */
-export function renderTable(plan: TablePlan): Relation {
+export function renderTable(plan: TablePlan, names: NamesInFile = noNames): Relation {
   const columns: RelationColumn[] = plan.fields.map(({ name, type, required }) => ({ name, type, nullable: !required }));
   if (plan.position === true) {
     columns.push({ name: "_file", type: "string", nullable: false }, { name: "_pos", type: "long", nullable: false });
   }
   if (plan.files.length === 0) return emptyRelation(columns);
   const parts: string[] = [];
-  for (const [scheme, files] of bySchemeAndDeletes(plan.files)) {
-    const values = plan.fields.map((field) => `t.${innerName(field)}`);
+  const groups = bySchemeAndDeletes(plan.files).flatMap(([scheme, group]) => groupByNames(group, plan.fields, names).map((like) => ({ scheme, ...like })));
+  for (const { scheme, files, fields } of groups) {
+    const values = fields.map(({ convert }, index) => convert(`t.${innerName(plan.fields[index] as Field)}`));
     if (plan.position === true) values.push(scheme === "" ? "t.filename" : `${quoteText(scheme)} || t.filename`, "t.file_row_number");
     const paths = files.map((file) => splitAddress(file.uri).path);
-    const scan = `SELECT ${selectList(values)} FROM ${readByFieldId(paths, plan.fields)} AS t`;
+    const scan = `SELECT ${selectList(values)} FROM ${readByFieldId(paths, fields.map(({ type }, index) => ({ id: (plan.fields[index] as Field).id, type })))} AS t`;
     parts.push(files.some((file) => file.deletes.length > 0) ? `${scan} ANTI JOIN (${deletedRows(files)}) AS d ON t.filename = d.file AND t.file_row_number = d.pos` : scan);
   }
   return { sql: unionAll(parts), columns };

@@ -1,5 +1,6 @@
 import { AppError } from "../../lib/errors.ts";
 import type { JoinPlan, LimitPlan, NumberPlan, Order, Plan, ProjectPlan, SortPlan, UnionPlan } from "../plan.ts";
+import { noNames, type NamesInFile } from "./nested-names.ts";
 import { sameType, typeName } from "../plan-types.ts";
 import { renderExpr } from "./render-expr.ts";
 import { readsTwice, renderAggregate } from "./render-aggregate.ts";
@@ -8,8 +9,8 @@ import { allSlots, from, positionOf, scopeOf, selectList, type Relation, type Re
 import { slot } from "./sql.ts";
 
 /** Renders a plan as one SELECT; plans that occur more than once in it are written once, as a WITH query. */
-export function renderPlan(plan: Plan): Relation {
-  const renderer = new Renderer(plan);
+export function renderPlan(plan: Plan, names: NamesInFile = noNames): Relation {
+  const renderer = new Renderer(plan, names);
   const { sql, columns } = renderer.render(plan);
   return { sql: renderer.withQueries.length === 0 ? sql : `WITH ${renderer.withQueries.join(", ")} ${sql}`, columns };
 }
@@ -26,7 +27,10 @@ class Renderer {
   private readonly uses = new Map<Plan, number>();
   private readonly done = new Map<Plan, Relation>();
 
-  constructor(plan: Plan) {
+  private readonly names: NamesInFile;
+
+  constructor(plan: Plan, names: NamesInFile) {
+    this.names = names;
     this.count(plan);
   }
 
@@ -54,7 +58,7 @@ class Renderer {
   private node(plan: Plan): Relation {
     switch (plan.op) {
       case "table":
-        return renderTable(plan);
+        return renderTable(plan, this.names);
       case "staged":
         return renderStaged(plan);
       case "values":

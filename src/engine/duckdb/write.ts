@@ -8,7 +8,7 @@ import { raiseSql } from "./errors.ts";
 import { fieldIdsSql, statsOf, type CopyAnswer } from "./file-stats.ts";
 import type { DuckDb } from "./instance.ts";
 import { from, scopeOf, type Relation } from "./relation.ts";
-import { orderSql, renderPlan } from "./render.ts";
+import { orderSql } from "./render.ts";
 import { splitAddress } from "./render-scan.ts";
 import { quoteName, quotePaths, quoteText, slot } from "./sql.ts";
 import { sqlType } from "./types.ts";
@@ -19,8 +19,8 @@ const rowGroupSize = 122_880;
 let tables = 0;
 
 /** Writes a plan's rows as Parquet table files, cut evenly in sort order. What was written is deleted when anything fails. */
-export async function writeFiles(database: DuckDb, request: WriteRequest, { signal }: RunOptions): Promise<WrittenFile[]> {
-  const wanted = typed(renderPlan(request.plan), request.fields);
+export async function writeFiles(database: DuckDb, rendered: Relation, request: WriteRequest, { signal }: RunOptions): Promise<WrittenFile[]> {
+  const wanted = typed(rendered, request.fields);
   const order = orderSql(request.sortBy.map((column) => ({ column })), wanted.columns);
   const sorted = `${wanted.sql}${order === "" ? "" : ` ORDER BY ${order}`}`;
   const paths: string[] = [];
@@ -145,12 +145,11 @@ async function rowsAtMost(database: DuckDb, plan: Plan): Promise<number | undefi
 /** One Parquet file with the plan's own column names, for scratch (fast to write) or export (small). */
 export async function copyWhole(
   database: DuckDb,
-  plan: Plan,
+  relation: Relation,
   path: string,
   kind: "stage" | "export",
   { signal }: RunOptions,
-): Promise<{ relation: Relation; rows: number; bytes: number }> {
-  const relation = renderPlan(plan);
+): Promise<{ rows: number; bytes: number }> {
   const names = relation.columns.map(({ name, type }, index) => `CAST(${slot(index)} AS ${sqlType(type)}) AS ${quoteName(name)}`);
   const compression = kind === "stage" ? "COMPRESSION lz4" : "COMPRESSION zstd";
   try {
@@ -158,7 +157,7 @@ export async function copyWhole(
       `COPY (SELECT ${names.join(", ")} FROM (${relation.sql})) TO ${quoteText(path)} (FORMAT parquet, ${compression}, ROW_GROUP_SIZE ${rowGroupSize}, RETURN_STATS)`,
       signal,
     );
-    return { relation, rows: Number(rows[0]?.[1] ?? 0), bytes: Number(rows[0]?.[2] ?? 0) };
+    return { rows: Number(rows[0]?.[1] ?? 0), bytes: Number(rows[0]?.[2] ?? 0) };
   } catch (error) {
     await rm(path, { force: true });
     throw error;
