@@ -76,7 +76,7 @@ class DuckDbEngine implements Engine {
   }
 
   async close(): Promise<void> {
-    this.database.close();
+    await this.database.close();
     await dropScratch(this.spill);
   }
 

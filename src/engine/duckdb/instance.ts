@@ -1,4 +1,4 @@
-import { DuckDBInstance, type DuckDBConnection, type DuckDBResult, type DuckDBValue } from "@duckdb/node-api";
+import { DuckDBInstance, type DuckDBConnection, type DuckDBValue } from "@duckdb/node-api";
 import { AppError } from "../../lib/errors.ts";
 import { engineError } from "./errors.ts";
 
@@ -16,13 +16,21 @@ export interface Answer {
 }
 
 const idleConnections = 4;
+/** How often a stopped query is told so: one that is only about to begin does not hear it the first time. */
+const interruptEveryMs = 20;
 
-/** One in-memory DuckDB with a pool of connections; queries on different connections run side by side. */
+/**
+ * One in-memory DuckDB with a pool of connections; queries on different connections run side by side. Each running query holds one of
+ * Node's few worker threads, so one of those is always left for files and names: further queries wait.
+ */
 export class DuckDb {
   readonly version: string;
   private readonly instance: DuckDBInstance;
   private readonly idle: DuckDBConnection[] = [];
-  private readonly busy = new Set<DuckDBConnection>();
+  private readonly lent = new Set<DuckDBConnection>();
+  private readonly running = new Set<Promise<unknown>>();
+  private readonly waiting: (() => void)[] = [];
+  private free = Math.max(1, Number(process.env["UV_THREADPOOL_SIZE"] ?? 4) - 1);
   private closed = false;
 
   private constructor(instance: DuckDBInstance, version: string) {
@@ -50,14 +58,13 @@ export class DuckDb {
 
   /** Runs work on a connection of its own; the signal stops what runs on it. */
   async use<T>(work: (connection: DuckDBConnection) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const lent = await this.lend(signal);
+    const { connection, giveBack } = await this.lend(signal);
     try {
-      const result = await work(lent.connection);
-      lent.giveBack();
-      return result;
+      return await this.inTurn(() => work(connection));
     } catch (error) {
-      lent.giveBack();
       throw engineError(error, signal);
+    } finally {
+      giveBack();
     }
   }
 
@@ -71,11 +78,13 @@ export class DuckDb {
 
   /** The values of a one-column result in batches, while the query runs; stopping early stops the query. */
   async *stream(sql: string, signal?: AbortSignal): AsyncGenerator<readonly DuckDBValue[]> {
-    const lent = await this.lend(signal);
+    const { connection, giveBack } = await this.lend(signal);
     let finished = false;
     try {
-      const result: DuckDBResult = await lent.connection.stream(sql);
-      for (let chunk = await result.fetchChunk(); chunk !== null && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
+      const result = await this.inTurn(() => connection.stream(sql));
+      for (;;) {
+        const chunk = await this.inTurn(() => result.fetchChunk());
+        if (chunk === null || chunk.rowCount === 0) break;
         yield chunk.getColumnValues(0);
         if (signal?.aborted === true) throw new AppError("interrupted", "The query was stopped.");
       }
@@ -83,38 +92,63 @@ export class DuckDb {
     } catch (error) {
       throw engineError(error, signal);
     } finally {
-      if (!finished) lent.connection.interrupt();
-      lent.giveBack(!finished);
+      if (!finished && !this.closed) connection.interrupt();
+      giveBack(!finished);
     }
   }
 
-  close(): void {
+  /** Stops what still runs, then frees everything. */
+  async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    for (const connection of [...this.idle, ...this.busy]) connection.closeSync();
-    this.idle.length = 0;
+    const stop = setInterval(() => this.lent.forEach((connection) => connection.interrupt()), interruptEveryMs);
+    while (this.running.size > 0) await Promise.allSettled(this.running);
+    clearInterval(stop);
+    for (const connection of [...this.idle, ...this.lent]) connection.closeSync();
     this.instance.closeSync();
   }
 
+  private async inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.free > 0) this.free -= 1;
+    else await new Promise<void>((resolve) => this.waiting.push(resolve));
+    const run = this.closed ? Promise.reject(closedError()) : work();
+    this.running.add(run);
+    try {
+      return await run;
+    } finally {
+      this.running.delete(run);
+      const next = this.waiting.shift();
+      if (next === undefined) this.free += 1;
+      else next();
+    }
+  }
+
   private async lend(signal?: AbortSignal): Promise<{ connection: DuckDBConnection; giveBack(spoiled?: boolean): void }> {
-    if (this.closed) throw new AppError("internal", "The engine is closed.");
-    if (signal?.aborted === true) throw new AppError("interrupted", "The query was stopped before it began.");
+    if (this.closed) throw closedError();
     const connection = this.idle.pop() ?? (await this.instance.connect());
-    this.busy.add(connection);
-    let interrupted = false;
+    if (signal?.aborted === true) {
+      this.idle.push(connection);
+      throw new AppError("interrupted", "The query was stopped before it began.");
+    }
+    this.lent.add(connection);
+    let repeat: NodeJS.Timeout | undefined;
     const stop = (): void => {
-      interrupted = true;
       connection.interrupt();
+      repeat = setInterval(() => connection.interrupt(), interruptEveryMs);
     };
     signal?.addEventListener("abort", stop, { once: true });
     const giveBack = (spoiled = false): void => {
       signal?.removeEventListener("abort", stop);
-      this.busy.delete(connection);
+      clearInterval(repeat);
+      if (!this.lent.delete(connection) || this.closed) return;
       // A late interrupt would hit the next query, so an interrupted connection is not used again.
-      if (interrupted || spoiled || this.closed || this.idle.length >= idleConnections) connection.closeSync();
+      if (repeat !== undefined || spoiled || this.idle.length >= idleConnections) connection.closeSync();
       else this.idle.push(connection);
     };
     return { connection, giveBack };
   }
 }
 
+function closedError(): AppError {
+  return new AppError("interrupted", "The engine is closed.");
+}

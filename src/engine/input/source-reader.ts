@@ -21,7 +21,7 @@ export function sourceReader(settings: InstanceSettings): SourceReader & { close
   let database: Promise<DuckDb> | undefined;
   return {
     async close() {
-      (await database)?.close();
+      await (await database)?.close();
     },
 
     async open(request: SourceRequest, scratch: Scratch, options: RunOptions = {}): Promise<OpenedSource> {
