@@ -1,14 +1,18 @@
-import { availableParallelism, totalmem, userInfo } from "node:os";
+import { mkdtemp, rm } from "node:fs/promises";
+import { availableParallelism, tmpdir, totalmem, userInfo } from "node:os";
 import { join } from "node:path";
 import { ensureAdmin } from "./access/access-service.ts";
 import { appendingHeadFile } from "./audit/head-file.ts";
 import { initialise } from "./catalog/initialise.ts";
+import { relocateStore } from "./catalog/relocate-service.ts";
 import { outboxHandlers } from "./changes/outbox-handlers.ts";
 import type { Config } from "./config.ts";
 import { connect } from "./db/connect.ts";
 import { startEmbedded } from "./db/embedded/launcher.ts";
 import { migrate } from "./db/migrate.ts";
 import { drainOutbox } from "./db/outbox.ts";
+import type { DiffResult } from "./diffs/diff.ts";
+import { runFileDiff, type FileDiffOptions } from "./diffs/file-diff.ts";
 import { systemClock } from "./edges/clock.ts";
 import { systemIds } from "./edges/ids.ts";
 import { defaultRowsPerFile } from "./effects/table-state.ts";
@@ -73,6 +77,36 @@ export async function openServices(config: Config): Promise<Services> {
   } catch (error) {
     for (const closer of closers.splice(0)) await closer().catch(() => undefined);
     throw error;
+  }
+}
+
+/** Makes the tables of a data folder that has moved name their present place. No server may run on it. */
+export async function relocate(config: Config): Promise<{ versions: number; root: string; from: string }> {
+  const embedded = config.databaseUrl === undefined ? await startEmbedded(config.dataDir) : undefined;
+  const database = connect(embedded?.config ?? { connectionString: config.databaseUrl });
+  try {
+    await migrate(database.db, systemClock);
+    const root = join(config.dataDir, "lake");
+    const deps = { db: database.db, clock: systemClock, ids: systemIds, headFile: appendingHeadFile(join(config.dataDir, "audit.head")), store: await localStore(root) };
+    return await relocateStore(deps, { root, actor: localUser() });
+  } finally {
+    await database.close();
+    await embedded?.release();
+  }
+}
+
+/** Lets work compare plain files: an engine in a temporary folder, and nothing else. */
+export async function withFileDiff<T>(work: (diff: (options: FileDiffOptions) => Promise<DiffResult>) => Promise<T>): Promise<T> {
+  const tempDir = await mkdtemp(join(tmpdir(), "tidegate-diff-"));
+  const resources = shareResources(budgetOf({ memoryMb: totalmem() / 2 ** 20, processors: availableParallelism() }));
+  const engine = await duckdbEngine({ ...resources.engine, tempDir });
+  const sources = sourceReader({ ...resources.input, tempDir });
+  try {
+    return await work((options) => runFileDiff({ engine, sources }, options));
+  } finally {
+    await sources.close();
+    await engine.close();
+    await rm(tempDir, { recursive: true, force: true });
   }
 }
 

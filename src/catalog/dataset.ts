@@ -13,10 +13,10 @@ const namePattern = /^[a-z0-9_]+(\.[a-z0-9_]+)+$/;
 const shortPattern = /^[a-z0-9_]+$/;
 
 /** Namespace of datasets that are named with one word only. */
-export const defaultNamespace = "main";
+export const defaultNamespace = "default";
 
 /**
- * The full name of a dataset to create: `sales.orders` as it stands, `orders` as `main.orders`.
+ * The full name of a dataset to create: `sales.orders` as it stands, `orders` as `default.orders`.
  * Throws `name.invalid` for anything else.
  */
 export function newDatasetName(text: string): string {

@@ -1,5 +1,5 @@
 import { call, cast, column, literal, type Expr, type Plan, type StagedPlan } from "../engine/plan.ts";
-import { boundText } from "../lake/iceberg/bounds.ts";
+import { boundText, compareBounds } from "../lake/iceberg/bounds.ts";
 import type { LiveFile } from "../lake/data-file.ts";
 import type { Field, PrimitiveType } from "../lake/schema.ts";
 import { checkKeys, duplicateKeys, hashColumn, isKeyed, keyColumn, keyed, keyFields, kindColumn, onKey, ownerColumn, rowHash } from "./keys.ts";
@@ -115,18 +115,7 @@ function boundedFiles(files: readonly LiveFile[], first: Field): { file: LiveFil
     const [lower, upper] = [file.file.lower.get(first.id), file.file.upper.get(first.id)];
     return lower === undefined || upper === undefined ? [] : [{ file, lower: boundText(type, lower), upper: boundText(type, upper), bytes: lower }];
   });
-  return bounded.sort((a, b) => compareText(type, a.lower, b.lower));
-}
-
-function compareText(type: PrimitiveType, a: string, b: string): number {
-  if (type === "int" || type === "long") return BigInt(a) < BigInt(b) ? -1 : BigInt(a) > BigInt(b) ? 1 : 0;
-  if (type.startsWith("decimal")) return decimalOrder(a, b);
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
-}
-
-function decimalOrder(a: string, b: string): number {
-  const unscaled = (value: string) => BigInt(value.replace(".", ""));
-  return unscaled(a) < unscaled(b) ? -1 : unscaled(a) > unscaled(b) ? 1 : 0;
+  return bounded.sort((a, b) => compareBounds(type, a.lower, b.lower));
 }
 
 /** The file that a new key joins: the last one whose range begins at or before it, or none when it lies beyond them all. */
@@ -136,7 +125,7 @@ function ownerOf(context: WriteContext, files: readonly LiveFile[], key: readonl
   if (bounded.length === 0) return text(nowhere);
   const type = first.type as PrimitiveType;
   const bound = (value: string) => cast(text(value), first.type);
-  const greatest = bounded.map((file) => file.upper).reduce((a, b) => (compareText(type, a, b) >= 0 ? a : b));
+  const greatest = bounded.map((file) => file.upper).reduce((a, b) => (compareBounds(type, a, b) >= 0 ? a : b));
   const uri = (index: number) => text(context.store.uri((bounded[index] as { file: LiveFile }).file.file.key));
   // A balanced tree of comparisons: its depth is the logarithm of the number of files.
   const search = (from: number, to: number): Expr => {

@@ -1,6 +1,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { addChangeRoutes } from "./change-routes.ts";
 import { addDatasetRoutes } from "./dataset-routes.ts";
+import { addDiffRoutes } from "./diff-routes.ts";
 import { addLiveRoutes } from "./live-routes.ts";
 import { addPeopleRoutes } from "./people-routes.ts";
 import { Router, type Entrance } from "./router.ts";
@@ -15,6 +16,7 @@ export function createApp(services: Services, entrance: Entrance): OpenAPIHono {
   addUploadRoutes(router);
   addChangeRoutes(router);
   addDatasetRoutes(router);
+  addDiffRoutes(router);
   addLiveRoutes(router);
   addPeopleRoutes(router);
   return router.app;

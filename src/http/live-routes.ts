@@ -43,9 +43,9 @@ export function addLiveRoutes(router: Router): void {
       const { target, to, reason } = call.body;
       const number = to === undefined ? undefined : /^@?(\d{1,9})$/.exec(to)?.[1];
       const since = to === undefined ? undefined : number === undefined ? { time: sinceOf(call.services, to) as Date } : { number: Number(number) };
-      const began = performance.now();
+      const began = call.services.clock.now().getTime();
       const back = await rollback(call.services, { target, to: since, reason, actor: call.actor, environment: call.services.environment });
-      const milliseconds = Math.round((performance.now() - began) * 10) / 10;
+      const milliseconds = call.services.clock.now().getTime() - began;
       const readers = await readersOf(call.services.db, back.datasets.flatMap((item) => item.from?.id ?? []));
       return {
         releases: back.releases.map(releaseShape),

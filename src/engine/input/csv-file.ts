@@ -2,6 +2,7 @@ import { createWriteStream } from "node:fs";
 import { once } from "node:events";
 import { finished } from "node:stream/promises";
 import { AppError } from "../../lib/errors.ts";
+import { raiseSql } from "../duckdb/errors.ts";
 import { quotePath, quoteText } from "../duckdb/sql.ts";
 import { delimiterOf } from "./csv-dialect.ts";
 import { CsvDefectError, CsvScanner, fieldText, isPlain, type CsvStructure, type ScannedRecord } from "./csv-scanner.ts";
@@ -10,21 +11,35 @@ import { chunksOf, headOf, type TextFile } from "./text-file.ts";
 const sampleBytes = 1 << 20;
 const listedRows = 10;
 
-/** A CSV file whose every row is known to have the header's width. */
+/** A CSV file whose every row is known to have the header's width, or will be when it was read to its end. */
 export interface CsvFile {
   text: TextFile;
   delimiter: string;
   /** Names as they stand in the header. */
   header: string[];
-  structure: CsvStructure;
+  /** What the scanner found; absent for a plain text, whose rows are checked while they are read. */
+  structure: CsvStructure | undefined;
   /** Rows below the header. */
   rows: number;
 }
 
+/** Delimiter and header of a plain text (see `TextFile.plainLines`), with no look at its rows; undefined when it must be scanned. */
+export async function plainCsv(text: TextFile, tabs: boolean): Promise<CsvFile | undefined> {
+  if (text.plainLines === undefined) return undefined;
+  const sample = await sampleOf(text);
+  const delimiter = tabs ? "\t" : delimiterOf(sample, text.bytes <= sampleBytes);
+  const end = sample.indexOf(10);
+  const header = sample.toString("utf8", 0, end === -1 ? sample.length : end).split(delimiter);
+  // A blank line is a row of a one-column file, which the engine would skip.
+  return end === 0 || header.length === 1 ? undefined : { text, delimiter, header, structure: undefined, rows: text.plainLines - 1 };
+}
+
+const sampleOf = async (text: TextFile): Promise<Buffer> => (await headOf(text.path, sampleBytes + text.mark)).subarray(text.mark);
+
 /** Fixes delimiter and width, then looks at every byte: `input.ragged`, or the structure that says who may read the file. */
 export async function checkCsv(text: TextFile, tabs: boolean, signal?: AbortSignal): Promise<CsvFile> {
   const { source } = text;
-  const sample = (await headOf(text.path, sampleBytes + text.mark)).subarray(text.mark);
+  const sample = await sampleOf(text);
   const delimiter = tabs ? "\t" : delimiterOf(sample, text.bytes <= sampleBytes);
   let header: string[] = [];
   const ragged: { line: number; expected: number; found: number }[] = [];
@@ -107,7 +122,7 @@ const zeroByte = (source: string, offset: number): AppError =>
  * a copy written out canonically. DuckDB refuses mixed line ends or, told to be lenient, drops parts of rows without a word.
  */
 export async function canonicalPath(file: CsvFile, copyPath: string, signal?: AbortSignal): Promise<string> {
-  if (isPlain(file.structure)) return file.text.path;
+  if (file.structure === undefined || isPlain(file.structure)) return file.text.path;
   const copy = createWriteStream(copyPath);
   const delimiter = Buffer.from(file.delimiter);
   let pieces: Buffer[] = [];
@@ -139,14 +154,43 @@ export async function canonicalPath(file: CsvFile, copyPath: string, signal?: Ab
   return copyPath;
 }
 
-/** A `read_csv` call that reads exactly what the scanner saw: every option fixed, all columns text, named c0, c1 … */
+/** A relation with exactly the rows of the file, all columns text, named c0, c1 …; bare null texts are null. */
 export function readCsvSql(file: CsvFile, path: string, nullText: string): string {
   const { structure } = file;
-  const columns = file.header.map((_, index) => `'c${index}': 'VARCHAR'`).join(", ");
+  if (structure === undefined) return readPlainSql(file, path, nullText);
   // DuckDB 1.5.5 finds no row at all when told of \r\n, and finds that line end by itself when told of none.
   const carriage = isPlain(structure) && structure.lineEnds.crlf > 0;
   const longest = Math.max(structure.longest * 2 + 1024, 2 << 20);
-  const options = [
+  return readCall(file, path, file.header.length, [
+    ...(carriage ? [] : [String.raw`new_line = '\n'`]),
+    `nullstr = ${quoteText(nullText)}`,
+    `max_line_size = ${longest}`,
+    `buffer_size = ${Math.max(longest * 4, 32 << 20)}`,
+    // A thread that starts in the middle of the file cannot know whether a line end there is quoted.
+    `parallel = ${!structure.quotedLineEnds}`,
+  ]);
+}
+
+/** Marks fields that a row does not have; it cannot be the text of a field. */
+const absent = "\n";
+
+/**
+ * Lets the engine check the width of every row while it reads. It refuses rows that are too long by two fields, but lets one empty field
+ * too many pass; with one column more than the header and missing fields padded, a right row is one whose last field is there and whose
+ * next one is not.
+ */
+function readPlainSql(file: CsvFile, path: string, nullText: string): string {
+  const width = file.header.length;
+  const options = [String.raw`new_line = '\n'`, "null_padding = true", `nullstr = ${quoteText(absent)}`];
+  const columns = file.header.map((_, index) => `nullif(c${index}, ${quoteText(nullText)}) as c${index}`).join(", ");
+  const ragged = raiseSql("input.ragged", "a row", "''");
+  return `(select ${columns} from ${readCall(file, path, width + 1, options)} where case when c${width - 1} is null or c${width} is not null then ${ragged} else true end)`;
+}
+
+/** A `read_csv` call in which nothing is left to be guessed. */
+function readCall(file: CsvFile, path: string, width: number, options: readonly string[]): string {
+  const columns = Array.from({ length: width }, (_, index) => `'c${index}': 'VARCHAR'`).join(", ");
+  const fixed = [
     "auto_detect = false",
     "header = true",
     "strict_mode = true",
@@ -155,15 +199,9 @@ export function readCsvSql(file: CsvFile, path: string, nullText: string): strin
     `delim = ${quoteText(file.delimiter)}`,
     `quote = '"'`,
     `escape = '"'`,
-    ...(carriage ? [] : [String.raw`new_line = '\n'`]),
-    `nullstr = ${quoteText(nullText)}`,
-    `max_line_size = ${longest}`,
-    `buffer_size = ${Math.max(longest * 4, 32 << 20)}`,
-    // A thread that starts in the middle of the file cannot know whether a line end there is quoted.
-    `parallel = ${!structure.quotedLineEnds}`,
     `columns = {${columns}}`,
   ];
-  return `read_csv(${quotePath(path)}, ${options.join(", ")})`;
+  return `read_csv(${quotePath(path)}, ${[...fixed, ...options].join(", ")})`;
 }
 
 /** Lines on which some records start; ordinals ascend, 1 is the first row below the header. */

@@ -22,6 +22,8 @@ export interface TextFile {
   bytes: number;
   /** Bytes of a byte order mark at the start. */
   mark: number;
+  /** Lines, when the text has no quote, no carriage return and no zero byte: then a line is a record for every reader. */
+  plainLines: number | undefined;
 }
 
 /** Turns the system's word on a file into ours. */
@@ -129,6 +131,8 @@ async function checked(
   let bytes = 0;
   let mark = 0;
   let bad: BadByte | undefined;
+  let plainLines: number | undefined = 0;
+  let last = 10;
   const take = async (chunk: Buffer): Promise<void> => {
     if (first && chunk.length > 0) {
       if (chunk[0] === 0xef && chunk[1] === 0xbb && chunk[2] === 0xbf) mark = 3;
@@ -136,6 +140,8 @@ async function checked(
     }
     bytes += chunk.length;
     bad ??= check.push(chunk);
+    if (plainLines !== undefined) plainLines = chunk.includes(34) || chunk.includes(13) || chunk.includes(0) ? undefined : plainLines + lineEndsIn(chunk);
+    last = chunk.at(-1) ?? last;
     if (copy !== undefined && !copy.write(chunk)) await once(copy, "drain");
   };
   let started = false;
@@ -169,7 +175,14 @@ async function checked(
       details: { file: source, offset: bad.offset, line },
     });
   }
-  return { source, path, bytes: bytes - mark, mark };
+  if (plainLines !== undefined && last !== 10) plainLines++;
+  return { source, path, bytes: bytes - mark, mark, plainLines };
+}
+
+function lineEndsIn(chunk: Buffer): number {
+  let count = 0;
+  for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) count++;
+  return count;
 }
 
 /** UTF-16 by its byte order mark, or by a zero in every other of the first bytes, which CSV and JSON in UTF-16 begin with. */

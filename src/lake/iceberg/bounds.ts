@@ -147,6 +147,16 @@ function timestampText(micros: bigint): string {
   return `${new Date(day * dayMs).toISOString().slice(0, 10)} ${timeText(inDay)}`;
 }
 
+/** Order of two bounds in their text form: below zero when the first comes first. Text by its UTF-8 bytes. */
+export function compareBounds(type: PrimitiveType, a: string, b: string): number {
+  const order = <T extends number | bigint>(x: T, y: T) => (x < y ? -1 : x > y ? 1 : 0);
+  const scale = decimalScale(type);
+  if (scale !== undefined) return order(unscaled(a, scale) ?? 0n, unscaled(b, scale) ?? 0n);
+  if (type === "int" || type === "long") return order(BigInt(a), BigInt(b));
+  if (type === "float" || type === "double") return order(Number(a), Number(b));
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
 /** A lower bound for text: its first code points. */
 export function cutLower(text: string): string {
   return [...text].slice(0, textLimit).join("");

@@ -1,6 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
-import { AppError } from "../../lib/errors.ts";
+import { AppError } from "../lib/errors.ts";
 
 /**
  * Files that patterns name, absolute, each once, in the order of the patterns and sorted by name within one. `*` and `?` stand for

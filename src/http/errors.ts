@@ -1,22 +1,8 @@
 import type { Context } from "hono";
 import { asAppError, AppError } from "../lib/errors.ts";
-import { toJson } from "../lib/json.ts";
+import { envelope } from "../lib/envelope.ts";
 
-/** JSON text of an answer: `{ok, data}` or `{ok, error}`. Dates are RFC 3339 with Z, big integers keep their digits, maps become objects. */
-export function envelopeText(body: { ok: true; data: unknown } | { ok: false; error: unknown }): string {
-  return toJson(plain(body));
-}
-
-/** Dates, maps and sets as JSON has them. */
-export function plain(value: unknown): unknown {
-  if (value instanceof Date) return value.toISOString();
-  if (value instanceof Map) return Object.fromEntries([...value].map(([key, item]) => [String(key), plain(item)]));
-  if (value instanceof Set) return [...value].map(plain);
-  if (Array.isArray(value)) return value.map(plain);
-  if (value === null || typeof value !== "object" || value.constructor !== Object) return value;
-  return Object.fromEntries(Object.entries(value).flatMap(([key, item]) => (item === undefined ? [] : [[key, plain(item)]])));
-}
-
+/** JSON text as the body of an answer. */
 export function answerJson(c: Context, status: number, text: string): Response {
   c.header("content-type", "application/json; charset=utf-8");
   return c.body(text, status as 200);
@@ -25,7 +11,7 @@ export function answerJson(c: Context, status: number, text: string): Response {
 /** The answer to a failed request. What we did not foresee tells its message, never its stack. */
 export function answerError(c: Context, error: unknown): Response {
   const failure = withoutInternals(asAppError(error));
-  return answerJson(c, failure.status, envelopeText({ ok: false, error: failure.toJSON() }));
+  return answerJson(c, failure.status, envelope({ ok: false, error: failure.toJSON() }));
 }
 
 function withoutInternals(error: AppError): AppError {
