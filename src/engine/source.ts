@@ -9,7 +9,7 @@ export interface SourceRequest {
   paths: readonly string[];
   /** From the file name (`.csv.gz`) when absent. */
   format?: SourceFormat | undefined;
-  /** Text that means NULL in CSV; empty text when absent. */
+  /** Text that means NULL in CSV when it stands bare; in quotes it is text. Empty text when absent. Empty cells of typed columns are always NULL. */
   nullText?: string | undefined;
   /** `string` keeps all text as it stands. `infer` (default) types from the whole file. */
   types?: "infer" | "string" | undefined;

@@ -25,7 +25,8 @@ export class SandboxChild {
   private stopped: AppError | undefined;
 
   constructor(entry: string, parentFolder: string) {
-    this.folder = mkdtempSync(join(parentFolder, "sandbox-"));
+    // Named as scratch folders are, so that the sweep of the next process finds it when this one is killed.
+    this.folder = mkdtempSync(join(parentFolder, `scratch-${process.pid}-sandbox-`));
     this.process = spawn(process.execPath, ["--max-old-space-size=256", entry], {
       cwd: this.folder,
       // Nothing of the parent's environment: no tokens, no NODE_OPTIONS.

@@ -1,5 +1,5 @@
 import { createInterface } from "node:readline";
-import { createWriteStream } from "node:fs";
+import { createWriteStream, statSync } from "node:fs";
 import { once } from "node:events";
 import { AppError } from "../../../lib/errors.ts";
 import type { FieldType } from "../../../lake/schema.ts";
@@ -94,6 +94,7 @@ async function rewrite({ gate, data: connection }: Engines, job: Job): Promise<v
   refuseExcess(job, Number(count), 0);
   const values = columns.map(({ name, type }) => `${isSelect ? exact(quoteName(name), name, type) : quoteName(name)} as ${quoteName(name)}`);
   await connection.run(`copy (select ${values.join(", ")} from ${source}) to ${quotePath(job.output!)} (format parquet, use_tmp_file false)`);
+  refuseExcess(job, Number(count), statSync(job.output!).size);
   await say({ say: "written", columns, statement: statement as Statement });
 }
 
