@@ -289,3 +289,33 @@ test("any table of text comes back, whatever line ends and quotes it is written 
 });
 
 const front = ([value, quote]: readonly [string, boolean, string]): [string, boolean] => [value, quote];
+
+test("unquoted text, which the engine checks while it reads, has the same rows and the same ragged lines as for another parser", async () => {
+  const cell = fc.constantFrom("", "1", "x", " ", "NA", "2.5", "é");
+  const lines = fc.array(fc.array(cell, { minLength: 0, maxLength: 5 }), { minLength: 1, maxLength: 6 });
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 2, max: 4 }), lines, fc.boolean(), fc.constantFrom("", "NA"), async (width, rows, isEven, nullText) => {
+      const even = isEven ? rows.map((row) => Array.from({ length: width }, (_, index) => row[index] ?? "")) : rows;
+      const text = [Array.from({ length: width }, (_, index) => `h${index}`), ...even].map((row) => `${row.join(",")}\n`).join("");
+      const parsed = parse(text, { relax_column_count: true, skip_empty_lines: true, info: true, delimiter: "," }) as unknown as { record: string[]; info: { lines: number } }[];
+      const ragged = parsed.filter(({ record }) => record.length !== width).map(({ info }) => info.lines);
+      if (ragged.length > 0) {
+        const error = await refusal(text, { types: "string" });
+        expect(error.code).toBe("input.ragged");
+        expect((error.details as { rows: { line: number }[] }).rows.map(({ line }) => line)).toEqual(ragged);
+      } else {
+        const expected = parsed.slice(1).map(({ record }) => record.map((value) => (value === nullText ? null : value)));
+        expect((await read(text, { types: "string", nullText })).rows).toEqual(expected);
+      }
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test("one ragged row among many is found", async () => {
+  const rows = Array.from({ length: 400_000 }, (_, index) => `${index},${index},some text to fill the buffers of several threads`);
+  for (const odd of ["1,2", "1,2,3,", "1,2,3,4", "1,2,3,4,5"]) {
+    const error = await refusal(["a,b,c", ...rows.slice(0, 350_000), odd, ...rows.slice(350_000)].join("\n"));
+    expect(error).toMatchObject({ code: "input.ragged", details: { total: 1, rows: [{ line: 350_002, expected: 3 }] } });
+  }
+});
