@@ -22,9 +22,15 @@ export function compiled(entry: string): string {
   const draft = mkdtempSync(join(cache, "draft-"));
   writeFileSync(join(draft, "package.json"), '{"type":"module"}');
   const options = { noEmit: false, rootDir: join(root, "src"), outDir: draft, typeRoots: [join(root, "node_modules/@types")] };
-  writeFileSync(join(draft, "tsconfig.json"), JSON.stringify({ extends: join(root, "tsconfig.json"), compilerOptions: options, include: [], files: [join(root, "src", entry)] }));
+  writeFileSync(
+    join(draft, "tsconfig.json"),
+    JSON.stringify({ extends: join(root, "tsconfig.json"), compilerOptions: options, include: [], files: [join(root, "src", entry)] }),
+  );
   try {
-    execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", join(draft, "tsconfig.json")], { stdio: "pipe", encoding: "utf8" });
+    execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", join(draft, "tsconfig.json")], {
+      stdio: "pipe",
+      encoding: "utf8",
+    });
   } catch (error) {
     throw new Error(`${entry} does not compile:\n${(error as { stdout?: string }).stdout ?? String(error)}`, { cause: error });
   }

@@ -17,7 +17,10 @@ export interface SourceFiles {
   open(paths: string | readonly string[], request?: Partial<SourceRequest>): Promise<OpenedSource>;
   rowsOf(opened: OpenedSource): Promise<unknown[][]>;
   /** Opens one file and reads it whole; `types` by column name. */
-  read(path: string, request?: Partial<SourceRequest>): Promise<Omit<OpenedSource, "rows"> & { rows: unknown[][]; types: Record<string, FieldType> }>;
+  read(
+    path: string,
+    request?: Partial<SourceRequest>,
+  ): Promise<Omit<OpenedSource, "rows"> & { rows: unknown[][]; types: Record<string, FieldType> }>;
   /** The error with which a read ends. */
   refusal(path: string | readonly string[], request?: Partial<SourceRequest>): Promise<AppError>;
   close(): Promise<void>;
@@ -43,7 +46,8 @@ export async function sourceFiles(): Promise<SourceFiles> {
     async rowsOf(opened) {
       const list = opened.columns.map(({ name }) => `"${name.replaceAll('"', '""')}"`).join(", ");
       const rows: unknown[][] = [];
-      for (const path of opened.plan.paths) rows.push(...(await connection.runAndReadAll(`select ${list} from read_parquet('${path}')`)).getRowsJson());
+      for (const path of opened.plan.paths)
+        rows.push(...(await connection.runAndReadAll(`select ${list} from read_parquet('${path}')`)).getRowsJson());
       return rows;
     },
     async read(path, request = {}) {

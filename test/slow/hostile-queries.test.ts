@@ -32,15 +32,30 @@ beforeAll(async () => {
   tables = await Promise.all(
     ["orders", "items"].map(async (name) => {
       const path = join(dir, `${name}.parquet`);
-      await connection.run(`copy (select i::bigint as id, 'n' || i as name, i * 1.5::double as amount from range(100) t(i)) to '${path}' (field_ids {id: 1, name: 2, amount: 3})`);
-      const fields = (["long", "string", "double"] as const).map((type, index) => ({ id: index + 1, name: ["id", "name", "amount"][index]!, required: false, type }));
+      await connection.run(
+        `copy (select i::bigint as id, 'n' || i as name, i * 1.5::double as amount from range(100) t(i)) to '${path}' (field_ids {id: 1, name: 2, amount: 3})`,
+      );
+      const fields = (["long", "string", "double"] as const).map((type, index) => ({
+        id: index + 1,
+        name: ["id", "name", "amount"][index]!,
+        required: false,
+        type,
+      }));
       const plan: TablePlan = { op: "table", files: [{ uri: path, rows: 100, deletes: [] }], fields };
       return { name: `sales.${name}`, plan };
     }),
   );
   connection.closeSync();
   instance.closeSync();
-  sandbox = duckdbSandbox({ tempDir: join(root, "tmp"), size: 2, warm: 2, memoryMb: 128, threads: 1, spillMb: 64, entry: compiled("engine/duckdb/sandbox/child.ts") });
+  sandbox = duckdbSandbox({
+    tempDir: join(root, "tmp"),
+    size: 2,
+    warm: 2,
+    memoryMb: 128,
+    threads: 1,
+    spillMb: 64,
+    entry: compiled("engine/duckdb/sandbox/child.ts"),
+  });
 });
 
 afterAll(async () => {
@@ -79,7 +94,9 @@ const attempts: Record<Door, (sql: string) => Promise<string>> = {
   },
   async where(sql) {
     const where = /^\s*(select|from|with|values)\b/i.test(sql) ? `exists (${sql})` : sql;
-    return outputOf((await sandbox.update({ target: orders(), set: [{ column: "amount", expression: "0" }], where, caps }, { dir: scratch })).plan);
+    return outputOf(
+      (await sandbox.update({ target: orders(), set: [{ column: "amount", expression: "0" }], where, caps }, { dir: scratch })).plan,
+    );
   },
   async set(sql) {
     const expression = /^\s*(select|from|with|values)\b/i.test(sql) ? `(${sql})` : sql;
@@ -111,16 +128,19 @@ test("the table holds every attack", () => {
   expect(hostileQueries.length).toBeGreaterThan(100);
 });
 
-describe.each(hostileQueries.map((hostile) => [hostile.sql.slice(0, 100), hostile] as [string, HostileQuery]))("%s", (_, { sql, plansWell, fine = [] }) => {
-  test("gets nowhere through any door, and the next query works", async () => {
-    const before = files();
-    const results = await Promise.all(doors.map((door) => attempt(door, filled(sql))));
-    for (const { door, code, output } of results) {
-      expect(output ?? "", `output through ${door}`).not.toMatch(/SECRET-9f2c1d|root:|allowed_paths/);
-      const mayPass = fine.includes(door) || (door === "columns" && plansWell === true);
-      if (!mayPass) expect(refusals, `what ${door} answers`).toContain(code);
-    }
-    expect(files()).toEqual(before);
-    expect(await attempts.query("select count(*) as n from sales.orders")).toContain('{"n":100}');
-  }, 60_000);
-});
+describe.each(hostileQueries.map((hostile) => [hostile.sql.slice(0, 100), hostile] as [string, HostileQuery]))(
+  "%s",
+  (_, { sql, plansWell, fine = [] }) => {
+    test("gets nowhere through any door, and the next query works", async () => {
+      const before = files();
+      const results = await Promise.all(doors.map((door) => attempt(door, filled(sql))));
+      for (const { door, code, output } of results) {
+        expect(output ?? "", `output through ${door}`).not.toMatch(/SECRET-9f2c1d|root:|allowed_paths/);
+        const mayPass = fine.includes(door) || (door === "columns" && plansWell === true);
+        if (!mayPass) expect(refusals, `what ${door} answers`).toContain(code);
+      }
+      expect(files()).toEqual(before);
+      expect(await attempts.query("select count(*) as n from sales.orders")).toContain('{"n":100}');
+    }, 60_000);
+  },
+);

@@ -51,8 +51,10 @@ const keptByDouble = (cell: string): string =>
 /** SQL that tests whether a non-empty text is one of the given classes. */
 const tests: Record<Exclude<keyof typeof bit, "text" | "empty">, (cell: string) => string> = {
   // The comparison with what the engine prints is the same test for nearly all integers, and ten times faster.
-  int: (cell) => `(length(${cell}) <= 15 and try_cast(${cell} as bigint)::varchar = ${cell}) or (${matches(cell, integer)} and ${digits(cell)} <= 15)`,
-  long: (cell) => `try_cast(${cell} as bigint)::varchar = ${cell} or (${matches(cell, integer)} and try_cast(${cell} as bigint) is not null)`,
+  int: (cell) =>
+    `(length(${cell}) <= 15 and try_cast(${cell} as bigint)::varchar = ${cell}) or (${matches(cell, integer)} and ${digits(cell)} <= 15)`,
+  long: (cell) =>
+    `try_cast(${cell} as bigint)::varchar = ${cell} or (${matches(cell, integer)} and try_cast(${cell} as bigint) is not null)`,
   huge: (cell) => `${matches(cell, integer)} and ${digits(cell)} <= 38`,
   fraction: (cell) => `${matches(cell, number)} and ${keptByDouble(cell)}`,
   wide: (cell) => `${matches(cell, number)} and not contains(lower(${cell}), 'e')`,
@@ -130,7 +132,11 @@ export function readGuess(type: FieldType, cell: string, value: string): CellRea
     case "long":
       return read("bigint", printed, matches(cell, integer));
     case "double":
-      return read("double", `strlen(${cell}) <= 16 and isfinite(${value}) and ${isPlainNumber(cell)}`, ["fraction", "int", "special"].map(test(cell)).join(" or "));
+      return read(
+        "double",
+        `strlen(${cell}) <= 16 and isfinite(${value}) and ${isPlainNumber(cell)}`,
+        ["fraction", "int", "special"].map(test(cell)).join(" or "),
+      );
     case "boolean":
       return { cast: booleanValue(cell, ["true"], ["false"]) };
     case "date":

@@ -66,14 +66,21 @@ export function matchColumns(names: readonly string[], source: string, request: 
   const known = new Set(as.map((column) => same(column.name)));
   const unknown = names.flatMap((name, index) => (known.has(same(name)) ? [] : [{ index, name }]));
   if (mode !== "any" && unknown.length > 0) {
-    const meant = unknown.map(({ name }) => ({ column: name, perhaps: nearest(name, missing.length > 0 ? missing : as.map((column) => column.name)) }));
+    const meant = unknown.map(({ name }) => ({
+      column: name,
+      perhaps: nearest(name, missing.length > 0 ? missing : as.map((column) => column.name)),
+    }));
     const guess = meant.flatMap(({ column, perhaps }) => (perhaps === undefined ? [] : [`«${column}»: did you mean «${perhaps}»?`]));
-    throw new AppError("input.column_unknown", `${source} has columns that the dataset does not have: ${quoted(unknown.map(({ name }) => name))}.`, {
-      expected: quoted(as.map((column) => column.name)),
-      found: quoted(names),
-      hint: guess.length > 0 ? guess.join(" ") : "tidegate propose <dataset> --add <column>:<type>, or leave the column out",
-      details: { unknown: meant, missing },
-    });
+    throw new AppError(
+      "input.column_unknown",
+      `${source} has columns that the dataset does not have: ${quoted(unknown.map(({ name }) => name))}.`,
+      {
+        expected: quoted(as.map((column) => column.name)),
+        found: quoted(names),
+        hint: guess.length > 0 ? guess.join(" ") : "tidegate propose <dataset> --add <column>:<type>, or leave the column out",
+        details: { unknown: meant, missing },
+      },
+    );
   }
   if (mode === "exact" && missing.length > 0) {
     throw new AppError("input.column_missing", `${source} lacks columns of the dataset: ${quoted(missing)}.`, {
@@ -87,7 +94,12 @@ export function matchColumns(names: readonly string[], source: string, request: 
 }
 
 /** Every file of one table has the same columns; gives each further file's positions in the order of the first. */
-export function alignColumns(first: readonly MatchedColumn[], names: readonly string[], source: string, firstSource: string): MatchedColumn[] {
+export function alignColumns(
+  first: readonly MatchedColumn[],
+  names: readonly string[],
+  source: string,
+  firstSource: string,
+): MatchedColumn[] {
   const positions = new Map(names.map((name, index) => [same(name), index]));
   const missing = first.filter((column) => !positions.has(same(column.name)));
   const known = new Set(first.map((column) => same(column.name)));
@@ -114,7 +126,7 @@ const quoted = (names: readonly string[]): string => {
 };
 
 /** The name that a misspelt one most likely stands for, if any is near. */
-export function nearest(name: string, among: readonly string[]): string | undefined {
+function nearest(name: string, among: readonly string[]): string | undefined {
   const plain = (text: string): string => text.toLowerCase().replaceAll(/[^\p{L}\p{N}]/gu, "");
   let best: { name: string; distance: number } | undefined;
   for (const other of among) {

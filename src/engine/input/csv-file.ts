@@ -57,7 +57,8 @@ export async function checkCsv(text: TextFile, tabs: boolean, signal?: AbortSign
   if (first !== undefined) {
     throw new AppError("input.ragged", `${source}, line ${first.line}: ${fields(first.found)} where the header has ${first.expected}.`, {
       expected: `${fields(first.expected)} cut by ${JSON.stringify(delimiter)} in every row`,
-      found: raggedRows === 1 ? `${first.found} on line ${first.line}` : `another number in ${raggedRows} rows, first on line ${first.line}`,
+      found:
+        raggedRows === 1 ? `${first.found} on line ${first.line}` : `another number in ${raggedRows} rows, first on line ${first.line}`,
       hint: `sed -n ${first.line}p ${source}`,
       details: { file: source, delimiter, rows: ragged, total: raggedRows },
     });
@@ -100,12 +101,16 @@ async function scan(
     if (!(error instanceof CsvDefectError)) throw error;
     const { kind, line } = error.defect;
     const open = kind === "open_quote";
-    throw new AppError("input.format", `${text.source}, line ${line}: ${open ? "a quote opens that is never closed" : "text follows a closing quote"}.`, {
-      expected: 'quoted fields as "…", with a quote inside them doubled',
-      found: open ? 'a " without its partner' : 'text between the closing " and the delimiter',
-      hint: `sed -n ${line}p ${text.source}`,
-      details: { file: text.source, line },
-    });
+    throw new AppError(
+      "input.format",
+      `${text.source}, line ${line}: ${open ? "a quote opens that is never closed" : "text follows a closing quote"}.`,
+      {
+        expected: 'quoted fields as "…", with a quote inside them doubled',
+        found: open ? 'a " without its partner' : 'text between the closing " and the delimiter',
+        hint: `sed -n ${line}p ${text.source}`,
+        details: { file: text.source, line },
+      },
+    );
   }
 }
 

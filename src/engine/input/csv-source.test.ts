@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { parse } from "csv-parse/sync";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sourceFiles, type SourceFiles } from "../../../test/harness/source-files.ts";
 import type { SourceRequest } from "../source.ts";
@@ -72,7 +72,10 @@ describe("types come from every cell", () => {
 
   test("values after typing", async () => {
     const { rows } = await read("a,b,c,d,e\n 7 ,1.50,TRUE,2020-01-01T10:00:00+02:00,10:00:00\n,,,,\n");
-    expect(rows).toEqual([["7", 1.5, true, "2020-01-01 08:00:00+00", "10:00:00"], [null, null, null, null, null]]);
+    expect(rows).toEqual([
+      ["7", 1.5, true, "2020-01-01 08:00:00+00", "10:00:00"],
+      [null, null, null, null, null],
+    ]);
   });
 
   test("a column of nulls is a string whose type is open", async () => {
@@ -84,32 +87,54 @@ describe("types come from every cell", () => {
 
   test("types of all files together, columns in any order", async () => {
     const opened = await open([file("id,v\n1,2\n"), file("V,id\n2.5,3\n")]);
-    expect(opened.columns).toEqual([{ name: "id", type: "long" }, { name: "v", type: "double" }]);
-    expect(await rowsOf(opened)).toEqual([["1", 2], ["3", 2.5]]);
+    expect(opened.columns).toEqual([
+      { name: "id", type: "long" },
+      { name: "v", type: "double" },
+    ]);
+    expect(await rowsOf(opened)).toEqual([
+      ["1", 2],
+      ["3", 2.5],
+    ]);
   });
 });
 
 describe("text", () => {
   test("empty is null, quoted empty is text in a string column and null in others", async () => {
     const { rows } = await read('s,n\n"",""\n,\nx,1\n');
-    expect(rows).toEqual([["", null], [null, null], ["x", "1"]]);
+    expect(rows).toEqual([
+      ["", null],
+      [null, null],
+      ["x", "1"],
+    ]);
   });
 
   test("--null sets another text, bare only", async () => {
     const { rows } = await read('s,n\nNA,NA\n"NA",1\n,\n', { nullText: "NA" });
-    expect(rows).toEqual([[null, null], ["NA", "1"], ["", null]]);
+    expect(rows).toEqual([
+      [null, null],
+      ["NA", "1"],
+      ["", null],
+    ]);
   });
 
   test("types string keeps all text", async () => {
     const { rows, types, tentative } = await read('a,b,c\n007, 1.50,\n"",x,\n', { types: "string" });
     expect(types).toEqual({ a: "string", b: "string", c: "string" });
-    expect(rows).toEqual([["007", " 1.50", null], ["", "x", null]]);
+    expect(rows).toEqual([
+      ["007", " 1.50", null],
+      ["", "x", null],
+    ]);
     expect(tentative).toEqual([]);
   });
 
   test("quotes, delimiters and line ends inside quotes", async () => {
     const { rows } = await read('a,b\n1,"x,""y""\r\nz"\n2,5" pipe\n3, "q"\n4,"t"  \n');
-    expect(rows).toEqual([["1", 'x,"y"\r\nz'], ["2", '5" pipe'], ["3", ' "q"'], ["4", "t"]]);
+    expect(rows).toEqual([
+      ["1", 'x,"y"\r\nz'],
+      ["2", '5" pipe'],
+      ["3", ' "q"'],
+      ["4", "t"],
+    ]);
   });
 
   test.each([
@@ -132,19 +157,28 @@ describe("text", () => {
   ])("%s", async (_, content) => {
     const { rows, types } = await read(content);
     expect(types).toEqual({ a: "long", b: "long" });
-    expect(rows).toEqual([["1", "2"], ["3", "4"]]);
+    expect(rows).toEqual([
+      ["1", "2"],
+      ["3", "4"],
+    ]);
   });
 
   test.each([["\n"], ["\r\n"]])("zstd with %j", async (end) => {
     const path = files.path("csv.zst");
     // COPY itself ends the last line with LF.
     const text = ["a,b", '1,"x', 'y"', ' 2 ,"q""r"'].join(end) + end.slice(0, -1);
-    await files.connection.run(`copy (select $1) to '${path}' (format csv, header false, quote '', escape '', delimiter '\u0001', compression zstd)`, [text]);
-    expect(await rowsOf(await open(path))).toEqual([["1", `x${end}y`], ["2", 'q"r']]);
+    await files.connection.run(
+      `copy (select $1) to '${path}' (format csv, header false, quote '', escape '', delimiter '\u0001', compression zstd)`,
+      [text],
+    );
+    expect(await rowsOf(await open(path))).toEqual([
+      ["1", `x${end}y`],
+      ["2", 'q"r'],
+    ]);
   });
 
   test("one column, blank lines are nulls", async () => {
-    expect((await read('a\n1\n\n3\n')).rows).toEqual([["1"], [null], ["3"]]);
+    expect((await read("a\n1\n\n3\n")).rows).toEqual([["1"], [null], ["3"]]);
   });
 
   test("names: trimmed, numbered when empty, any printable text", async () => {
@@ -171,7 +205,11 @@ describe("refusals", () => {
     const error = await refusal('a,b\n1,"x\r\ny\nz"\n\n3\n4,5,6\n7,8,\n');
     expect(error.code).toBe("input.ragged");
     expect(error.details).toMatchObject({
-      rows: [{ line: 6, expected: 2, found: 1 }, { line: 7, expected: 2, found: 3 }, { line: 8, expected: 2, found: 3 }],
+      rows: [
+        { line: 6, expected: 2, found: 1 },
+        { line: 7, expected: 2, found: 3 },
+        { line: 8, expected: 2, found: 3 },
+      ],
       total: 3,
     });
   });
@@ -185,7 +223,10 @@ describe("refusals", () => {
     ] as const;
     const good = await read("ID,price,at,note\n007,1.50,2020-01-01,x\n7.0,999.990,,\n", { as });
     expect(good.columns).toEqual(as);
-    expect(good.rows).toEqual([[7, "1.50", "2020-01-01", "x"], [7, "999.99", null, null]]);
+    expect(good.rows).toEqual([
+      [7, "1.50", "2020-01-01", "x"],
+      [7, "999.99", null, null],
+    ]);
     const error = await refusal('id,price,at,note\n1,1,2020-01-01,"a\nb"\n2.5,1.505,2020-13-01,\n3000000000,1000,x,\n', { as });
     expect(error.code).toBe("input.cell");
     expect(error.details).toMatchObject({
@@ -208,7 +249,10 @@ describe("refusals", () => {
   });
 
   test("missing and unknown columns; what a misspelt one could be", async () => {
-    const as = [{ name: "customer_id", type: "long" }, { name: "total", type: "double" }] as const;
+    const as = [
+      { name: "customer_id", type: "long" },
+      { name: "total", type: "double" },
+    ] as const;
     expect(await refusal("customer_id\n1\n", { as })).toMatchObject({ code: "input.column_missing", details: { missing: ["total"] } });
     const error = await refusal("custmer_id,total\n1,2\n", { as });
     expect(error.code).toBe("input.column_unknown");
@@ -268,21 +312,38 @@ describe("real files", () => {
 });
 
 test("any table of text comes back, whatever line ends and quotes it is written with", async () => {
-  const cell = fc.oneof(fc.constantFrom("", '"', ",", "\n", "\r\n", "\r", " ", "é😀", "1", "x"), fc.string({ maxLength: 6 })).map((text) => text.replaceAll("\0", ""));
-  const table = fc.integer({ min: 1, max: 4 }).chain((width) =>
-    fc.array(fc.array(fc.tuple(cell, fc.boolean(), fc.constantFrom("\n", "\r\n", "\r")), { minLength: width, maxLength: width }), { minLength: 1, maxLength: 8 }),
-  );
+  const cell = fc
+    .oneof(fc.constantFrom("", '"', ",", "\n", "\r\n", "\r", " ", "é😀", "1", "x"), fc.string({ maxLength: 6 }))
+    .map((text) => text.replaceAll("\0", ""));
+  const table = fc
+    .integer({ min: 1, max: 4 })
+    .chain((width) =>
+      fc.array(fc.array(fc.tuple(cell, fc.boolean(), fc.constantFrom("\n", "\r\n", "\r")), { minLength: width, maxLength: width }), {
+        minLength: 1,
+        maxLength: 8,
+      }),
+    );
   await fc.assert(
     fc.asyncProperty(table, async (rows) => {
       const width = rows[0]!.length;
       const header = Array.from({ length: width }, (_, index) => `h${index}`);
       const write = (text: string, quote: boolean): string => (quote || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-      const text = [header.join(",") + "\n", ...rows.map((row) => row.map(([value, quote]) => write(value, quote)).join(",") + row[0]![2])].join("");
-      const expected = (parse(text, { record_delimiter: ["\r\n", "\n", "\r"], skip_empty_lines: width > 1, relax_quotes: true }) as string[][]).slice(1);
+      const text = [
+        header.join(",") + "\n",
+        ...rows.map((row) => row.map(([value, quote]) => write(value, quote)).join(",") + row[0]![2]),
+      ].join("");
+      const expected = (
+        parse(text, { record_delimiter: ["\r\n", "\n", "\r"], skip_empty_lines: width > 1, relax_quotes: true }) as string[][]
+      ).slice(1);
       const opened = await open(file(text), { types: "string" });
       const found = await rowsOf(opened);
       expect(found.map((row) => row.map((value) => value ?? ""))).toEqual(expected);
-      if (width > 1) expect(found).toEqual(rows.filter((row) => write(...front(row[0]!)) !== "" || width > 1).map((row) => row.map(([value, quote]) => (value === "" && !quote ? null : value))));
+      if (width > 1)
+        expect(found).toEqual(
+          rows
+            .filter((row) => write(...front(row[0]!)) !== "" || width > 1)
+            .map((row) => row.map(([value, quote]) => (value === "" && !quote ? null : value))),
+        );
     }),
     { numRuns: 150 },
   );
@@ -294,20 +355,29 @@ test("unquoted text, which the engine checks while it reads, has the same rows a
   const cell = fc.constantFrom("", "1", "x", " ", "NA", "2.5", "é");
   const lines = fc.array(fc.array(cell, { minLength: 0, maxLength: 5 }), { minLength: 1, maxLength: 6 });
   await fc.assert(
-    fc.asyncProperty(fc.integer({ min: 2, max: 4 }), lines, fc.boolean(), fc.constantFrom("", "NA"), async (width, rows, isEven, nullText) => {
-      const even = isEven ? rows.map((row) => Array.from({ length: width }, (_, index) => row[index] ?? "")) : rows;
-      const text = [Array.from({ length: width }, (_, index) => `h${index}`), ...even].map((row) => `${row.join(",")}\n`).join("");
-      const parsed = parse(text, { relax_column_count: true, skip_empty_lines: true, info: true, delimiter: "," }) as unknown as { record: string[]; info: { lines: number } }[];
-      const ragged = parsed.filter(({ record }) => record.length !== width).map(({ info }) => info.lines);
-      if (ragged.length > 0) {
-        const error = await refusal(text, { types: "string" });
-        expect(error.code).toBe("input.ragged");
-        expect((error.details as { rows: { line: number }[] }).rows.map(({ line }) => line)).toEqual(ragged);
-      } else {
-        const expected = parsed.slice(1).map(({ record }) => record.map((value) => (value === nullText ? null : value)));
-        expect((await read(text, { types: "string", nullText })).rows).toEqual(expected);
-      }
-    }),
+    fc.asyncProperty(
+      fc.integer({ min: 2, max: 4 }),
+      lines,
+      fc.boolean(),
+      fc.constantFrom("", "NA"),
+      async (width, rows, isEven, nullText) => {
+        const even = isEven ? rows.map((row) => Array.from({ length: width }, (_, index) => row[index] ?? "")) : rows;
+        const text = [Array.from({ length: width }, (_, index) => `h${index}`), ...even].map((row) => `${row.join(",")}\n`).join("");
+        const parsed = parse(text, { relax_column_count: true, skip_empty_lines: true, info: true, delimiter: "," }) as unknown as {
+          record: string[];
+          info: { lines: number };
+        }[];
+        const ragged = parsed.filter(({ record }) => record.length !== width).map(({ info }) => info.lines);
+        if (ragged.length > 0) {
+          const error = await refusal(text, { types: "string" });
+          expect(error.code).toBe("input.ragged");
+          expect((error.details as { rows: { line: number }[] }).rows.map(({ line }) => line)).toEqual(ragged);
+        } else {
+          const expected = parsed.slice(1).map(({ record }) => record.map((value) => (value === nullText ? null : value)));
+          expect((await read(text, { types: "string", nullText })).rows).toEqual(expected);
+        }
+      },
+    ),
     { numRuns: 150 },
   );
 });

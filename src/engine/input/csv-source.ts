@@ -41,7 +41,13 @@ export async function openCsv(reading: Reading): Promise<Omit<OpenedSource, "con
   const texts: TextFile[] = [];
   for (const [index, source] of reading.request.paths.entries()) {
     try {
-      const text = await prepareText(source, join(reading.folder, `text-${index}`), reading.hash, unzstdWith(reading.query), reading.signal);
+      const text = await prepareText(
+        source,
+        join(reading.folder, `text-${index}`),
+        reading.hash,
+        unzstdWith(reading.query),
+        reading.signal,
+      );
       if (text.bytes === 0) throw emptyFile(source);
       texts.push(text);
     } catch (error) {
@@ -58,7 +64,11 @@ export async function openCsv(reading: Reading): Promise<Omit<OpenedSource, "con
   }
 }
 
-async function load(reading: Reading, texts: readonly TextFile[], trustPlain: boolean): Promise<Omit<OpenedSource, "contentHash" | "notes">> {
+async function load(
+  reading: Reading,
+  texts: readonly TextFile[],
+  trustPlain: boolean,
+): Promise<Omit<OpenedSource, "contentHash" | "notes">> {
   const tables = await readTables(reading, texts, trustPlain);
   const matched = tables[0]!.matched;
   const rows = tables.reduce((sum, table) => sum + table.file.rows, 0);
@@ -79,7 +89,11 @@ async function load(reading: Reading, texts: readonly TextFile[], trustPlain: bo
   return { plan: { op: "staged", paths, columns }, columns, rows, tentative };
 }
 
-async function readTables({ request, folder, notes, signal }: Reading, texts: readonly TextFile[], trustPlain: boolean): Promise<CsvTable[]> {
+async function readTables(
+  { request, folder, notes, signal }: Reading,
+  texts: readonly TextFile[],
+  trustPlain: boolean,
+): Promise<CsvTable[]> {
   const tables: CsvTable[] = [];
   const tabs = request.format === "tsv";
   for (const [index, text] of texts.entries()) {
@@ -89,7 +103,8 @@ async function readTables({ request, folder, notes, signal }: Reading, texts: re
       const names = columnNames(file.header, source, notes);
       const path = await canonicalPath(file, join(folder, `canonical-${index}`), signal);
       const first = tables[0];
-      const matched = first === undefined ? matchColumns(names, source, request) : alignColumns(first.matched, names, source, first.file.text.source);
+      const matched =
+        first === undefined ? matchColumns(names, source, request) : alignColumns(first.matched, names, source, first.file.text.source);
       tables.push({ file, scan: readCsvSql(file, path, request.nullText ?? ""), matched });
     } catch (error) {
       throw asInputError(error, source);
@@ -109,7 +124,11 @@ function allRows(tables: readonly CsvTable[], limit?: number): string {
   return limit === undefined ? [first, ...others].join(" union all ") : `${first} limit ${limit}`;
 }
 
-async function chooseTypes(reading: Reading, tables: readonly CsvTable[], sample: boolean): Promise<{ targets: Target[]; tentative: string[] }> {
+async function chooseTypes(
+  reading: Reading,
+  tables: readonly CsvTable[],
+  sample: boolean,
+): Promise<{ targets: Target[]; tentative: string[] }> {
   const matched = tables[0]!.matched;
   const { request } = reading;
   const free = matched.flatMap((column, index) => (column.type === undefined && request.types !== "string" ? [index] : []));
@@ -132,7 +151,8 @@ async function chooseTypes(reading: Reading, tables: readonly CsvTable[], sample
     else {
       const guess = guessType(found);
       if (guess.kind === "null") tentative.push(column.name);
-      const type = guess.kind === "null" ? "string" : guess.kind === "type" ? guess.type : await decimalFor(reading, tables, index, column.name);
+      const type =
+        guess.kind === "null" ? "string" : guess.kind === "type" ? guess.type : await decimalFor(reading, tables, index, column.name);
       targets.push(guessedTarget(type));
     }
   }
@@ -160,9 +180,13 @@ async function write(reading: Reading, tables: readonly CsvTable[], targets: rea
   for (const [index, { file, scan, matched }] of tables.entries()) {
     const path = join(reading.folder, `rows-${index}.parquet`);
     const list = matched.map((column, position) => `${written(position, targets[position]!)} as ${quoteName(column.name)}`);
-    const [done] = await reading.query(`copy (select ${list.join(", ")} from (${castRows(scan, matched, targets)})) to ${quoteText(path)} (format parquet)`);
+    const [done] = await reading.query(
+      `copy (select ${list.join(", ")} from (${castRows(scan, matched, targets)})) to ${quoteText(path)} (format parquet)`,
+    );
     if (Number(done?.["Count"]) !== file.rows) {
-      throw new AppError("internal", `${file.text.source} was read as ${String(done?.["Count"])} rows but has ${file.rows}.`, { hint: "report this file" });
+      throw new AppError("internal", `${file.text.source} was read as ${String(done?.["Count"])} rows but has ${file.rows}.`, {
+        hint: "report this file",
+      });
     }
     paths.push(path);
   }
@@ -206,12 +230,18 @@ async function refuseMisfits(reading: Reading, tables: readonly CsvTable[], targ
     const [count] = await reading.query(`select coalesce(sum(len(bad)), 0)::bigint as total ${wrong}`);
     total += Number(count?.["total"]);
     if (cells.length >= listedCells) continue;
-    const rows = (await reading.query(`select row, unnest(bad) as index, cells[index + 1] as value ${wrong} order by row, index limit ${listedCells}`)) as {
+    const rows = (await reading.query(
+      `select row, unnest(bad) as index, cells[index + 1] as value ${wrong} order by row, index limit ${listedCells}`,
+    )) as {
       row: string;
       index: number;
       value: string;
     }[];
-    const lines = await linesOf(file, rows.map((row) => Number(row.row)), reading.signal);
+    const lines = await linesOf(
+      file,
+      rows.map((row) => Number(row.row)),
+      reading.signal,
+    );
     for (const row of rows.slice(0, listedCells - cells.length)) {
       const { column } = tested[row.index]!;
       const expected = typeof column.type === "string" ? column.type : JSON.stringify(column.type);

@@ -10,8 +10,10 @@ beforeAll(async () => {
 });
 afterAll(() => files.close());
 
-const read = (content: string | Buffer, ending = "json", request: Partial<SourceRequest> = {}) => files.read(files.file(content, ending), request);
-const refusal = (content: string | Buffer, ending = "json", request: Partial<SourceRequest> = {}) => files.refusal(files.file(content, ending), request);
+const read = (content: string | Buffer, ending = "json", request: Partial<SourceRequest> = {}) =>
+  files.read(files.file(content, ending), request);
+const refusal = (content: string | Buffer, ending = "json", request: Partial<SourceRequest> = {}) =>
+  files.refusal(files.file(content, ending), request);
 
 test.each([
   ["an array", '[{"a":1,"b":"x"},\n {"a":2}]', "json"],
@@ -23,7 +25,10 @@ test.each([
 ])("%s", async (_, content, ending) => {
   const { types, rows } = await read(content, ending);
   expect(types).toEqual({ a: "long", b: "string" });
-  expect(rows).toEqual([["1", "x"], ["2", null]]);
+  expect(rows).toEqual([
+    ["1", "x"],
+    ["2", null],
+  ]);
 });
 
 describe("types come from all rows", () => {
@@ -37,15 +42,27 @@ describe("types come from all rows", () => {
   test("nested objects and arrays", async () => {
     const { types, rows } = await read('[{"o":{"x":1,"y":{"z":"q"}},"l":[1,2.5],"e":[]},{"o":{"w":true},"l":null}]');
     expect(types).toMatchObject({
-      o: { type: "struct", fields: [{ name: "x", type: "long" }, { name: "y", type: { type: "struct", fields: [{ name: "z", type: "string" }] } }, { name: "w", type: "boolean" }] },
+      o: {
+        type: "struct",
+        fields: [
+          { name: "x", type: "long" },
+          { name: "y", type: { type: "struct", fields: [{ name: "z", type: "string" }] } },
+          { name: "w", type: "boolean" },
+        ],
+      },
       l: { type: "list", element: "double" },
       e: { type: "list", element: "string" },
     });
-    expect(rows).toEqual([[{ x: "1", y: { z: "q" }, w: null }, [1, 2.5], []], [{ x: null, y: null, w: true }, null, null]]);
+    expect(rows).toEqual([
+      [{ x: "1", y: { z: "q" }, w: null }, [1, 2.5], []],
+      [{ x: null, y: null, w: true }, null, null],
+    ]);
   });
 
   test("ISO dates and times in strings", async () => {
-    const { types } = await read('{"d":"2020-01-31","t":"2020-01-31T10:00:00Z","c":"12","z":"01234"} {"d":null,"t":"2020-02-01 00:00:00+02:00","c":"13","z":"1"}');
+    const { types } = await read(
+      '{"d":"2020-01-31","t":"2020-01-31T10:00:00Z","c":"12","z":"01234"} {"d":null,"t":"2020-02-01 00:00:00+02:00","c":"13","z":"1"}',
+    );
     expect(types).toEqual({ d: "date", t: "timestamptz", c: "string", z: "string" });
     expect((await read('{"d":"2020-01-31"}', "json", { types: "string" })).types).toEqual({ d: "string" });
   });
@@ -65,16 +82,34 @@ describe("types come from all rows", () => {
     expect((await refusal('{"a":{}}')).code).toBe("type.unsupported");
     const two = await files.refusal([files.file('{"a":1}', "json"), files.file('{"a":"x"}', "json")]);
     expect(two.code).toBe("input.type");
-    expect((await files.open([files.file('{"a":1}', "json"), files.file('{"a":-2.5}', "json")])).columns).toEqual([{ name: "a", type: "double" }]);
+    expect((await files.open([files.file('{"a":1}', "json"), files.file('{"a":-2.5}', "json")])).columns).toEqual([
+      { name: "a", type: "double" },
+    ]);
   });
 });
 
 test("the dataset's types win", async () => {
-  const as = [{ name: "id", type: "int" }, { name: "note", type: "string" }, { name: "price", type: "decimal(5, 2)" }] as const;
+  const as = [
+    { name: "id", type: "int" },
+    { name: "note", type: "string" },
+    { name: "price", type: "decimal(5, 2)" },
+  ] as const;
   const { rows } = await read('[{"ID":1,"note":true,"price":1.5},{"ID":"2","note":7,"price":"2.25"}]', "json", { as });
-  expect(rows).toEqual([[1, "true", "1.50"], [2, "7", "2.25"]]);
+  expect(rows).toEqual([
+    [1, "true", "1.50"],
+    [2, "7", "2.25"],
+  ]);
   const error = await refusal('[{"id":1,"note":"","price":1},{"id":2.5,"note":"x","price":1.005}]', "json", { as });
-  expect(error).toMatchObject({ code: "input.cell", details: { total: 2, cells: [{ row: 2, column: "id", value: "2.5" }, { row: 2, column: "price", value: "1.005" }] } });
+  expect(error).toMatchObject({
+    code: "input.cell",
+    details: {
+      total: 2,
+      cells: [
+        { row: 2, column: "id", value: "2.5" },
+        { row: 2, column: "price", value: "1.005" },
+      ],
+    },
+  });
   expect((await refusal('{"id":1,"note":"x"}', "json", { as })).code).toBe("input.column_missing");
   expect((await refusal('{"id":1,"notes":"x","price":1}', "json", { as })).hint).toContain("note");
 });

@@ -51,7 +51,8 @@ export async function openJson(reading: Reading): Promise<Omit<OpenedSource, "co
   const matched = files[0]!.matched;
   const tentative: string[] = [];
   const targets: Target[] = [];
-  for (const [index, column] of matched.entries()) targets.push(column.type === undefined ? await freeTarget(reading, files, index, tentative) : typedTarget(column.type));
+  for (const [index, column] of matched.entries())
+    targets.push(column.type === undefined ? await freeTarget(reading, files, index, tentative) : typedTarget(column.type));
   await refuseMisfits(reading, files, targets);
   const paths: string[] = [];
   for (const [index, file] of files.entries()) {
@@ -60,15 +61,24 @@ export async function openJson(reading: Reading): Promise<Omit<OpenedSource, "co
     await reading.query(`copy (select ${list.join(", ")} from ${file.scan}) to ${quoteText(path)} (format parquet)`);
     paths.push(path);
   }
-  const columns = columnsOf(matched, targets.map(({ type }) => type));
+  const columns = columnsOf(
+    matched,
+    targets.map(({ type }) => type),
+  );
   return { plan: { op: "staged", paths, columns }, columns, rows: files.reduce((sum, { rows }) => sum + rows, 0), tentative };
 }
 
 function asJsonError(error: AppError, source: string): AppError {
   if (String((error.cause as Error | undefined)?.message).includes("maximum_object_size")) {
-    return new AppError("input.too_large", `${source} has an object that is too large.`, { expected: `objects of at most ${largestObject} bytes`, found: "a larger one", hint: "one object per row, in an array or one per line" });
+    return new AppError("input.too_large", `${source} has an object that is too large.`, {
+      expected: `objects of at most ${largestObject} bytes`,
+      found: "a larger one",
+      hint: "one object per row, in an array or one per line",
+    });
   }
-  const place = /Malformed JSON in file "[^]*?", (at byte \d+ in [^:]*): ([^.\n]*)/.exec(`${error.message} ${error.found ?? ""} ${String((error.cause as Error | undefined)?.message)}`);
+  const place = /Malformed JSON in file "[^]*?", (at byte \d+ in [^:]*): ([^.\n]*)/.exec(
+    `${error.message} ${error.found ?? ""} ${String((error.cause as Error | undefined)?.message)}`,
+  );
   if (place === null) return error;
   return new AppError("input.format", `${source} is not JSON ${place[1]}: ${place[2]}.`, {
     expected: "one array of objects, or objects one after another",
@@ -100,16 +110,27 @@ async function inspect(reading: Reading, source: string, copyPath: string, first
   );
   const rows = Number(found?.["rows"]);
   if (found?.["odd"] !== null && found?.["odd"] !== undefined) {
-    throw new AppError("input.format", `Row ${String(found["odd"])} of ${source} is no object.`, { expected: 'objects, {"column": value, …}', found: "another value", hint: "wrap each row into an object" });
+    throw new AppError("input.format", `Row ${String(found["odd"])} of ${source} is no object.`, {
+      expected: 'objects, {"column": value, …}',
+      found: "another value",
+      hint: "wrap each row into an object",
+    });
   }
   if (found?.["twice"] !== null && found?.["twice"] !== undefined) {
-    throw new AppError("input.column_duplicate", `Row ${String(found["twice"])} of ${source} has one key twice.`, { expected: "keys that differ by more than case", found: "a key that comes twice", hint: "rename one of them" });
+    throw new AppError("input.column_duplicate", `Row ${String(found["twice"])} of ${source} has one key twice.`, {
+      expected: "keys that differ by more than case",
+      found: "a key that comes twice",
+      hint: "rename one of them",
+    });
   }
   const structure = readStructure(rows === 0 ? "{}" : String(found?.["structure"]), source);
   const keys = structure.kind === "object" ? structure.members.map(({ name }) => name) : [];
   const names = columnNames(keys, source, notes);
   if (names.length === 0 && request.as === undefined) throw emptyFile(source);
-  const matched = first === undefined ? matchColumns(rows === 0 ? (request.as ?? []).map(({ name }) => name) : names, source, request) : alignColumns(first.matched, names, source, first.source);
+  const matched =
+    first === undefined
+      ? matchColumns(rows === 0 ? (request.as ?? []).map(({ name }) => name) : names, source, request)
+      : alignColumns(first.matched, names, source, first.source);
   return { source, scan, rows, structure, keys, matched };
 }
 
@@ -136,7 +157,8 @@ async function freeTarget(reading: Reading, files: readonly JsonFile[], index: n
       const key = file.keys[column.index]!;
       const extracted = `json -> ${quoteText(jsonPath([{ key }]))}`;
       // First as exactly what JSON says, then as our type: the second step fails on what it cannot hold, the first would give null.
-      if (merged.kind === "leaf" && merged.type === "VARCHAR") return `cast(json ->> ${quoteText(jsonPath([{ key }]))} as ${sqlType(type)})`;
+      if (merged.kind === "leaf" && merged.type === "VARCHAR")
+        return `cast(json ->> ${quoteText(jsonPath([{ key }]))} as ${sqlType(type)})`;
       return `cast(json_transform(${extracted}, ${quoteText(JSON.stringify(shapeOf(merged)))}) as ${sqlType(type)})`;
     },
   };
@@ -150,8 +172,13 @@ function shapeOf(structure: Structure): unknown {
 }
 
 function typeOf(structure: Structure, column: string): FieldType {
-  if (structure.kind === "array") return { type: "list", "element-id": 0, element: typeOf(structure.of, column), "element-required": false };
-  if (structure.kind === "object") return { type: "struct", fields: structure.members.map(({ name, of }) => ({ id: 0, name, required: false, type: typeOf(of, column) })) };
+  if (structure.kind === "array")
+    return { type: "list", "element-id": 0, element: typeOf(structure.of, column), "element-required": false };
+  if (structure.kind === "object")
+    return {
+      type: "struct",
+      fields: structure.members.map(({ name, of }) => ({ id: 0, name, required: false, type: typeOf(of, column) })),
+    };
   if (structure.type === "NULL") return "string";
   if (isInteger(structure.type)) return "long";
   return icebergType(structure.type, column).type;
@@ -197,10 +224,16 @@ async function settled(reading: Reading, structure: Structure, file: JsonFile, p
   if (structure.type !== "JSON") return structure;
   const at = quoteText(jsonPath(path));
   const kinds = path.includes("each") ? `unnest(json_type(json, ${at}))` : `json_type(json, ${at})`;
-  const rows = await reading.query(`select distinct kind from (select ${kinds} as kind from ${file.scan}) where kind is not null and kind <> 'NULL' order by kind`);
+  const rows = await reading.query(
+    `select distinct kind from (select ${kinds} as kind from ${file.scan}) where kind is not null and kind <> 'NULL' order by kind`,
+  );
   const found = rows.map((row) => String(row["kind"]));
   if (found.length === 1 && found[0] === "OBJECT") {
-    throw new AppError("type.unsupported", `${jsonPath(path)} in ${file.source} is always an empty object, which no type describes.`, { expected: "an object with members", found: "{}", hint: "leave the key out" });
+    throw new AppError("type.unsupported", `${jsonPath(path)} in ${file.source} is always an empty object, which no type describes.`, {
+      expected: "an object with members",
+      found: "{}",
+      hint: "leave the key out",
+    });
   }
   throw conflict(file.source, path, found);
 }
@@ -210,7 +243,16 @@ function kindOf(structure: Structure): string {
 }
 
 function conflict(source: string, path: readonly Step[], kinds: readonly string[]): AppError {
-  const words: Readonly<Record<string, string>> = { UBIGINT: "integer", BIGINT: "integer", HUGEINT: "integer", DOUBLE: "number", VARCHAR: "string", BOOLEAN: "boolean", OBJECT: "object", ARRAY: "array" };
+  const words: Readonly<Record<string, string>> = {
+    UBIGINT: "integer",
+    BIGINT: "integer",
+    HUGEINT: "integer",
+    DOUBLE: "number",
+    VARCHAR: "string",
+    BOOLEAN: "boolean",
+    OBJECT: "object",
+    ARRAY: "array",
+  };
   const told = [...new Set(kinds.map((kind) => words[kind] ?? kind.toLowerCase()))];
   return new AppError("input.type", `${jsonPath(path)} in ${source} is now a ${told.join(", now a ")}.`, {
     expected: "one type at each place",
@@ -222,10 +264,14 @@ function conflict(source: string, path: readonly Step[], kinds: readonly string[
 
 /** All rows of one top-level value as text `cell`. */
 const texts = (files: readonly JsonFile[], index: number): string =>
-  files.map((file) => `select json ->> ${quoteText(jsonPath([{ key: file.keys[file.matched[index]!.index]! }]))} as cell from ${file.scan}`).join(" union all ");
+  files
+    .map((file) => `select json ->> ${quoteText(jsonPath([{ key: file.keys[file.matched[index]!.index]! }]))} as cell from ${file.scan}`)
+    .join(" union all ");
 
 async function integerType(reading: Reading, files: readonly JsonFile[], index: number): Promise<FieldType> {
-  const [row] = await reading.query(`select coalesce(max(cell::hugeint) <= 9223372036854775807, true) as fits from (${texts(files, index)})`);
+  const [row] = await reading.query(
+    `select coalesce(max(cell::hugeint) <= 9223372036854775807, true) as fits from (${texts(files, index)})`,
+  );
   if (row?.["fits"] === true) return "long";
   reading.notes.push(`${files[0]!.matched[index]!.name} has integers beyond a long: became decimal(20, 0)`);
   return "decimal(20, 0)";
@@ -240,13 +286,19 @@ async function textType(reading: Reading, files: readonly JsonFile[], index: num
 }
 
 async function refuseLostDigits(reading: Reading, files: readonly JsonFile[], index: number): Promise<void> {
-  const [row] = await reading.query(`select count(*) as lost, any_value(cell) as example from (${texts(files, index)}) where regexp_full_match(cell, '-?[0-9]{17,}')`);
+  const [row] = await reading.query(
+    `select count(*) as lost, any_value(cell) as example from (${texts(files, index)}) where regexp_full_match(cell, '-?[0-9]{17,}')`,
+  );
   if (Number(row?.["lost"]) === 0) return;
-  throw new AppError("type.loses_digits", `${files[0]!.matched[index]!.name} mixes integers that a double does not keep with fractions or has more than 64 bits.`, {
-    expected: "integers of at most 64 bits, or fractions",
-    found: String(row?.["example"]),
-    hint: "write such numbers as strings, or import CSV (decimals are kept there)",
-  });
+  throw new AppError(
+    "type.loses_digits",
+    `${files[0]!.matched[index]!.name} mixes integers that a double does not keep with fractions or has more than 64 bits.`,
+    {
+      expected: "integers of at most 64 bits, or fractions",
+      found: String(row?.["example"]),
+      hint: "write such numbers as strings, or import CSV (decimals are kept there)",
+    },
+  );
 }
 
 /** Under a type of the dataset a value is read from its text, as in CSV: what does not fit exactly is null here and an error above. */
@@ -257,7 +309,8 @@ function typedTarget(type: FieldType): Target {
       const key = file.keys[column.index];
       if (key === undefined) return `cast(null as ${sqlType(type)})`;
       const path = quoteText(jsonPath([{ key }]));
-      if (typeof type !== "string") return `try(cast(json_transform(json -> ${path}, ${quoteText(JSON.stringify(shapeOf(memberOf(file, column))))}) as ${sqlType(type)}))`;
+      if (typeof type !== "string")
+        return `try(cast(json_transform(json -> ${path}, ${quoteText(JSON.stringify(shapeOf(memberOf(file, column))))}) as ${sqlType(type)}))`;
       return castSql(`json ->> ${path}`, "string", type, null);
     },
   };
@@ -277,7 +330,9 @@ async function refuseMisfits(reading: Reading, files: readonly JsonFile[], targe
       total += Number(count?.["total"]);
       const rows = Number(count?.["total"]) === 0 ? [] : await reading.query(`select row, value ${misfits} order by row limit 10`);
       const expected = typeof column.type === "string" ? column.type : sqlType(column.type);
-      cells.push(...rows.map((row) => ({ file: file.source, row: Number(row["row"]), column: column.name, value: String(row["value"]), expected })));
+      cells.push(
+        ...rows.map((row) => ({ file: file.source, row: Number(row["row"]), column: column.name, value: String(row["value"]), expected })),
+      );
     }
   }
   refuseCells(cells, total);

@@ -45,10 +45,18 @@ describe("types", () => {
   });
 
   test("nested types are mapped, inside too", async () => {
-    const { types } = await files.read(await parquet("select [1::utinyint] as l, {'a': 1::bigint, 'b': ['x']} as s, map {'k': 1::int} as m"));
+    const { types } = await files.read(
+      await parquet("select [1::utinyint] as l, {'a': 1::bigint, 'b': ['x']} as s, map {'k': 1::int} as m"),
+    );
     expect(types).toMatchObject({
       l: { type: "list", element: "int" },
-      s: { type: "struct", fields: [{ name: "a", type: "long" }, { name: "b", type: { type: "list", element: "string" } }] },
+      s: {
+        type: "struct",
+        fields: [
+          { name: "a", type: "long" },
+          { name: "b", type: { type: "list", element: "string" } },
+        ],
+      },
       m: { type: "map", key: "string", value: "int" },
     });
   });
@@ -68,18 +76,30 @@ describe("types", () => {
 describe("files", () => {
   test("several files, columns in any order, the wider type of both", async () => {
     const opened = await files.open([await parquet("select 1::int as id, 'x' as v"), await parquet("select 'y' as V, 5000000000 as ID")]);
-    expect(opened.columns).toEqual([{ name: "id", type: "long" }, { name: "v", type: "string" }]);
-    expect(await files.rowsOf(opened)).toEqual([[1, "x"], ["5000000000", "y"]]);
+    expect(opened.columns).toEqual([
+      { name: "id", type: "long" },
+      { name: "v", type: "string" },
+    ]);
+    expect(await files.rowsOf(opened)).toEqual([
+      [1, "x"],
+      ["5000000000", "y"],
+    ]);
     const error = await files.refusal([await parquet("select 1 as id"), await parquet("select 'x' as id")]);
     expect(error.code).toBe("input.type");
   });
 
   test("the dataset's types win; what does not fit is named by row", async () => {
-    const as = [{ name: "id", type: "long" }, { name: "v", type: "int" }] as const;
+    const as = [
+      { name: "id", type: "long" },
+      { name: "v", type: "int" },
+    ] as const;
     const good = await files.read(await parquet("select 1::int as ID, 7::bigint as v, true as b"), { as, columns: "any" });
     expect(good.columns).toEqual([...as, { name: "b", type: "boolean" }]);
     const error = await files.refusal(await parquet("select i as id, case when i = 3 then 2.5 else 1 end as v from range(5) t(i)"), { as });
-    expect(error).toMatchObject({ code: "input.cell", details: { total: 1, cells: [{ row: 4, column: "v", value: "2.5", expected: "int" }] } });
+    expect(error).toMatchObject({
+      code: "input.cell",
+      details: { total: 1, cells: [{ row: 4, column: "v", value: "2.5", expected: "int" }] },
+    });
     expect((await files.refusal(await parquet("select 1 as id"), { as })).code).toBe("input.column_missing");
     expect((await files.refusal(await parquet("select date '2020-01-01' as id, 1 as v"), { as })).code).toBe("input.type");
   });

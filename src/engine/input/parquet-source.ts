@@ -46,7 +46,9 @@ export async function openParquet(reading: Reading): Promise<Omit<OpenedSource, 
     paths.push(isAsWanted(file, types) ? file.path : await rewrite(reading, file, types, join(reading.folder, `rows-${index}.parquet`)));
   }
   const columns = columnsOf(matched, types);
-  const tentative = matched.filter(({ index, type }) => type === undefined && files.every((file) => isNull(file.types[index]!))).map(({ name }) => name);
+  const tentative = matched
+    .filter(({ index, type }) => type === undefined && files.every((file) => isNull(file.types[index]!)))
+    .map(({ name }) => name);
   return { plan: { op: "staged", paths, columns }, columns, rows, tentative };
 }
 
@@ -54,17 +56,20 @@ async function inspect(reading: Reading, source: string, path: string, first: Pa
   await refuseOther(source);
   await copyFile(source, path, constants.COPYFILE_FICLONE);
   for await (const chunk of chunksOf(path, reading.signal)) reading.hash.update(chunk);
-  const described = await reading.query(`describe select * from read_parquet(${quotePath(path)}, hive_partitioning = false)`).catch((error: unknown) => {
-    throw new AppError("input.format", `${source} cannot be read as Parquet.`, {
-      expected: "a whole Parquet file",
-      found: ((error as Error).cause as Error | undefined)?.message.split("\n")[0],
-      hint: "write the file again",
-      cause: error,
+  const described = await reading
+    .query(`describe select * from read_parquet(${quotePath(path)}, hive_partitioning = false)`)
+    .catch((error: unknown) => {
+      throw new AppError("input.format", `${source} cannot be read as Parquet.`, {
+        expected: "a whole Parquet file",
+        found: ((error as Error).cause as Error | undefined)?.message.split("\n")[0],
+        hint: "write the file again",
+        cause: error,
+      });
     });
-  });
   const stored = described.map((row) => String(row["column_name"]));
   const names = columnNames(stored, source, reading.notes);
-  const matched = first === undefined ? matchColumns(names, source, reading.request) : alignColumns(first.matched, names, source, first.source);
+  const matched =
+    first === undefined ? matchColumns(names, source, reading.request) : alignColumns(first.matched, names, source, first.source);
   return { source, path, stored, types: described.map((row) => String(row["column_type"])), matched };
 }
 
@@ -72,7 +77,8 @@ async function refuseOther(source: string): Promise<void> {
   const file = await open(source, "r");
   try {
     const { size } = await file.stat();
-    if (size === 0) throw new AppError("input.empty", `${source} is empty.`, { expected: "a Parquet file", found: "0 bytes", hint: `ls -l ${source}` });
+    if (size === 0)
+      throw new AppError("input.empty", `${source} is empty.`, { expected: "a Parquet file", found: "0 bytes", hint: `ls -l ${source}` });
     const ends = Buffer.alloc(8);
     if (size >= 12) {
       await file.read(ends, 0, 4, 0);
@@ -81,7 +87,10 @@ async function refuseOther(source: string): Promise<void> {
     if (ends.toString("latin1") === "PAR1PAR1") return;
     throw new AppError("input.format", `${source} is not a Parquet file.`, {
       expected: "PAR1 at both ends",
-      found: ends.subarray(0, 4).toString("latin1") === "PAR1" ? "a file that breaks off" : JSON.stringify(ends.subarray(0, 4).toString("latin1")),
+      found:
+        ends.subarray(0, 4).toString("latin1") === "PAR1"
+          ? "a file that breaks off"
+          : JSON.stringify(ends.subarray(0, 4).toString("latin1")),
       hint: "add --format csv, tsv, json or ndjson if it is one of these",
     });
   } finally {
@@ -100,24 +109,31 @@ async function typeOf(reading: Reading, files: readonly ParquetFile[], index: nu
     const found = await typeInFile(reading, file, file.matched[index]!);
     if (common === undefined || sameType(common, found) || wider(common, found)) common = found;
     else if (!wider(found, common)) {
-      throw new AppError("input.type", `Column ${name} has different types: ${told(common)} in ${files[0]!.source}, ${told(found)} in ${file.source}.`, {
-        expected: told(common),
-        found: told(found),
-        hint: "cast it in one of the files",
-      });
+      throw new AppError(
+        "input.type",
+        `Column ${name} has different types: ${told(common)} in ${files[0]!.source}, ${told(found)} in ${file.source}.`,
+        {
+          expected: told(common),
+          found: told(found),
+          hint: "cast it in one of the files",
+        },
+      );
     }
   }
   return common!;
 }
 
-const wider = (small: FieldType, large: FieldType): boolean => typeof small === "string" && typeof large === "string" && widens(small, large);
+const wider = (small: FieldType, large: FieldType): boolean =>
+  typeof small === "string" && typeof large === "string" && widens(small, large);
 const told = (type: FieldType): string => (typeof type === "string" ? type : sqlType(type));
 
 async function typeInFile(reading: Reading, file: ParquetFile, { index, name }: MatchedColumn): Promise<FieldType> {
   const stored = file.types[index]!;
   const value = quoteName(file.stored[index]!);
   if (stored === "UBIGINT") {
-    const [row] = await reading.query(`select coalesce(max(${value}) <= 9223372036854775807, true) as fits from read_parquet(${quotePath(file.path)})`);
+    const [row] = await reading.query(
+      `select coalesce(max(${value}) <= 9223372036854775807, true) as fits from read_parquet(${quotePath(file.path)})`,
+    );
     const type = row?.["fits"] === true ? "long" : "decimal(20, 0)";
     note(reading, `${name}: ubigint became ${type}`);
     return type;
@@ -130,11 +146,15 @@ async function typeInFile(reading: Reading, file: ParquetFile, { index, name }: 
        where ${value} is not null and try_cast(try_cast(${value} as ${sqlType(type)}) as ${stored}) is distinct from ${value}`,
     );
     if (Number(row?.["lost"]) > 0) {
-      throw new AppError("type.loses_digits", `Column ${name} of ${file.source} loses digits as ${told(type)} in ${String(row?.["lost"])} rows.`, {
-        expected: `values that ${told(type)} holds`,
-        found: `${stored.toLowerCase()}, such as ${String(row?.["example"])}`,
-        hint: "round or cast the column in the source",
-      });
+      throw new AppError(
+        "type.loses_digits",
+        `Column ${name} of ${file.source} loses digits as ${told(type)} in ${String(row?.["lost"])} rows.`,
+        {
+          expected: `values that ${told(type)} holds`,
+          found: `${stored.toLowerCase()}, such as ${String(row?.["example"])}`,
+          hint: "round or cast the column in the source",
+        },
+      );
     }
   }
   return type;
@@ -173,24 +193,38 @@ async function refuseMisfits(reading: Reading, files: readonly ParquetFile[], ty
         where value is not null and cast_value is null`;
       const [count] = await reading.query(`select count(*) as total ${misfits}`);
       total += Number(count?.["total"]);
-      const rows = Number(count?.["total"]) === 0 ? [] : await reading.query(`select row, value::varchar as value ${misfits} order by row limit 10`);
-      cells.push(...rows.map((row) => ({ file: file.source, row: Number(row["row"]), column: column.name, value: String(row["value"]), expected: told(to) })));
+      const rows =
+        Number(count?.["total"]) === 0 ? [] : await reading.query(`select row, value::varchar as value ${misfits} order by row limit 10`);
+      cells.push(
+        ...rows.map((row) => ({
+          file: file.source,
+          row: Number(row["row"]),
+          column: column.name,
+          value: String(row["value"]),
+          expected: told(to),
+        })),
+      );
     }
   }
   refuseCells(cells, total);
 }
 
-const icebergTypeOf = (file: ParquetFile, column: MatchedColumn): FieldType => icebergType(isNull(file.types[column.index]!) ? "VARCHAR" : file.types[column.index]!, column.name).type;
+const icebergTypeOf = (file: ParquetFile, column: MatchedColumn): FieldType =>
+  icebergType(isNull(file.types[column.index]!) ? "VARCHAR" : file.types[column.index]!, column.name).type;
 
 /** Whether the copy can be read as it is: the same names, and types that a plain cast turns into the wanted ones. */
 function isAsWanted(file: ParquetFile, types: readonly FieldType[]): boolean {
-  return file.matched.every((column, position) => column.name === file.stored[column.index] && (column.type === undefined || sameType(icebergTypeOf(file, column), types[position]!)));
+  return file.matched.every(
+    (column, position) =>
+      column.name === file.stored[column.index] && (column.type === undefined || sameType(icebergTypeOf(file, column), types[position]!)),
+  );
 }
 
 async function rewrite(reading: Reading, file: ParquetFile, types: readonly FieldType[], path: string): Promise<string> {
   const list = file.matched.map((column, position) => {
     const to = types[position]!;
-    const value = column.type === undefined ? `cast(${quoteName(file.stored[column.index]!)} as ${sqlType(to)})` : castStored(file, column, to);
+    const value =
+      column.type === undefined ? `cast(${quoteName(file.stored[column.index]!)} as ${sqlType(to)})` : castStored(file, column, to);
     return `${value} as ${quoteName(column.name)}`;
   });
   await reading.query(`copy (select ${list.join(", ")} from read_parquet(${quotePath(file.path)})) to ${quoteText(path)} (format parquet)`);

@@ -15,7 +15,9 @@ const endings: Readonly<Record<string, SourceFormat>> = {
 
 /** The format that a file's name tells; endings of compression are looked through. */
 export function formatOf(path: string): SourceFormat {
-  const name = basename(path).toLowerCase().replace(/\.(gz|gzip|zst|zstd)$/, "");
+  const name = basename(path)
+    .toLowerCase()
+    .replace(/\.(gz|gzip|zst|zstd)$/, "");
   const format = endings[name.slice(name.lastIndexOf(".") + 1)];
   if (format !== undefined && name.includes(".")) return format;
   throw new AppError("input.format", `${path}: its name does not tell the format.`, {

@@ -28,7 +28,11 @@ export function sourceReader(settings: InstanceSettings): SourceReader & { close
       const { paths } = request;
       const [first] = paths;
       if (first === undefined) {
-        throw new AppError("input.not_found", "No input file is named.", { expected: "one file or more", found: "none", hint: "tidegate import --help" });
+        throw new AppError("input.not_found", "No input file is named.", {
+          expected: "one file or more",
+          found: "none",
+          hint: "tidegate import --help",
+        });
       }
       const format = request.format ?? oneFormat(paths);
       const before = await Promise.all(paths.map(stampOf));
@@ -45,7 +49,11 @@ export function sourceReader(settings: InstanceSettings): SourceReader & { close
         const opened = await readers[format](reading);
         for (const [index, path] of paths.entries()) {
           if ((await stampOf(path)) !== before[index]) {
-            throw new AppError("input.not_found", `${path} was changed while it was read.`, { expected: "a file at rest", found: "another size or time", hint: "run the command again" });
+            throw new AppError("input.not_found", `${path} was changed while it was read.`, {
+              expected: "a file at rest",
+              found: "another size or time",
+              hint: "run the command again",
+            });
           }
         }
         return { ...opened, contentHash: hash.digest("hex"), notes };
@@ -60,7 +68,11 @@ function oneFormat(paths: readonly string[]): SourceFormat {
   const formats = new Set(paths.map(formatOf));
   const [format] = formats;
   if (formats.size === 1) return format!;
-  throw new AppError("input.format", `The files are of different formats: ${[...formats].join(", ")}.`, { expected: "one format", found: `${formats.size} formats`, hint: "read them one by one, or add --format" });
+  throw new AppError("input.format", `The files are of different formats: ${[...formats].join(", ")}.`, {
+    expected: "one format",
+    found: `${formats.size} formats`,
+    hint: "read them one by one, or add --format",
+  });
 }
 
 /** Size, time and identity of a file, to see whether it stayed the same while it was read. */

@@ -29,7 +29,12 @@ export interface TextFile {
 /** Turns the system's word on a file into ours. */
 export function asInputError(error: unknown, source: string): AppError {
   if (error instanceof AppError && error.code === "store.corrupt") {
-    return new AppError("input.format", `${source} cannot be read.`, { expected: "a whole file of its format", found: error.found, hint: "write it again", cause: error });
+    return new AppError("input.format", `${source} cannot be read.`, {
+      expected: "a whole file of its format",
+      found: error.found,
+      hint: "write it again",
+      cause: error,
+    });
   }
   if (error instanceof AppError && error.code !== "store.missing") return error;
   const code = (error as NodeJS.ErrnoException).code ?? "";
@@ -51,7 +56,11 @@ export function asInputError(error: unknown, source: string): AppError {
     return new AppError("store.full", `No space is left to read ${source} into.`, { hint: "df -h", cause: error });
   }
   if (code.startsWith("Z_")) {
-    return new AppError("input.format", `${source} is not a whole gzip file.`, { found: (error as Error).message, hint: `gzip -t ${source}`, cause: error });
+    return new AppError("input.format", `${source} is not a whole gzip file.`, {
+      found: (error as Error).message,
+      hint: `gzip -t ${source}`,
+      cause: error,
+    });
   }
   return asAppError(error);
 }
@@ -140,7 +149,8 @@ async function checked(
     }
     bytes += chunk.length;
     bad ??= check.push(chunk);
-    if (plainLines !== undefined) plainLines = chunk.includes(34) || chunk.includes(13) || chunk.includes(0) ? undefined : plainLines + lineEndsIn(chunk);
+    if (plainLines !== undefined)
+      plainLines = chunk.includes(34) || chunk.includes(13) || chunk.includes(0) ? undefined : plainLines + lineEndsIn(chunk);
     last = chunk.at(-1) ?? last;
     if (copy !== undefined && !copy.write(chunk)) await once(copy, "drain");
   };

@@ -23,7 +23,9 @@ export function unzstdWith(query: Reading["query"]): Unzstd {
         escape = '', ${newLine}strict_mode = true, nullstr = '\u0002', hive_partitioning = false, max_line_size = 67108864,
         buffer_size = 268435456, columns = {'line': 'VARCHAR'})`;
       try {
-        await query(`copy (from ${lines}) to ${quoteText(target)} (format csv, header false, delimiter '${noDelimiter}', quote '', escape '')`);
+        await query(
+          `copy (from ${lines}) to ${quoteText(target)} (format csv, header false, delimiter '${noDelimiter}', quote '', escape '')`,
+        );
         if (newLine === "") await withCarriageReturns(target);
         return;
       } catch (error) {

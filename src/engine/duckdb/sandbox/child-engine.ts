@@ -58,7 +58,9 @@ export async function passGate(connection: DuckDBConnection, job: Job): Promise<
   const isRewrite = job.kind === "rewrite" || job.kind === "update";
   for (const place of layout.places) await connection.run(isRewrite && place !== target ? layout.emptyView(place) : layout.empty(place));
   for (const sql of layout.aliases()) await connection.run(sql);
-  const functions = await connection.runAndReadAll("select distinct upper(function_name) from duckdb_functions() where function_type in ('table', 'pragma', 'table_macro')");
+  const functions = await connection.runAndReadAll(
+    "select distinct upper(function_name) from duckdb_functions() where function_type in ('table', 'pragma', 'table_macro')",
+  );
   const tableFunctions = new Set(functions.getRows().map(([name]) => String(name)));
   await connection.run(planSettings);
   await connection.run("set explain_output = 'all'");
@@ -86,7 +88,8 @@ async function statementOf(connection: DuckDBConnection, sql: string, isRewrite:
   const expected = isRewrite ? "one SELECT, INSERT, UPDATE, DELETE or MERGE" : "one SELECT";
   const refuse = (found: string): AppError =>
     new AppError("sql.refused", `The SQL must be ${expected}.`, { expected, found, hint: "run one statement per call" });
-  if (sql.trim() === "") throw new AppError("sql.syntax", "The SQL is empty.", { expected, found: "no text", hint: 'tidegate query "select 1"' });
+  if (sql.trim() === "")
+    throw new AppError("sql.syntax", "The SQL is empty.", { expected, found: "no text", hint: 'tidegate query "select 1"' });
   const extracted = await connection.extractStatements(sql).catch((error: unknown) => {
     // The binding answers text without any statement, a comment say, with an error that names nothing.
     if (error instanceof Error && error.message.includes("native callback")) throw refuse("no statement");
@@ -100,15 +103,23 @@ async function statementOf(connection: DuckDBConnection, sql: string, isRewrite:
   });
   const statement = statements[prepared.statementType];
   if (prepared.parameterCount > 0) throw refuse("parameters");
-  if (statement === undefined || statement === "select" || !isRewrite) throw refuse(`a statement of another kind (${statement ?? "not data"})`);
+  if (statement === undefined || statement === "select" || !isRewrite)
+    throw refuse(`a statement of another kind (${statement ?? "not data"})`);
   return statement;
 }
 
 async function serialize(connection: DuckDBConnection, sql: string): Promise<unknown> {
-  const reader = await connection.runAndReadAll("select json_serialize_sql($1::varchar, skip_null := true, skip_empty := true, skip_default := true)::varchar", [sql]);
+  const reader = await connection.runAndReadAll(
+    "select json_serialize_sql($1::varchar, skip_null := true, skip_empty := true, skip_default := true)::varchar",
+    [sql],
+  );
   const tree = JSON.parse(String(reader.getRows()[0]?.[0])) as { error?: boolean; error_type?: string; error_message?: string };
   if (tree.error === true && tree.error_type === "parser") {
-    throw new AppError("sql.syntax", `The SQL does not parse: ${tree.error_message ?? ""}.`, { expected: "SQL as DuckDB reads it", found: sql.slice(0, 200), hint: "mend it and run it again" });
+    throw new AppError("sql.syntax", `The SQL does not parse: ${tree.error_message ?? ""}.`, {
+      expected: "SQL as DuckDB reads it",
+      found: sql.slice(0, 200),
+      hint: "mend it and run it again",
+    });
   }
   return tree;
 }
@@ -186,6 +197,7 @@ export function sqlError(error: unknown, known: readonly string[]): AppError {
   if (/Out of Memory|max_temp_directory_size/i.test(text)) {
     return new AppError("sql.limit", "The SQL needs more memory than it may take.", { ...facts, hint: "select less, or aggregate first" });
   }
-  if (/Parser Error|syntax error/i.test(text)) return new AppError("sql.syntax", `The SQL does not parse: ${short}`, { ...facts, hint: "mend it and run it again" });
+  if (/Parser Error|syntax error/i.test(text))
+    return new AppError("sql.syntax", `The SQL does not parse: ${short}`, { ...facts, hint: "mend it and run it again" });
   return new AppError("sql.failed", `The SQL failed: ${short}`, { ...facts, hint: "mend it and run it again" });
 }

@@ -79,16 +79,18 @@ export class SandboxChild {
     let waiting = true;
     let waited = 0;
     let looking = false;
+    const look = async (): Promise<void> => {
+      if (looking) return;
+      looking = true;
+      if ((await residentMb(this.process.pid)) > watch.residentMb)
+        this.kill(limit("took more memory than it may", `${watch.residentMb} MB`));
+      looking = false;
+    };
     const timer = setInterval(() => {
       if (!waiting) return;
       waited += tickMs;
       if (waited >= watch.milliseconds) this.kill(limit(`took longer than ${watch.milliseconds} ms`, `${watch.milliseconds} ms`));
-      if (looking) return;
-      looking = true;
-      void residentMb(this.process.pid).then((megabytes) => {
-        looking = false;
-        if (megabytes > watch.residentMb) this.kill(limit("took more memory than it may", `${watch.residentMb} MB`));
-      });
+      void look();
     }, tickMs);
     let complete = false;
     try {
@@ -121,7 +123,14 @@ export class SandboxChild {
       }
       if (complete && rest === "") return;
       const reason = await this.ended;
-      throw this.stopped ?? new AppError("sql.crashed", "The process that ran the SQL died.", { expected: "an answer to its end", found: reason, hint: "run it again; if it dies again, make the query smaller" });
+      throw (
+        this.stopped ??
+        new AppError("sql.crashed", "The process that ran the SQL died.", {
+          expected: "an answer to its end",
+          found: reason,
+          hint: "run it again; if it dies again, make the query smaller",
+        })
+      );
     } finally {
       clearInterval(timer);
       signal?.removeEventListener("abort", stop);
@@ -132,7 +141,8 @@ export class SandboxChild {
   private hold(on: boolean): void {
     const what = on ? "ref" : "unref";
     this.process[what]();
-    for (const stream of [this.process.stdin, this.process.stdio[3]]) (stream as unknown as { ref(): void; unref(): void } | null)?.[what]();
+    for (const stream of [this.process.stdin, this.process.stdio[3]])
+      (stream as unknown as { ref(): void; unref(): void } | null)?.[what]();
   }
 }
 

@@ -71,7 +71,8 @@ async function query({ gate, data: connection }: Engines, job: Job): Promise<voi
 }
 
 /** Sums of integers are wider than any type of ours; as decimals they keep their digits in JSON too. */
-const castIfForeign = (value: string, type: FieldType): string => (type === "decimal(38, 0)" || type === "decimal(20, 0)" ? `${value}::${type}` : value);
+const castIfForeign = (value: string, type: FieldType): string =>
+  type === "decimal(38, 0)" || type === "decimal(20, 0)" ? `${value}::${type}` : value;
 
 function refuseExcess(job: Job, rows: number, bytes: number): void {
   if (rows <= job.rows && bytes <= job.bytes) return;
@@ -92,8 +93,12 @@ async function rewrite({ gate, data: connection }: Engines, job: Job): Promise<v
   const columns = found.map(({ name, type }): Column => ({ name, type: type ?? refuseType(name) }));
   const [[count] = []] = (await connection.runAndReadAll(`select count(*) from ${source}`)).getRows();
   refuseExcess(job, Number(count), 0);
-  const values = columns.map(({ name, type }) => `${isSelect ? exact(quoteName(name), name, type) : quoteName(name)} as ${quoteName(name)}`);
-  await connection.run(`copy (select ${values.join(", ")} from ${source}) to ${quotePath(job.output!)} (format parquet, use_tmp_file false)`);
+  const values = columns.map(
+    ({ name, type }) => `${isSelect ? exact(quoteName(name), name, type) : quoteName(name)} as ${quoteName(name)}`,
+  );
+  await connection.run(
+    `copy (select ${values.join(", ")} from ${source}) to ${quotePath(job.output!)} (format parquet, use_tmp_file false)`,
+  );
   refuseExcess(job, Number(count), statSync(job.output!).size);
   await say({ say: "written", columns, statement: statement as Statement });
 }
@@ -133,8 +138,18 @@ lines.once("line", (line) => {
   void engines
     .then((open) => work[job.kind](open, job))
     .catch((error: unknown) => {
-      const { code, message, expected, found, hint } = sqlError(error, job.tables.map(({ name }) => name));
-      return say({ say: "error", code, message, ...(expected === undefined ? {} : { expected }), ...(found === undefined ? {} : { found }), ...(hint === undefined ? {} : { hint }) });
+      const { code, message, expected, found, hint } = sqlError(
+        error,
+        job.tables.map(({ name }) => name),
+      );
+      return say({
+        say: "error",
+        code,
+        message,
+        ...(expected === undefined ? {} : { expected }),
+        ...(found === undefined ? {} : { found }),
+        ...(hint === undefined ? {} : { hint }),
+      });
     })
     .then(() => answers.end(end));
 });

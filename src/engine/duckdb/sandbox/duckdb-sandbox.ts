@@ -29,7 +29,9 @@ export interface SandboxSettings {
 
 /** The child beside this file; a plain Node cannot run it as TypeScript, so sources take the built one. */
 const builtEntry = (): string =>
-  fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../../../../dist/engine/duckdb/sandbox/child.js" : "./child.js", import.meta.url));
+  fileURLToPath(
+    new URL(import.meta.url.endsWith(".ts") ? "../../../../dist/engine/duckdb/sandbox/child.js" : "./child.js", import.meta.url),
+  );
 
 /** Memory that a child has beside the engine's own limit, which is a soft one. */
 const residentMb = (memoryMb: number): number => memoryMb * 2 + 300;
@@ -83,15 +85,29 @@ export function duckdbSandbox(settings: SandboxSettings): Sandbox {
 
     async rewrite({ sql, tables, target, caps }, scratch, options) {
       const output = outputIn(scratch);
-      return written({ ...base(caps), kind: "rewrite", sql, target, tables: tables.map(jobTable), files: filesOf(tables), output }, caps, options);
+      return written(
+        { ...base(caps), kind: "rewrite", sql, target, tables: tables.map(jobTable), files: filesOf(tables), output },
+        caps,
+        options,
+      );
     },
 
     async update({ target, set, where, caps }, scratch, options) {
-      if (set.length === 0) throw new AppError("usage.invalid", "--set is missing.", { expected: "column=expression", hint: 'add --set "column=expression"' });
+      if (set.length === 0)
+        throw new AppError("usage.invalid", "--set is missing.", { expected: "column=expression", hint: 'add --set "column=expression"' });
       const output = outputIn(scratch);
       const update = where === undefined ? { set } : { set, where };
       const { plan, columns } = await written(
-        { ...base(caps), kind: "update", sql: "", update, target: target.name, tables: [jobTable(target)], files: filesOf([target]), output },
+        {
+          ...base(caps),
+          kind: "update",
+          sql: "",
+          update,
+          target: target.name,
+          tables: [jobTable(target)],
+          files: filesOf([target]),
+          output,
+        },
         caps,
         options,
       );

@@ -18,8 +18,24 @@ type Tree = { readonly [key: string]: unknown };
 const queryNodes = new Set(["SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"]);
 const tableNodes = new Set(["BASE_TABLE", "SUBQUERY", "JOIN", "EMPTY", "EXPRESSION_LIST", "TABLE_FUNCTION", "PIVOT"]);
 const expressionClasses = new Set([
-  "COLUMN_REF", "CONSTANT", "FUNCTION", "OPERATOR", "CONJUNCTION", "COMPARISON", "CAST", "CASE", "SUBQUERY", "STAR", "WINDOW", "BETWEEN",
-  "LAMBDA", "LAMBDA_REF", "COLLATE", "DEFAULT", "POSITIONAL_REFERENCE", "TYPE",
+  "COLUMN_REF",
+  "CONSTANT",
+  "FUNCTION",
+  "OPERATOR",
+  "CONJUNCTION",
+  "COMPARISON",
+  "CAST",
+  "CASE",
+  "SUBQUERY",
+  "STAR",
+  "WINDOW",
+  "BETWEEN",
+  "LAMBDA",
+  "LAMBDA_REF",
+  "COLLATE",
+  "DEFAULT",
+  "POSITIONAL_REFERENCE",
+  "TYPE",
 ]);
 
 /** Table functions that make rows from their arguments alone. */
@@ -27,9 +43,23 @@ const rowMakers = ["range", "generate_series", "unnest", "json_each", "json_tree
 
 /** Scalar functions that tell about or change the engine instead of computing from their arguments. */
 const engineFunctions = [
-  "current_setting", "getvariable", "getenv", "write_log", "nextval", "currval", "current_query", "current_query_id",
-  "current_connection_id", "current_transaction_id", "txid_current", "in_search_path", "parse_duckdb_log_message", "json_execute_serialized_sql",
-  "query", "query_table", "pg_get_viewdef",
+  "current_setting",
+  "getvariable",
+  "getenv",
+  "write_log",
+  "nextval",
+  "currval",
+  "current_query",
+  "current_query_id",
+  "current_connection_id",
+  "current_transaction_id",
+  "txid_current",
+  "in_search_path",
+  "parse_duckdb_log_message",
+  "json_execute_serialized_sql",
+  "query",
+  "query_table",
+  "pg_get_viewdef",
 ];
 
 const refused = (what: string, found: string): AppError =>
@@ -49,7 +79,8 @@ export interface KnownTables {
 /** Walks a SELECT's tree; throws unless every node in it is allowed. Gives the tables that it names, as written. */
 export function checkSelect(serialized: unknown, known: KnownTables): [catalogue: string, schema: string, table: string][] {
   const root = serialized as { error?: boolean; error_message?: string; statements?: Tree[] };
-  if (root.error === true || root.statements?.length !== 1) throw refused("be anything but one SELECT", root.error_message ?? "several statements");
+  if (root.error === true || root.statements?.length !== 1)
+    throw refused("be anything but one SELECT", root.error_message ?? "several statements");
   const named: [string, string, string][] = [];
   const walker = new Walker(known, named);
   walker.query(root.statements[0]!["node"], new Set());
@@ -85,7 +116,8 @@ class Walker {
       const [catalogue, schema, table] = [part("catalog_name"), part("schema_name"), part("table_name")];
       const isCte = catalogue === "" && schema === "" && names.has(table.toLowerCase());
       if (!isCte) {
-        if (!this.known.has(catalogue, schema, table)) throw unknownTable([catalogue, schema, table].filter((text) => text !== "").join("."), this.known.names);
+        if (!this.known.has(catalogue, schema, table))
+          throw unknownTable([catalogue, schema, table].filter((text) => text !== "").join("."), this.known.names);
         this.named.push([catalogue, schema, table]);
       }
     }
@@ -114,7 +146,8 @@ class Walker {
   private rest(node: Tree, names: ReadonlySet<string>): void {
     const isJoin = node["type"] === "JOIN";
     for (const [key, value] of Object.entries(node)) {
-      if (key === "from_table" || (isJoin && (key === "left" || key === "right")) || (key === "source" && node["type"] === "PIVOT")) this.table(value as Tree, names);
+      if (key === "from_table" || (isJoin && (key === "left" || key === "right")) || (key === "source" && node["type"] === "PIVOT"))
+        this.table(value as Tree, names);
       else this.any(value, names);
     }
   }
@@ -155,8 +188,21 @@ export interface PlanNode {
 }
 
 const plainLeaves = new Set([
-  "SEQ_SCAN", "DUMMY_SCAN", "EMPTY_RESULT", "CHUNK_SCAN", "COLUMN_DATA_SCAN", "EXPRESSION_SCAN", "CTE_SCAN", "CTE_REF", "DELIM_SCAN", "DELIM_GET",
-  "REC_CTE_SCAN", "RECURSIVE_CTE_SCAN", "INDEX_SCAN", "UNNEST", ...rowMakers.map((name) => name.toUpperCase()),
+  "SEQ_SCAN",
+  "DUMMY_SCAN",
+  "EMPTY_RESULT",
+  "CHUNK_SCAN",
+  "COLUMN_DATA_SCAN",
+  "EXPRESSION_SCAN",
+  "CTE_SCAN",
+  "CTE_REF",
+  "DELIM_SCAN",
+  "DELIM_GET",
+  "REC_CTE_SCAN",
+  "RECURSIVE_CTE_SCAN",
+  "INDEX_SCAN",
+  "UNNEST",
+  ...rowMakers.map((name) => name.toUpperCase()),
 ]);
 
 /** Refuses an unoptimised plan that reads from anything but tables and row makers. `tableFunctions`: all names that the engine has. */
@@ -164,7 +210,8 @@ export function checkPlan(plan: readonly PlanNode[], tableFunctions: ReadonlySet
   for (const node of plan) {
     const name = node.name.trim().toUpperCase();
     const isFunction = tableFunctions.has(name) && !plainLeaves.has(name);
-    if (isFunction || (node.children.length === 0 && !plainLeaves.has(name))) throw refused(`call ${name.toLowerCase()}`, `${name.toLowerCase()}(…) as a table`);
+    if (isFunction || (node.children.length === 0 && !plainLeaves.has(name)))
+      throw refused(`call ${name.toLowerCase()}`, `${name.toLowerCase()}(…) as a table`);
     checkPlan(node.children, tableFunctions);
   }
 }
@@ -178,7 +225,14 @@ export function checkExpression(serialized: unknown, text: string, known: KnownT
   const from = (node["from_table"] as Tree | undefined)?.["type"];
   const extras = Object.keys(node).filter((key) => !["type", "select_list", "from_table", "aggregate_handling"].includes(key));
   const alias = item?.["alias"];
-  if (node["type"] !== "SELECT_NODE" || items?.length !== 1 || from !== "EMPTY" || extras.length > 0 || (alias !== undefined && alias !== "") || item?.["class"] === "STAR") {
+  if (
+    node["type"] !== "SELECT_NODE" ||
+    items?.length !== 1 ||
+    from !== "EMPTY" ||
+    extras.length > 0 ||
+    (alias !== undefined && alias !== "") ||
+    item?.["class"] === "STAR"
+  ) {
     throw new AppError("sql.refused", "--set and --where take one expression each.", {
       expected: "one expression over the dataset's columns",
       found: text,

@@ -95,7 +95,8 @@ export class Layout {
           if (lower(table) === lower(place.table.name)) return schema === "" && catalogue === "";
           if (lower(table) !== lower(place.name)) return false;
           if (schema === "") return catalogue === "";
-          if (place.catalogue === "memory") return lower(schema) === lower(place.schema) && (catalogue === "" || lower(catalogue) === "memory");
+          if (place.catalogue === "memory")
+            return lower(schema) === lower(place.schema) && (catalogue === "" || lower(catalogue) === "memory");
           return lower(schema) === lower(place.schema) && lower(catalogue) === lower(place.catalogue);
         }),
     };

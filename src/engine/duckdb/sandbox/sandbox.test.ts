@@ -11,7 +11,12 @@ import type { Sandbox, SandboxCaps, SandboxTable } from "../../sandbox.ts";
 import { duckdbSandbox } from "./duckdb-sandbox.ts";
 
 const caps: SandboxCaps = { rows: 1_000_000, bytes: 1 << 28, memoryMb: 256, milliseconds: 20_000 };
-const orderColumns: [string, PrimitiveType][] = [["id", "long"], ["name", "string"], ["amount", "double"], ["Country/Region", "boolean"]];
+const orderColumns: [string, PrimitiveType][] = [
+  ["id", "long"],
+  ["name", "string"],
+  ["amount", "double"],
+  ["Country/Region", "boolean"],
+];
 
 let root: string;
 let tempDir: string;
@@ -30,7 +35,9 @@ beforeAll(async () => {
   await connection.run(
     `copy (select i::bigint as id, 'n' || i as name, i * 1.5::double as amount, i % 2 = 0 as flag from range(1000) t(i)) to '${path}' (field_ids {id: 1, name: 2, amount: 3, flag: 4})`,
   );
-  await connection.run(`copy (select '${path}' as file_path, i::bigint as pos from range(990, 1000) t(i)) to '${deleted}' (field_ids {file_path: 2147483546, pos: 2147483545})`);
+  await connection.run(
+    `copy (select '${path}' as file_path, i::bigint as pos from range(990, 1000) t(i)) to '${deleted}' (field_ids {file_path: 2147483546, pos: 2147483545})`,
+  );
   const fields = orderColumns.map(([name, type], index) => ({ id: index + 1, name, required: false, type }));
   const plan = (deletes: string[]): TablePlan => ({ op: "table", files: [{ uri: `file://${path}`, rows: 1000, deletes }], fields });
   orders = { name: "sales.orders", plan: plan([]) };
@@ -57,7 +64,8 @@ async function staged(plan: { paths: readonly string[] }, select: string): Promi
 }
 
 const scratch = () => ({ dir: join(root, "scratch") });
-const rewrite = (sql: string, target = "sales.orders", options: Partial<SandboxCaps> = {}) => sandbox.rewrite({ sql, tables, target, caps: { ...caps, ...options } }, scratch());
+const rewrite = (sql: string, target = "sales.orders", options: Partial<SandboxCaps> = {}) =>
+  sandbox.rewrite({ sql, tables, target, caps: { ...caps, ...options } }, scratch());
 
 /** Processes that stand in the sandbox's folders. */
 function children(): number[] {
@@ -74,7 +82,9 @@ function children(): number[] {
 
 describe("query", () => {
   test("gives columns in our types, then rows as JSON, and says what it used", async () => {
-    const { columns, rows, used } = await query("select sum(id) as total, max(amount) as most, date '2020-01-31' as day, name from sales.orders where id < 3 group by name order by name -- the end");
+    const { columns, rows, used } = await query(
+      "select sum(id) as total, max(amount) as most, date '2020-01-31' as day, name from sales.orders where id < 3 group by name order by name -- the end",
+    );
     expect(columns).toEqual([
       { name: "total", type: "decimal(38, 0)" },
       { name: "most", type: "double" },
@@ -87,12 +97,18 @@ describe("query", () => {
 
   test("a type that no table has comes as text; a name that comes twice is numbered", async () => {
     const { columns, rows } = await query("select interval 2 day as d, 1 as a, 2 as A;");
-    expect(columns.map(({ name, type }) => [name, type])).toEqual([["d", "string"], ["a", "int"], ["A_1", "int"]]);
+    expect(columns.map(({ name, type }) => [name, type])).toEqual([
+      ["d", "string"],
+      ["a", "int"],
+      ["A_1", "int"],
+    ]);
     expect(rows).toEqual([{ d: "2 days", a: 1, A_1: 2 }]);
   });
 
   test("datasets go by their name, their unique last part, and quoted", async () => {
-    const { rows } = await query('select count(*) as n from sales.orders o join items using (id) join deep using (id) join x.y.deep d using (id) join "sales.orders" q using (id)');
+    const { rows } = await query(
+      'select count(*) as n from sales.orders o join items using (id) join deep using (id) join x.y.deep d using (id) join "sales.orders" q using (id)',
+    );
     expect(rows).toEqual([{ n: 1000 }]);
     const both = await query("select * from orders").catch((error: unknown) => error);
     expect(both).toMatchObject({ code: "sql.failed", message: expect.stringContaining("sales.orders or b.orders") as string });
@@ -105,7 +121,11 @@ describe("query", () => {
   });
 
   test("many rows keep their order, and a reader may be slow", async () => {
-    const { rows } = await sandbox.query({ sql: "select i, repeat('x', 100) as pad from range(200000) t(i) order by i desc", tables: [], caps: { ...caps, milliseconds: 3000 } });
+    const { rows } = await sandbox.query({
+      sql: "select i, repeat('x', 100) as pad from range(200000) t(i) order by i desc",
+      tables: [],
+      caps: { ...caps, milliseconds: 3000 },
+    });
     let next = 199_999;
     let batches = 0;
     for await (const batch of rows) {
@@ -140,11 +160,12 @@ describe("query", () => {
 
   test("a caller that goes away takes the child with it", async () => {
     const stop = new AbortController();
-    const running = sandbox.query({ sql: "select sleep_ms(60000)", tables: [], caps }, { signal: stop.signal }).then(async ({ rows }) => {
+    const sleeping = async (): Promise<void> => {
+      const { rows } = await sandbox.query({ sql: "select sleep_ms(60000)", tables: [], caps }, { signal: stop.signal });
       for await (const _ of rows);
-    });
+    };
     setTimeout(() => stop.abort(), 300);
-    await expect(running).rejects.toMatchObject({ code: "interrupted" });
+    await expect(sleeping()).rejects.toMatchObject({ code: "interrupted" });
     const { rows } = await sandbox.query({ sql: "select * from range(10000000)", tables: [], caps });
     for await (const _ of rows) break;
     await sleep(300);
@@ -197,7 +218,11 @@ describe("rewrite", () => {
   test("a SELECT is the new content, with its own columns", async () => {
     const result = await rewrite("select id, sum(id) over () as total, amount::decimal(9, 2) as amount from sales.orders");
     expect(result.statement).toBe("select");
-    expect(result.columns).toEqual([{ name: "id", type: "long" }, { name: "total", type: "decimal(38, 0)" }, { name: "amount", type: "decimal(9, 2)" }]);
+    expect(result.columns).toEqual([
+      { name: "id", type: "long" },
+      { name: "total", type: "decimal(38, 0)" },
+      { name: "amount", type: "decimal(9, 2)" },
+    ]);
     expect(await staged(result.plan, "count(*), max(total)")).toEqual(["1000", "499500"]);
   });
 
@@ -221,7 +246,9 @@ describe("rewrite", () => {
   });
 
   test("too many rows are an error", async () => {
-    await expect(rewrite("insert into sales.orders (id) from range(1000)", "sales.orders", { rows: 1500 })).rejects.toMatchObject({ code: "sql.limit" });
+    await expect(rewrite("insert into sales.orders (id) from range(1000)", "sales.orders", { rows: 1500 })).rejects.toMatchObject({
+      code: "sql.limit",
+    });
   });
 
   test("a copy larger than the memory spills into the child's own folder", async () => {
@@ -272,8 +299,20 @@ describe("columns used", () => {
     ["select count(*) from items", [["b.items", []]]],
     ["with x as (select id, amount from items) select avg(amount) from x", [["b.items", ["amount"]]]],
     ["select 1", []],
-    ["select i.name from items i where exists (select 1 from sales.orders o where o.id = i.id and o.amount > 2)", [["b.items", ["id", "name"]], ["sales.orders", ["amount", "id"]]]],
-    ["select gone from items join sales.orders using (id)", [["b.items", "all"], ["sales.orders", "all"]]],
+    [
+      "select i.name from items i where exists (select 1 from sales.orders o where o.id = i.id and o.amount > 2)",
+      [
+        ["b.items", ["id", "name"]],
+        ["sales.orders", ["amount", "id"]],
+      ],
+    ],
+    [
+      "select gone from items join sales.orders using (id)",
+      [
+        ["b.items", "all"],
+        ["sales.orders", "all"],
+      ],
+    ],
     ["select name from items where false", [["b.items", ["name"]]]],
   ])("%s", async (sql, expected) => {
     const named = tables.map(({ name, plan }) => ({ name, columns: plan.fields }));
