@@ -141,7 +141,7 @@ test("columns match by field id: a rename, a widening and an order change no cel
     ["dropped", "breaking"],
     ["reordered", "additive"],
   ]);
-  expect(result.headline).toBe("1 of 2 rows differs: 1 modified in n; 1 new column, 1 column dropped, 1 column renamed, 1 column widened, columns in another order.");
+  expect(result.headline).toBe("1 of 2 rows differs in n; 1 new column, 1 column dropped, 1 column renamed, 1 column widened, columns in another order.");
 });
 
 test("cells are compared by value across number types, exactly also where the common type cannot hold them", async () => {

@@ -57,7 +57,7 @@ test("a column named like a key that is unique on both sides is taken, and the r
   const result = await diff("name,id\na,1\nb,2\n", "name,id\nb,2\nc,1\n");
   expect(result.matching).toEqual({ by: "key", columns: ["id"], origin: "guessed" });
   expect(result.notes[0]).toContain("rows are matched by id");
-  expect(result.headline).toBe("1 of 2 rows differs: 1 modified in name.");
+  expect(result.headline).toBe("1 of 2 rows differs in name.");
 });
 
 test("no key is guessed where a value occurs twice or is missing: whole rows are compared", async () => {

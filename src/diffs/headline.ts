@@ -30,16 +30,20 @@ function rowWords(result: Facts): string {
   }
   if (before.rows === 0) return `${counted(after.rows, "row")} added to none`;
   if (after.rows === 0) return rows.removed === 1 ? "The only row is removed" : `All ${grouped(rows.removed)} rows are removed`;
+  const all = rows.differing === before.rows && before.rows > 1 ? `All ${counted(before.rows, "row")}` : `${grouped(rows.differing)} of ${counted(before.rows, "row")}`;
+  const verb = rows.differing === 1 ? "differs" : "differ";
+  if (rows.modified === rows.differing) return `${all} ${verb}${columnWords(result)}`;
+  if (rows.added === rows.differing) return `${counted(rows.added, "row")} added to ${grouped(before.rows)}`;
+  if (rows.removed === rows.differing) return `${grouped(rows.removed)} of ${counted(before.rows, "row")} removed`;
   const kinds = [
     rows.added > 0 ? `${grouped(rows.added)} added` : "",
     rows.removed > 0 ? `${grouped(rows.removed)} removed` : "",
     rows.modified > 0 ? `${grouped(rows.modified)} modified${columnWords(result)}` : "",
   ].filter((part) => part !== "");
-  const verb = rows.differing === 1 ? "differs" : "differ";
   if (rows.differing > before.rows) {
     return `${counted(rows.differing, "row")} ${verb} (${grouped(before.rows)} before, ${grouped(after.rows)} after): ${kinds.join(", ")}`;
   }
-  return `${grouped(rows.differing)} of ${counted(before.rows, "row")} ${verb}: ${kinds.join(", ")}`;
+  return `${all} ${verb}: ${kinds.join(", ")}`;
 }
 
 function columnWords(result: Facts): string {
