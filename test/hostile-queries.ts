@@ -36,6 +36,8 @@ const reads = one(
   "select * from parquet_kv_metadata('{data}')",
   "from read_duckdb('{dir}/x.db')",
   "with x as (from read_text('{secret}')) select * from x",
+  'with "{secret}" as (from "{secret}") from "{secret}"',
+  'with "{data}" as (from "{data}") from "{data}"',
   "select (select content from read_text('{secret}'))",
   "select * from sales.orders where name in (select content from read_text('{secret}'))",
   "select * from sales.orders o, lateral (select content from read_text('{secret}')) t",
