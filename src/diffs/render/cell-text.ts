@@ -45,12 +45,17 @@ const tokens = (text: string): string[] => text.match(/[\p{L}\p{N}]+|[^\p{L}\p{N
 function merged(list: readonly string[], shared: ReadonlySet<number>): Part[] {
   const parts: Part[] = [];
   for (const [index, text] of list.entries()) {
-    const common = shared.has(index);
+    // A space between two words that differ belongs to what differs.
+    const isGap = text === " " && index > 0 && index < list.length - 1 && !shared.has(index - 1) && !shared.has(index + 1);
+    const common = shared.has(index) && !isGap;
     const last = parts.at(-1);
     if (last !== undefined && last.common === common) last.text += text;
-    else parts.push({ text, common });
+    else if (common && last !== undefined && / $/.test(last.text)) {
+      last.text = last.text.slice(0, -1);
+      parts.push({ text: ` ${text}`, common });
+    } else parts.push({ text, common });
   }
-  return parts;
+  return parts.filter((part) => part.text !== "");
 }
 
 /** Common beginning and end; what lies between differs. Never cuts a character of two code units. */
