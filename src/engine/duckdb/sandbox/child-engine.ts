@@ -77,7 +77,8 @@ export async function passGate(connection: DuckDBConnection, job: Job): Promise<
     const tables = layout.places.map((place) => ({ ...place.table, shown: layout.shown(place) }));
     return { statement, used: columnsOfPlan(plans.physical, tables) };
   } catch (error) {
-    if (job.kind !== "columns" || error instanceof AppError) throw sqlError(error, layout.known().names);
+    const known = sqlError(error, layout.known().names);
+    if (job.kind !== "columns" || error instanceof AppError || known.code !== "sql.failed") throw known;
     // A stored query whose plan no longer resolves may use every column of what it names.
     const datasets = new Set(named.flatMap((parts) => layout.datasetOf(...parts)));
     return { statement, used: [...datasets].sort().map((table) => ({ table, columns: "all" as const })) };
