@@ -110,6 +110,13 @@ test("duplicates that stand on both sides alike are found although no row differ
   expect(result.duplicateKeys).toMatchObject({ keysBefore: 1, keysAfter: 1 });
 });
 
+test("a key that occurs twice on one side only is found among the rows without a partner", async () => {
+  const columns: ColumnSpec[] = [["id", "int"], ["v", "string"]];
+  const result = await diff({ columns, key: ["id"], rows: [[1, "a"]] }, { columns, key: ["id"], rows: [[1, "a"], [2, "b"], [2, "c"]] });
+  expect(result.duplicateKeys).toMatchObject({ keysBefore: 0, keysAfter: 1 });
+  expect(result.rows).toEqual({ added: 2, removed: 0, modified: 0, differing: 2 });
+});
+
 test("without a key whole rows are compared as a multiset, and it says so", async () => {
   const columns: ColumnSpec[] = [["v", "string"]];
   const result = await diff({ columns, rows: [["a"], ["a"], ["b"], ["c"]] }, { columns, rows: [["a"], ["b"], ["d"], ["d"]] });
@@ -182,7 +189,7 @@ test("nothing of a masked column leaks: not its cells, not its statistics, not b
   const result = await diff(before, after, options);
   expect(result.columns.find((column) => column.name === "mail")?.cells).toBe(1);
   expect(toJson(result)).not.toContain("secret");
-  expect(toJson(result)).toContain("•••");
+  expect(result.samples.find((row) => row.kind === "modified")).toMatchObject({ key: ["•••"], before: { id: "•••", mail: "•••", v: 1 }, after: { id: "•••", mail: "•••", v: 1 }, changed: ["mail"] });
   await within(before, after, async (sides) => {
     const page = await diffRows(engine, sides.before, sides.after, options, { filter: {}, offset: 0, limit: 10 });
     expect(page.rows).toHaveLength(4);
