@@ -7,6 +7,7 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       { test: { ...common, name: "fast", include: ["src/**/*.test.ts", "test/*.test.ts"], testTimeout: 30_000, hookTimeout: 60_000 } },
+      { test: { name: "house", include: ["test/house/*.test.ts"], testTimeout: 60_000 } },
       { test: { ...common, name: "slow", include: ["test/slow/**/*.test.ts"], testTimeout: 900_000, hookTimeout: 300_000 } },
     ],
   },

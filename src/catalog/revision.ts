@@ -1,10 +1,9 @@
 import { AppError } from "../lib/errors.ts";
 import type { Reader } from "../db/db.ts";
 import { readCommit, readEntry, type Commit } from "./commit-store.ts";
-import { parseVersionName, type Dataset } from "./dataset.ts";
-import { resolveDataset } from "./dataset-store.ts";
-import { changeRef, findRef, liveRef, mainRef, tagRef } from "./ref-store.ts";
-import { getVersion, getVersionByNumber } from "./version-store.ts";
+import type { Dataset } from "./dataset.ts";
+import { changeRef, findRef, liveRef, tagRef } from "./ref-store.ts";
+import { getVersion } from "./version-store.ts";
 import type { Version } from "./version.ts";
 
 /**
@@ -29,12 +28,6 @@ export async function resolveCommit(db: Reader, text: string): Promise<Commit> {
   });
 }
 
-/** What `orders`, `orders@42` or `orders` on a branch stands for. */
-export interface NamedVersion {
-  dataset: Dataset;
-  version: Version;
-}
-
 /** The version of a dataset in a commit; `dataset.not_found` when the commit does not have it. */
 export async function versionInCommit(db: Reader, commit: Pick<Commit, "tree">, dataset: Dataset, where: string): Promise<Version> {
   const id = await readEntry(db, commit.tree, dataset.id);
@@ -42,12 +35,4 @@ export async function versionInCommit(db: Reader, commit: Pick<Commit, "tree">, 
     throw new AppError("dataset.not_found", `${dataset.name} is not in ${where}.`, { hint: "tidegate dataset list" });
   }
   return getVersion(db, id);
-}
-
-/** Resolves `orders@42`, or `orders` in the given branch (main unless said). */
-export async function resolveVersion(db: Reader, text: string, branch: string = mainRef): Promise<NamedVersion> {
-  const { name, number } = parseVersionName(text);
-  const dataset = await resolveDataset(db, name);
-  if (number !== undefined) return { dataset, version: await getVersionByNumber(db, dataset, number) };
-  return { dataset, version: await versionInCommit(db, await resolveCommit(db, branch), dataset, branch) };
 }

@@ -7,22 +7,17 @@ import { effectOfPlans } from "../effects/effect.ts";
 import { checkKeys, isKeyed, keyFields, select } from "../effects/keys.ts";
 import { writeKeyed } from "../effects/keyed-write.ts";
 import { writeKeyless } from "../effects/keyless-write.ts";
-import { scan, writeDataFiles, type TableState, type WriteContext } from "../effects/table-state.ts";
+import { scan, writeDataFiles, type TableState } from "../effects/table-state.ts";
 import { cast, column, type Column, type Plan } from "../engine/plan.ts";
 import type { SandboxTable } from "../engine/sandbox.ts";
 import type { OpenedSource, SourceRequest } from "../engine/source.ts";
 import type { Field, Schema } from "../lake/schema.ts";
 import { AppError } from "../lib/errors.ts";
 import { toJson } from "../lib/json.ts";
-import type { ChangeDeps } from "./change-deps.ts";
+import type { ApplyContext } from "./apply-context.ts";
 import { noOutcome, type OperationOutcome, type OperationRequest, type SourceInput } from "./operation.ts";
 import { applySchemaEdits, columnsForReplace, schemaFromColumns } from "./apply-schema.ts";
 import type { Workpiece } from "./workpiece.ts";
-
-/** What applying an operation works with: the lake, and the place and scratch folder of this proposal. */
-export interface ApplyContext extends ChangeDeps, WriteContext {
-  actor: string;
-}
 
 type Of<K extends OperationRequest["kind"]> = Extract<OperationRequest, { kind: K }>;
 

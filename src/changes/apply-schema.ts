@@ -4,7 +4,7 @@ import { cast, column, type Column } from "../engine/plan.ts";
 import { assignIds, addColumn, dropColumn, idsNeeded, isWidening, makeNullable, renameColumn, reorderColumns, widenColumn } from "../lake/schema-edits.ts";
 import type { Field, PrimitiveType, Schema } from "../lake/schema.ts";
 import { AppError } from "../lib/errors.ts";
-import type { ApplyContext } from "./apply-operation.ts";
+import type { ApplyContext } from "./apply-context.ts";
 import type { SchemaEdit } from "./operation.ts";
 import type { Workpiece } from "./workpiece.ts";
 

@@ -7,6 +7,7 @@ import { Command, CommanderError } from "commander";
 import { readConfig } from "../config.ts";
 import { AppError, asAppError } from "../lib/errors.ts";
 import { addChangeCommands } from "./commands/changes.ts";
+import { addDemoCommand } from "./commands/demo.ts";
 import { addLiveCommands } from "./commands/live.ts";
 import { addPeopleCommands } from "./commands/people.ts";
 import { addReadingCommands } from "./commands/reading.ts";
@@ -87,6 +88,7 @@ function build(program: Command, surroundings: Surroundings, world: World): void
   addLiveCommands(surroundings);
   addPeopleCommands(surroundings);
   addSystemCommands(surroundings);
+  addDemoCommand(surroundings);
   inheritSettings(program);
 }
 

@@ -105,12 +105,6 @@ export function ownersOf(contract: Contract): string[] {
   return (contract.team?.members ?? []).filter((member) => member.role === "owner").map((member) => member.username);
 }
 
-export function withOwners(contract: Contract, owners: readonly string[]): Contract {
-  const others = (contract.team?.members ?? []).filter((member) => member.role !== "owner");
-  const members = [...owners.map((username) => ({ username, role: "owner" })), ...others];
-  return { ...contract, team: { ...contract.team, members } };
-}
-
 const maskedClassifications = new Set(["pii", "confidential", "restricted", "sensitive", "secret"]);
 
 /** Field ids whose values are shown to nobody in diffs and statistics, by the contract's `classification`. */

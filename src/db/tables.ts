@@ -1,4 +1,16 @@
 import type { ColumnType, Generated } from "kysely";
+import type {
+  AuditEventsTable,
+  AuditHeadTable,
+  AuditPayloadsTable,
+  CondemnedFilesTable,
+  IdempotencyKeysTable,
+  OutboxTable,
+  UploadsTable,
+  WriteLeasesTable,
+} from "./safety-tables.ts";
+
+export type { OutboxTable } from "./safety-tables.ts";
 
 /*
  * The rows of Postgres, by hand, one interface per table; meaning and constraints stand in migrations/. bigint columns come out as
@@ -298,72 +310,6 @@ export interface SamplesTable {
   dataset_id: string;
   name: string;
   body: JsonColumn;
-}
-
-export interface WriteLeasesTable {
-  id: string;
-  prefix: string;
-  holder: string;
-  expires_at: Date;
-}
-
-export interface CondemnedFilesTable {
-  key: string;
-  reason: string;
-  condemned_at: Date;
-}
-
-export interface IdempotencyKeysTable {
-  actor: string;
-  key: string;
-  request_hash: string;
-  status: number | null;
-  body: string | null;
-  at: Date;
-}
-
-export interface UploadsTable {
-  id: string;
-  name: string;
-  path: string;
-  bytes: bigint;
-  content_hash: string;
-  created_by: string;
-  created_at: Date;
-}
-
-export interface AuditHeadTable {
-  one: boolean;
-  seq: bigint;
-  hash: string;
-  outbox_seq: bigint;
-}
-
-export interface AuditEventsTable {
-  seq: bigint;
-  at: Date;
-  actor: string;
-  action: string;
-  subject: string;
-  payload_hash: string;
-  prev_hash: string;
-  hash: string;
-}
-
-export interface AuditPayloadsTable {
-  seq: bigint;
-  body: string;
-}
-
-export interface OutboxTable {
-  seq: bigint;
-  topic: string;
-  payload: JsonColumn;
-  at: Date;
-  done_at: Date | null;
-  attempts: number;
-  retry_at: Date | null;
-  last_error: string | null;
 }
 
 export interface Database {

@@ -1,4 +1,4 @@
-import { call, column, literal, type Cell, type Plan, type StagedPlan } from "../engine/plan.ts";
+import { column, type Cell, type Plan, type StagedPlan } from "../engine/plan.ts";
 import type { Row } from "../engine/engine.ts";
 import { mergeSchemas, type SchemaConflict } from "../lake/schema-merge.ts";
 import type { Schema } from "../lake/schema.ts";
@@ -185,11 +185,4 @@ async function showConflicts(context: WriteContext, schema: Schema, open: Plan, 
 /** A text that is equal for equal keys. */
 export function keyId(values: readonly Cell[]): string {
   return JSON.stringify(values.map((value) => (typeof value === "bigint" ? `${value}` : value)));
-}
-
-/** The keys of `input` as a filter for one key given by its values. */
-export function whereKey(input: Plan, schema: Schema, values: readonly Cell[]): Plan {
-  const key = keyFields(schema);
-  const equal = key.map((field, index) => call("same", column(field.name), literal(values[index] ?? null, field.type)));
-  return { op: "filter", input, where: equal.length === 1 && equal[0] !== undefined ? equal[0] : call("and", ...equal) };
 }

@@ -74,18 +74,3 @@ export async function writeDataFiles(context: WriteContext, plan: Plan, schema: 
   await store.makeDurable(written.map((file) => store.key(file.path)));
   return written.map((file) => ({ file: dataFileOf(store, file, schema), deletes: [] }));
 }
-
-/** Rows of a state that position deletes leave, from metadata. */
-export function rowCount(state: TableState): number {
-  const rows = state.files.reduce((sum, live) => sum + live.file.rows, 0);
-  const seen = new Set<string>();
-  let deleted = 0;
-  for (const live of state.files) {
-    for (const file of live.deletes) {
-      if (seen.has(file.key)) continue;
-      seen.add(file.key);
-      deleted += file.rows;
-    }
-  }
-  return rows - deleted;
-}

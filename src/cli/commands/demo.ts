@@ -1,0 +1,125 @@
+import { createRequire } from "node:module";
+import { join, sep } from "node:path";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { AppError } from "../../lib/errors.ts";
+import { counted } from "../../lib/text.ts";
+import { openClient, type Client } from "../client.ts";
+import type { Surroundings } from "../command.ts";
+
+interface Proposed {
+  change: { id: string } | null;
+}
+
+/** Where the npm package with real data stands. */
+function dataFolder(): string {
+  try {
+    // The package exports its code only; its data stands two folders above.
+    const entry = createRequire(import.meta.url).resolve("vega-datasets");
+    return join(entry.slice(0, entry.lastIndexOf(`${sep}build${sep}`)), "data");
+  } catch (error) {
+    throw new AppError("input.not_found", "The demo's data is not installed.", { expected: "the package vega-datasets", found: "nothing", hint: "npm install vega-datasets", cause: error });
+  }
+}
+
+/** demo: real data, one change that went wrong and was rolled back, one that waits; then it serves. */
+export function addDemoCommand(surroundings: Surroundings): void {
+  surroundings.program
+    .command("demo")
+    .description("Set up real data with one change that was rolled back and one that waits, and serve it.")
+    .option("--port <port>", "port; 0 takes a free one")
+    .option("--exit", "set up and end, without serving")
+    .action(async (options: { port?: string; exit?: boolean }) => {
+      const config = surroundings.config();
+      const [{ openServices }, { serve }] = await Promise.all([import("../../compose.ts"), import("../../http/serve.ts")]);
+      const services = await openServices(config);
+      try {
+        const server = await serve(services, { host: config.host, port: options.port === undefined ? config.port : Number(options.port) });
+        try {
+          const client = await openClient(config, {});
+          await setUp(client);
+          await services.drainOutbox();
+          await tell(surroundings, client, server.url);
+          if (options.exit !== true) await interrupted(surroundings.signal);
+        } finally {
+          await server.close();
+        }
+      } finally {
+        await services.close();
+      }
+    });
+}
+
+function interrupted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+async function setUp(client: Client): Promise<void> {
+  const listed = await client.ask<{ name: string }[]>("GET", "/v1/datasets");
+  if (listed.some((dataset) => dataset.name === "demo.airports")) return;
+  const data = dataFolder();
+  const scratch = await mkdtemp(join(tmpdir(), "tidegate-demo-"));
+  try {
+    const importFile = async (dataset: string, file: string, key: string[]) =>
+      client.ask("POST", "/v1/imports", { body: { dataset, key, source: await client.source([join(data, file)]) } });
+    await importFile("demo.airports", "airports.csv", ["iata"]);
+    await importFile("demo.flights", "flights-20k.json", []);
+    await client.ask("POST", "/v1/consumers", { body: { name: "arrival-model", kind: "model", criticality: "high" } });
+    await client.ask("POST", "/v1/consumers", { body: { name: "delay-board", kind: "dashboard" } });
+    await badChange(client);
+    await waitingChange(client, scratch);
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** A sign was lost upstream: merged, read by two consumers, rolled back. */
+async function badChange(client: Client): Promise<void> {
+  const operations = [{ kind: "update", dataset: "airports", set: [{ column: "longitude", expression: "abs(longitude)" }], where: "state = 'CO'" }];
+  const { change } = await client.ask<Proposed>("POST", "/v1/changes", { body: { title: "Longitudes of Colorado, cleaned", operations } });
+  await client.ask("POST", `/v1/changes/${change?.id ?? ""}/merge`);
+  await read(client, "delay-board", "iata,city,state");
+  await read(client, "arrival-model", "iata,latitude,longitude");
+  await client.ask("POST", "/v1/rollback", { body: { target: "airports", reason: "Denver lies in China" } });
+}
+
+async function read(client: Client, consumer: string, columns: string): Promise<void> {
+  const response = await client.open("GET", "/v1/datasets/airports/rows", { query: { as: consumer, columns, format: "ndjson", run: `${consumer}-1` } });
+  await response.text();
+}
+
+async function waitingChange(client: Client, scratch: string): Promise<void> {
+  const names = join(scratch, "names.csv");
+  const gone = join(scratch, "gone.csv");
+  const lines = ["LAS,Harry Reid International,Las Vegas,NV,USA,36.08036111,-115.1523333", "RSW,Southwest Florida International,Fort Myers,FL,USA,26.53616667,-81.75516667"];
+  await writeFile(names, `iata,name,city,state,country,latitude,longitude\n${lines.join("\n")}\n`);
+  await writeFile(gone, "iata\nORD\n");
+  const operations = [
+    { kind: "upsert", dataset: "airports", source: await client.source([names]) },
+    { kind: "delete", dataset: "airports", source: await client.source([gone]) },
+  ];
+  await client.ask("POST", "/v1/changes", { body: { title: "FAA airports file, November", operations } });
+}
+
+async function tell(surroundings: Surroundings, client: Client, url: string): Promise<void> {
+  type Listed = { name: string; version: { rows: number } };
+  const datasets = await client.ask<Listed[]>("GET", "/v1/datasets");
+  const waiting = await client.ask<{ id: string; title: string; origin: string }[]>("GET", "/v1/changes", { query: { state: "waiting" } });
+  const change = waiting.find((item) => item.origin === "person");
+  const rows = datasets.map((item) => `${item.name} ${counted(item.version.rows, "row")}`).join("   ");
+  const lines = [
+    `Tidegate is up at ${url}   (Ctrl-C stops; data in ${surroundings.config().dataDir})`,
+    `  ${rows}`,
+    "  One change was merged, read by two consumers, and rolled back.",
+    ...(change === undefined ? [] : [`  One change waits for you: ${change.id} «${change.title}»`]),
+    "",
+    "In another terminal, in this folder:",
+    ...(change === undefined ? [] : [`  npx tidegate diff ${change.id}`]),
+    "  npx tidegate who-read airports@2",
+    "  npx tidegate log --live",
+  ];
+  surroundings.output().result({ url, datasets, waiting }, lines, change === undefined ? "npx tidegate change list" : `npx tidegate change show ${change.id}`);
+}
