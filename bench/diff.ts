@@ -14,6 +14,7 @@ import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
 import { diffTables } from "../src/diffs/diff-service.ts";
 import type { DiffFile, DiffSide } from "../src/diffs/diff.ts";
 import { duckdbEngine } from "../src/engine/duckdb/duckdb-engine.ts";
+import { column, type Plan } from "../src/engine/plan.ts";
 import type { FieldType, Schema } from "../src/lake/schema.ts";
 import { toJson } from "../src/lib/json.ts";
 
@@ -117,10 +118,21 @@ async function tidegate(dir: string, way: Way): Promise<() => Promise<number[]>>
   const side = async (version: 1 | 2): Promise<DiffSide> => {
     const files = await Promise.all(
       filesOf(version, "all").map(async (name): Promise<DiffFile> => {
-        const [row] = await engine.rows({ op: "aggregate", input: { op: "table", files: [{ uri: join(dir, name), rows: 0, deletes: [] }], fields: fields.slice(0, 1) }, by: [], measures: [{ name: "n", of: { fn: "count_all" } }] });
+        const input: Plan = { op: "table", files: [{ uri: join(dir, name), rows: 0, deletes: [] }], fields: fields.slice(0, 1) };
+        const [row] = await engine.rows({
+          op: "aggregate",
+          input,
+          by: [],
+          measures: [
+            { name: "n", of: { fn: "count_all" } },
+            { name: "lower", of: { fn: "min", of: column("id") } },
+            { name: "upper", of: { fn: "max", of: column("id") } },
+          ],
+        });
         // Under another key on each side no file is shared: the cost of a diff that must read everything.
         const key = way === "tidegate-all" ? `${version}/${name}` : name;
-        return { key, scan: { uri: join(dir, name), rows: Number(row?.["n"]), deletes: [] } };
+        const keyRange = { lower: String(row?.["lower"]), upper: String(row?.["upper"]) };
+        return { key, scan: { uri: join(dir, name), rows: Number(row?.["n"]), deletes: [] }, keyRange };
       }),
     );
     return { label: `v${version}`, schema, content: { files } };

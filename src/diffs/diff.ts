@@ -7,6 +7,8 @@ export interface DiffFile {
   /** Key in the object store. */
   key: string;
   scan: ScanFile;
+  /** Bounds of the first key column, as the engine's text; large versions are compared range by range where every file has them. */
+  keyRange?: { lower: string; upper: string } | undefined;
 }
 
 /** One side of a diff: the files of a version, or a staged source. */

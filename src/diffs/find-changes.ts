@@ -45,7 +45,7 @@ export async function findChanges(context: Context): Promise<Changes> {
   if (prepared.inputRows.before + prepared.inputRows.after === 0) return nothing(prepared);
   if (key.length === 0) return multisetChanges(context);
   const compared = { ...prepared.input, key, values: prepared.values };
-  const found = await keyedChanges(context, compared, prepared.inputRows);
+  const found = await keyedChanges(context, compared, prepared.parts, prepared.inputRows);
   if (found.nulls > 0) return withoutKey(context);
   if (found.isUnique) return { ...nothing(prepared), keyed: found.keyed, counts: found.counts, cells: found.cells };
   return withDuplicates(context, compared, found);
@@ -70,10 +70,11 @@ interface KeyedChanges {
  * partner are exactly that side's rows; a key that is twice on a matched side makes the sum too large, and one that is twice without a partner
  * stands twice among the (few) differing keys.
  */
-async function keyedChanges(context: Context, compared: Compared, rows: Sides<number>): Promise<KeyedChanges> {
+async function keyedChanges(context: Context, compared: Compared, parts: Prepared["parts"], rows: Sides<number>): Promise<KeyedChanges> {
   const { engine, scratch, signal } = context;
-  const maxPairs = rows.before + rows.after + 1;
-  const keyed = await engine.stage(changesPlan(compared, maxPairs), scratch, { signal });
+  const staged: StagedPlan[] = [];
+  for (const part of parts) staged.push(await engine.stage(changesPlan({ ...compared, ...part }, part.rows + 1), scratch, { signal }));
+  const keyed: StagedPlan = { ...(staged[0] as StagedPlan), paths: staged.flatMap((plan) => plan.paths) };
   const summary = await engine.rows(summaryPlan(keyed, compared.values.length), { signal });
   const of = (kind: keyof typeof kinds): Row | undefined => summary.find((row) => row["kind"] === kinds[kind]);
   const count = (kind: RowKind): number => Number(of(kind)?.["rows"] ?? 0);
@@ -96,8 +97,8 @@ function summaryPlan(input: StagedPlan, flags: number): Plan {
     by: ["kind"],
     measures: [
       { name: "rows", of: { fn: "count_all" } },
-      { name: "pairs", of: { fn: "max", of: column("pairs") } },
-      { name: "nulls", of: { fn: "max", of: column("nulls") } },
+      { name: "pairs", of: { fn: "sum", of: column("pairs") } },
+      { name: "nulls", of: { fn: "sum", of: column("nulls") } },
       ...Array.from({ length: flags }, (_, index) => ({ name: flagName(index), of: { fn: "count_if" as const, of: column(flagName(index)) } })),
     ],
   };
@@ -171,13 +172,16 @@ async function withDuplicates(context: Context, compared: Compared, found: Keyed
   const keys = await engine.stage(duplicateKeysPlan(compared), scratch, { signal });
   const duplicateKeys = await describeDuplicates(context, keys);
   if (duplicateKeys === null) return { ...nothing(prepared), keyed: found.keyed, counts: found.counts, cells: found.cells };
-  const rowsOf = (side: "before" | "after", how: "semi" | "anti"): Plan => {
-    const columns = prepared[side].schema.fields.map(({ name }) => ({ name, expr: column(name) }));
-    return restrict(compared.key, side, { plan: compared[side], columns }, keys, how);
+  const withKeys = (sides: Sides<Plan>, how: "semi" | "anti"): Sides<Plan> => {
+    const of = (side: "before" | "after"): Plan => {
+      const columns = prepared[side].schema.fields.map(({ name }) => ({ name, expr: column(name) }));
+      return restrict(compared.key, side, { plan: sides[side], columns }, keys, how);
+    };
+    return { before: of("before"), after: of("after") };
   };
-  const part = (how: "semi" | "anti"): Sides<Plan> => ({ before: rowsOf("before", how), after: rowsOf("after", how) });
-  const single = await keyedChanges(context, { ...compared, ...part("anti") }, prepared.inputRows);
-  const several = await stageMultiset(context, part("semi"));
+  const rest = prepared.parts.map((part) => ({ ...withKeys(part, "anti"), rows: part.rows }));
+  const single = await keyedChanges(context, compared, rest, prepared.inputRows);
+  const several = await stageMultiset(context, withKeys(prepared.input, "semi"));
   return {
     ...nothing(prepared),
     keyed: single.keyed,

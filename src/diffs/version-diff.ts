@@ -4,9 +4,12 @@ import { maskedFieldIds } from "../contracts/contract.ts";
 import { getContract } from "../contracts/contract-store.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { scanFile } from "../effects/table-state.ts";
+import type { LiveFile } from "../lake/data-file.ts";
+import { boundText } from "../lake/iceberg/bounds.ts";
+import type { Schema } from "../lake/schema.ts";
 import { hashOf, parseJson, toJson } from "../lib/json.ts";
 import { diffRows, diffTables } from "./diff-service.ts";
-import type { DiffResult, DiffRow, DiffSide, RowFilter, RowPage } from "./diff.ts";
+import type { DiffFile, DiffResult, DiffRow, DiffSide, RowFilter, RowPage } from "./diff.ts";
 import type { DiffOptions } from "./prepare.ts";
 
 /** The two versions of a dataset to compare; one may be missing: created, or dropped. */
@@ -61,13 +64,22 @@ async function sides(deps: LakeDeps, pair: VersionPair, name: string): Promise<{
     if (version === undefined) return { label: `${name} (absent)`, schema: shape.schema, content: { files: [] } };
     for (const id of maskedFieldIds(await getContract(deps.db, version.contractHash))) masked.add(id);
     const { state } = await deps.tables.open(version);
-    const files = state.files.map((live) => ({
-      key: [live.file.key, ...live.deletes.map((file) => file.key).sort()].join("\n"),
-      scan: scanFile(deps.store, live),
-    }));
+    const files = state.files.map((live) => ({ key: live.file.key, scan: scanFile(deps.store, live), keyRange: keyRange(state.schema, live) }));
     return { label: `${name}@${version.number}`, schema: state.schema, content: { files } };
   };
   return { before: await side(pair.before), after: await side(pair.after), masked };
+}
+
+/** Bounds of the first key column. Undefined where the text of a bound might not stand in the order of the values. */
+function keyRange(schema: Schema, { file }: LiveFile): DiffFile["keyRange"] {
+  const id = schema["identifier-field-ids"]?.[0];
+  const type = schema.fields.find((field) => field.id === id)?.type;
+  if (id === undefined || typeof type !== "string" || !/^(int|long|string|decimal.*|date|timestamp|timestamptz)$/.test(type)) return undefined;
+  const bounds = [file.lower.get(id), file.upper.get(id)].map((bytes) => (bytes === undefined ? undefined : boundText(type, bytes)));
+  const [lower, upper] = bounds;
+  if (lower === undefined || upper === undefined) return undefined;
+  const isTime = type === "date" || type.startsWith("timestamp");
+  return isTime && !bounds.every((text) => /^\d{4}-/.test(text ?? "")) ? undefined : { lower, upper };
 }
 
 async function readEvidence(deps: LakeDeps, key: string): Promise<DiffResult | undefined> {
