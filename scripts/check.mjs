@@ -12,6 +12,7 @@ const steps = [
   ["lint", bin("oxlint"), ["--type-aware", "--deny-warnings", "src", "test", "bench", "scripts"]],
   ["types", bin("tsc"), ["-p", "tsconfig.json"]],
   ["dead code", bin("knip"), ["--no-progress"]],
+  ["generated files", process.execPath, [join(root, "scripts", "generate.mjs"), "--check"]],
   ["imports and files", bin("vitest"), ["run", "--project", "house"]],
 ];
 let failed = 0;

@@ -24,6 +24,8 @@ export interface Surroundings {
   /** Reads all of standard input into a file and gives its path. */
   stdinFile(): Promise<string>;
   isTerminal: boolean;
+  /** How text is shown on this terminal. */
+  style(): { width: number; color: boolean; ascii: boolean };
 }
 
 /** Runs work with a client and closes it, whatever happens; closing also does what the work left in the outbox. */

@@ -32,12 +32,16 @@ export async function run(args: readonly string[], world: World): Promise<number
   const program = new Command("tidegate");
   let spool: string | undefined;
   const options = () => program.opts<GlobalOptions>();
+  const style = () => ({
+    width: 80,
+    ascii: options().ascii === true || world.env["TERM"] === "dumb",
+    color: world.isTerminal && options().color !== false && world.env["NO_COLOR"] === undefined,
+  });
   const output = (): Output =>
     new Output({
       json: options().json === true || args.includes("--json"),
       quiet: options().quiet === true,
-      ascii: options().ascii === true || world.env["TERM"] === "dumb",
-      color: world.isTerminal && options().color !== false && world.env["NO_COLOR"] === undefined,
+      ...style(),
       write: world.write,
       writeError: world.writeError,
     });
@@ -46,6 +50,7 @@ export async function run(args: readonly string[], world: World): Promise<number
     cwd: world.cwd,
     signal: world.signal,
     isTerminal: world.isTerminal,
+    style,
     config: () => readConfig(world.env, world.cwd, { data: options().data, server: options().server }),
     output,
     stdinFile: async () => {

@@ -37,8 +37,9 @@ export function addDemoCommand(surroundings: Surroundings): void {
         const server = await serve(services, { host: config.host, port: options.port === undefined ? config.port : Number(options.port) });
         try {
           const client = await openClient(config, {});
-          await setUp(client);
-          await services.drainOutbox();
+          await setUp(client, async () => {
+            await services.drainOutbox();
+          });
           await tell(surroundings, client, server.url);
           if (options.exit !== true) await interrupted(surroundings.signal);
         } finally {
@@ -57,7 +58,7 @@ function interrupted(signal: AbortSignal): Promise<void> {
   });
 }
 
-async function setUp(client: Client): Promise<void> {
+async function setUp(client: Client, settle: () => Promise<void>): Promise<void> {
   const listed = await client.ask<{ name: string }[]>("GET", "/v1/datasets");
   if (listed.some((dataset) => dataset.name === "demo.airports")) return;
   const data = dataFolder();
@@ -70,6 +71,8 @@ async function setUp(client: Client): Promise<void> {
     await client.ask("POST", "/v1/consumers", { body: { name: "arrival-model", kind: "model", criticality: "high" } });
     await client.ask("POST", "/v1/consumers", { body: { name: "delay-board", kind: "dashboard" } });
     await badChange(client);
+    await settle();
+    await mergeRevert(client);
     await waitingChange(client, scratch);
   } finally {
     await rm(scratch, { recursive: true, force: true });
@@ -84,6 +87,13 @@ async function badChange(client: Client): Promise<void> {
   await read(client, "delay-board", "iata,city,state");
   await read(client, "arrival-model", "iata,latitude,longitude");
   await client.ask("POST", "/v1/rollback", { body: { target: "airports", reason: "Denver lies in China" } });
+}
+
+/** The revert opened by itself; merged, it makes main good again. */
+async function mergeRevert(client: Client): Promise<void> {
+  const open = await client.ask<{ id: string; origin: string }[]>("GET", "/v1/changes", { query: { state: "waiting" } });
+  const revert = open.find((change) => change.origin === "revert");
+  if (revert !== undefined) await client.ask("POST", `/v1/changes/${revert.id}/merge`);
 }
 
 async function read(client: Client, consumer: string, columns: string): Promise<void> {

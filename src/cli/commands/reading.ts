@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { AppError } from "../../lib/errors.ts";
 import { parseJson } from "../../lib/json.ts";
 import { counted, grouped } from "../../lib/text.ts";
 import type { DiffResult, RowPage } from "../../diffs/diff.ts";
@@ -35,7 +36,6 @@ function readingFlags(command: ReturnType<Surroundings["program"]["command"]>) {
 /** read, query, diff, dataset. */
 export function addReadingCommands(surroundings: Surroundings): void {
   const { program } = surroundings;
-  const out = () => surroundings.output();
   examples(
     readingFlags(program.command("read").description("Read a dataset's rows; what is read is recorded."))
       .argument("<dataset>", "airports, or airports@7")
@@ -273,9 +273,16 @@ async function diffFiles(surroundings: Surroundings, before: string, after: stri
 }
 
 async function tellDiffs(surroundings: Surroundings, diffs: readonly { result: DiffResult }[], options: DiffCommandOptions, next: string | undefined): Promise<void> {
-  const { renderText } = await import("../../diffs/render/text.ts");
-  const { ascii, color } = surroundings.program.opts<{ ascii?: boolean; color?: boolean }>();
-  const lines = diffs.flatMap(({ result }) => renderText(result, { width: 80, color: color === true, ascii: ascii === true }).trimEnd().split("\n"));
+  const [{ renderText }, { renderHtml }] = await Promise.all([import("../../diffs/render/text.ts"), import("../../diffs/render/html.ts")]);
+  if (options.html !== undefined) {
+    const [first] = diffs;
+    if (first === undefined || diffs.length > 1) {
+      throw new AppError("usage.invalid", "A page shows the diff of one dataset.", { expected: "one dataset", found: `${diffs.length} datasets`, hint: "tidegate diff <dataset>@1 <dataset>@2 --html diff.html" });
+    }
+    await writeFile(resolve(surroundings.cwd, options.html), renderHtml(first.result));
+    surroundings.output().note(`written to ${options.html}`);
+  }
+  const lines = diffs.flatMap(({ result }) => renderText(result, surroundings.style()).trimEnd().split("\n"));
   surroundings.output().result(diffs.length === 1 ? diffs[0] : diffs, lines.length === 0 ? ["Nothing differs."] : lines, next);
 }
 

@@ -1,0 +1,27 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { ensureBuilt, ensureInstalled, root } from "./ensure.mjs";
+
+/* Writes what can be derived: the description of the API and the list of errors. `--check` only compares. */
+
+ensureInstalled();
+ensureBuilt();
+const load = (path) => import(pathToFileURL(join(root, "dist", path)).href);
+const [{ createApp }, { openApiInfo }, { errorCodes, errorKinds }] = await Promise.all([load("http/app.js"), load("http/openapi.js"), load("lib/error-codes.js")]);
+const app = createApp({}, { local: true });
+const errors = Object.entries(errorCodes).map(([code, kind]) => `| \`${code}\` | ${errorKinds[kind].status} | ${errorKinds[kind].exit} |`);
+const outputs = {
+  "docs/openapi.json": `${JSON.stringify(app.getOpenAPI31Document(openApiInfo), null, 2)}\n`,
+  "docs/errors.md": `# Error codes\n\nGenerated from \`src/lib/error-codes.ts\`. Codes are public: none is renamed or used twice.\n\n| code | HTTP status | exit code |\n| --- | --- | --- |\n${errors.join("\n")}\n`,
+};
+let stale = 0;
+for (const [file, text] of Object.entries(outputs)) {
+  const path = join(root, file);
+  if (existsSync(path) && readFileSync(path, "utf8") === text) continue;
+  if (process.argv.includes("--check")) {
+    process.stdout.write(`${file} is not current: npm run generate\n`);
+    stale += 1;
+  } else writeFileSync(path, text);
+}
+process.exit(stale === 0 ? 0 : 1);
