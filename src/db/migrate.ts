@@ -2,8 +2,13 @@ import { sql } from "kysely";
 import type { Clock } from "../edges/clock.ts";
 import { AppError } from "../lib/errors.ts";
 import { sha256 } from "../lib/json.ts";
-import type { Db } from "./db.ts";
+import type { Db, Tx } from "./db.ts";
 import { migrations } from "./migrations/index.ts";
+
+export interface Migration {
+  name: string;
+  sql: string;
+}
 
 interface Applied {
   name: string;
@@ -11,23 +16,27 @@ interface Applied {
 }
 
 /**
- * Brings the database to the newest schema. Safe for several processes at once. `db.newer` when it has migrations that this version does
- * not know, `db.migration_changed` when one that ran has other text now.
+ * Brings the database to the newest schema, one transaction per migration. Safe for several processes at once. `db.newer` when it has
+ * migrations that this version does not know, `db.migration_changed` when one that ran has other text now.
  */
-export async function migrate(db: Db, clock: Clock, known: readonly { name: string; sql: string }[] = migrations): Promise<void> {
-  await db.transaction().execute(async (tx) => {
-    await sql`select pg_advisory_xact_lock(hashtextextended('tidegate migrate', 0))`.execute(tx);
-    await sql`create table if not exists migrations (name text primary key, hash text not null, at timestamptz not null)`.execute(tx);
-    const { rows } = await sql<Applied>`select name, hash from migrations order by name`.execute(tx);
-    checkApplied(rows, known);
-    for (const migration of known.slice(rows.length)) {
-      await sql.raw(migration.sql).execute(tx);
-      await sql`insert into migrations values (${migration.name}, ${sha256(migration.sql)}, ${clock.now()})`.execute(tx);
-    }
-  });
+export async function migrate(db: Db, clock: Clock, known: readonly Migration[] = migrations): Promise<void> {
+  while (await db.transaction().execute((tx) => applyNext(tx, clock, known)));
 }
 
-function checkApplied(applied: readonly Applied[], known: readonly { name: string; sql: string }[]): void {
+/** Applies the first migration that is missing; false when none was. */
+async function applyNext(tx: Tx, clock: Clock, known: readonly Migration[]): Promise<boolean> {
+  await sql`select pg_advisory_xact_lock(hashtextextended('tidegate migrate', 0))`.execute(tx);
+  await sql`create table if not exists migrations (name text primary key, hash text not null, at timestamptz not null)`.execute(tx);
+  const { rows } = await sql<Applied>`select name, hash from migrations order by name collate "C"`.execute(tx);
+  checkApplied(rows, known);
+  const next = known[rows.length];
+  if (next === undefined) return false;
+  await sql.raw(next.sql).execute(tx);
+  await sql`insert into migrations values (${next.name}, ${sha256(next.sql)}, ${clock.now()})`.execute(tx);
+  return true;
+}
+
+function checkApplied(applied: readonly Applied[], known: readonly Migration[]): void {
   for (const [index, row] of applied.entries()) {
     const migration = known[index];
     if (migration === undefined) {

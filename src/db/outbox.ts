@@ -1,59 +1,88 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Selectable } from "kysely";
 import type { Clock } from "../edges/clock.ts";
 import { trySessionLock } from "./advisory.ts";
 import type { Db } from "./db.ts";
+import type { OutboxTable } from "./tables.ts";
 
+/** What follows from an event, by topic. It may run again for the same event, so it must be safe to repeat. */
 export type OutboxHandlers = Readonly<Record<string, (payload: unknown) => Promise<void>>>;
 
-/** A row that fails is tried again after 1 s, 2 s, 4 s … at most an hour; rows behind it go on. */
-function retryAfter(attempts: number): number {
-  return Math.min(1000 * 2 ** attempts, 3_600_000);
+export interface OutboxDeps {
+  db: Db;
+  clock: Clock;
+  handlers: OutboxHandlers;
 }
+
+export interface Drained {
+  done: number;
+  failed: number;
+  failures: { seq: bigint; topic: string; message: string }[];
+}
+
+const lockName = "tidegate outbox";
+const batch = 100;
+const pause = 50;
+const patience = 200;
 
 /**
- * Does what committed events ask for, in order, at least once. One process at a time: whoever does not get the lock returns at once.
- * Gives how many events were done and how many failed.
+ * Does what committed events ask for, in order, at least once; an event without a handler asks for nothing. One process works at a time:
+ * whoever does not get the lock waits, bounded, until the other one has done what was due. A row that fails is tried again after 1 s, 2 s,
+ * 4 s … at most an hour, and the rows behind it go on.
  */
-export async function drainOutbox(deps: { db: Db; clock: Clock; handlers: OutboxHandlers }): Promise<{ done: number; failed: number }> {
-  const total = { done: 0, failed: 0 };
-  await trySessionLock(deps.db, "tidegate outbox", async () => {
-    for (;;) {
-      const worked = await drainOnce(deps);
-      total.done += worked.done;
-      total.failed += worked.failed;
-      if (worked.done === 0) return;
-    }
-  });
-  return total;
+export async function drainOutbox(deps: OutboxDeps): Promise<Drained> {
+  const drained: Drained = { done: 0, failed: 0, failures: [] };
+  for (let tries = 0; tries < patience; tries += 1) {
+    const { held } = await trySessionLock(deps.db, lockName, (lost) => drainLocked(deps, drained, lost));
+    if (held || (await due(deps, 1)).length === 0) return drained;
+    await sleep(pause);
+  }
+  return drained;
 }
 
-async function drainOnce(deps: { db: Db; clock: Clock; handlers: OutboxHandlers }): Promise<{ done: number; failed: number }> {
-  const { db, clock, handlers } = deps;
-  const rows = await db
+async function drainLocked(deps: OutboxDeps, drained: Drained, lost: AbortSignal): Promise<void> {
+  for (;;) {
+    const rows = await due(deps, batch);
+    if (rows.length === 0) return;
+    for (const row of rows) {
+      lost.throwIfAborted();
+      const message = await runRow(deps, row);
+      if (message === undefined) drained.done += 1;
+      else {
+        drained.failed += 1;
+        drained.failures.push({ seq: row.seq, topic: row.topic, message });
+      }
+    }
+  }
+}
+
+function due({ db, clock }: OutboxDeps, limit: number): Promise<Selectable<OutboxTable>[]> {
+  return db
     .selectFrom("outbox")
     .selectAll()
     .where("done_at", "is", null)
     .where((eb) => eb.or([eb("retry_at", "is", null), eb("retry_at", "<=", clock.now())]))
     .orderBy("seq")
-    .limit(100)
+    .limit(limit)
     .execute();
-  const worked = { done: 0, failed: 0 };
-  for (const row of rows) {
-    try {
-      await handlers[row.topic]?.(row.payload);
-      await db.updateTable("outbox").set({ done_at: clock.now() }).where("seq", "=", row.seq).execute();
-      worked.done += 1;
-    } catch (error) {
-      worked.failed += 1;
-      await db
-        .updateTable("outbox")
-        .set({
-          attempts: row.attempts + 1,
-          retry_at: new Date(clock.now().getTime() + retryAfter(row.attempts)),
-          last_error: error instanceof Error ? error.message : String(error),
-        })
-        .where("seq", "=", row.seq)
-        .execute();
-    }
+}
+
+/** Runs what a row asks for; gives what went wrong. */
+async function runRow({ db, clock, handlers }: OutboxDeps, row: Selectable<OutboxTable>): Promise<string | undefined> {
+  const update = db.updateTable("outbox").where("seq", "=", row.seq);
+  const attempts = row.attempts + 1;
+  try {
+    await handlers[row.topic]?.(row.payload);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const retryAt = new Date(clock.now().getTime() + retryAfter(row.attempts));
+    await update.set({ attempts, retry_at: retryAt, last_error: message }).execute();
+    return message;
   }
-  return worked;
+  await update.set({ attempts, done_at: clock.now(), retry_at: null, last_error: null }).execute();
+  return undefined;
+}
+
+function retryAfter(failures: number): number {
+  return Math.min(1000 * 2 ** Math.min(failures, 20), 3_600_000);
 }

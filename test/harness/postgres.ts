@@ -1,35 +1,50 @@
 import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import type pg from "pg";
 import { inject } from "vitest";
 import { connect } from "../../src/db/connect.ts";
 import type { Db } from "../../src/db/db.ts";
+import { onDatabase } from "./postgres-url.ts";
 
 export interface TestDatabase {
   db: Db;
+  pool: pg.Pool;
   url: string;
   close(): Promise<void>;
 }
 
 /** A migrated database of one's own on the run's Postgres. */
 export async function testDatabase(): Promise<TestDatabase> {
+  return newDatabase(`template ${inject("postgresTemplate")} strategy file_copy`);
+}
+
+/** A database in which nothing has run yet. */
+export async function emptyDatabase(): Promise<TestDatabase> {
+  return newDatabase("");
+}
+
+async function newDatabase(options: string): Promise<TestDatabase> {
   const base = inject("postgresUrl");
   const name = `test_${randomBytes(6).toString("hex")}`;
   const admin = connect({ connectionString: base, max: 1 });
   for (let tries = 0; ; tries += 1) {
     try {
-      await admin.pool.query(`create database ${name} template template_tidegate strategy file_copy`);
+      await admin.pool.query(`create database ${name} ${options}`);
       break;
     } catch (error) {
       // Another test file may be copying the template at this moment.
       if (tries > 100) throw error;
+      await sleep(20);
     }
   }
-  const url = base.replace("/postgres?", `/${name}?`);
-  const connected = connect({ connectionString: url });
+  const url = onDatabase(base, name);
+  const { db, pool, close } = connect({ connectionString: url });
   return {
-    db: connected.db,
+    db,
+    pool,
     url,
     close: async () => {
-      await connected.close();
+      await close();
       await admin.pool.query(`drop database if exists ${name} with (force)`);
       await admin.close();
     },

@@ -42,7 +42,13 @@ async function linkLibraries(native: string): Promise<boolean> {
   const links = JSON.parse(await readFile(join(native, "pg-symlinks.json"), "utf8")) as { source: string; target: string }[];
   for (const { source, target } of links) {
     const path = join(dirname(native), target);
-    if (await lstat(path).then(() => true, () => false)) continue;
+    if (
+      await lstat(path).then(
+        () => true,
+        () => false,
+      )
+    )
+      continue;
     try {
       await symlink(basename(source), path);
     } catch (error) {
@@ -61,7 +67,10 @@ export async function usableBinaries(copyTo: string): Promise<string> {
   const runnable = !isRoot() || (await reachableByAll(join(native, "bin")));
   if (runnable && (await linkLibraries(native))) return join(native, "bin");
   const copy = join(copyTo, "native");
-  const present = await access(join(copy, "bin", "postgres"), constants.X_OK).then(() => true, () => false);
+  const present = await access(join(copy, "bin", "postgres"), constants.X_OK).then(
+    () => true,
+    () => false,
+  );
   if (!present) {
     const temporary = join(copyTo, `native-${process.pid}`);
     await mkdir(copyTo, { recursive: true });

@@ -126,7 +126,15 @@ export async function startPostmaster(cluster: Cluster): Promise<number> {
   const place = onSocket
     ? ["listen_addresses=", `unix_socket_directories=${cluster.home}`, "unix_socket_permissions=0700", "port=5432"]
     : ["listen_addresses=127.0.0.1", "unix_socket_directories=", `port=${await freePort()}`];
-  const settings = [...place, "shared_buffers=16MB", "max_connections=120", "fsync=on", "timezone=UTC", "log_timezone=UTC", "max_wal_size=256MB"];
+  const settings = [
+    ...place,
+    "shared_buffers=16MB",
+    "max_connections=120",
+    "fsync=on",
+    "timezone=UTC",
+    "log_timezone=UTC",
+    "max_wal_size=256MB",
+  ];
   const log = await open(join(cluster.home, "postgres.log"), "a");
   try {
     if (isRoot()) await log.chown(nobody.uid, nobody.gid);

@@ -1,7 +1,16 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import { findPostmaster, initCluster, lastLog, openCluster, startError, startPostmaster, type Cluster, type Postmaster } from "./cluster.ts";
+import {
+  findPostmaster,
+  initCluster,
+  lastLog,
+  openCluster,
+  startError,
+  startPostmaster,
+  type Cluster,
+  type Postmaster,
+} from "./cluster.ts";
 import { processStart, tryStartLock } from "./start-lock.ts";
 
 /** A Postgres that this process may use until it releases it. */
