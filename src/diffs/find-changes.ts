@@ -75,7 +75,7 @@ async function keyedChanges(context: Context, compared: Compared, parts: Prepare
   const staged: StagedPlan[] = [];
   for (const part of parts) staged.push(await engine.stage(changesPlan({ ...compared, ...part }, part.rows + 1), scratch, { signal }));
   const keyed: StagedPlan = { ...(staged[0] as StagedPlan), paths: staged.flatMap((plan) => plan.paths) };
-  const summary = await engine.rows(summaryPlan(keyed, compared.values.length), { signal });
+  const [summary, isTwice] = await Promise.all([engine.rows(summaryPlan(keyed, compared.values.length), { signal }), hasTwice(context, keyed, compared.key)]);
   const of = (kind: keyof typeof kinds): Row | undefined => summary.find((row) => row["kind"] === kinds[kind]);
   const count = (kind: RowKind): number => Number(of(kind)?.["rows"] ?? 0);
   const counts = { added: count("added"), removed: count("removed"), modified: count("modified") };
@@ -86,7 +86,7 @@ async function keyedChanges(context: Context, compared: Compared, parts: Prepare
     counts,
     cells: compared.values.map((_, index) => Number(of("modified")?.[flagName(index)] ?? 0)),
     nulls: Number(of("counts")?.["nulls"] ?? 0),
-    isUnique: isSumRight && (counts.added + counts.removed < 2 || !(await hasTwice(context, keyed, compared.key))),
+    isUnique: isSumRight && !isTwice,
   };
 }
 

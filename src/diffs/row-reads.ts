@@ -23,15 +23,7 @@ const mostExamples = 60;
 export async function sampleRows(context: Context, count: number): Promise<{ samples: DiffRow[]; examples: Examples }> {
   const { changes, prepared } = context;
   const changed = changes.cells.flatMap((cells, index) => (cells > 0 ? [index] : [])).slice(0, mostExamples);
-  const tags: { plan: Plan; count: number }[] = [];
-  if (changes.keyed !== undefined) {
-    const of = (where: Expr): Plan => ({ op: "filter", input: changes.keyed as StagedPlan, where });
-    for (const kind of ["removed", "added", "modified"] as const) {
-      if (changes.counts[kind] > 0 && count > 0) tags.push({ plan: of(equal("kind", kinds[kind])), count });
-    }
-    for (const index of changed) tags.push({ plan: of(call("and", equal("kind", kinds.modified), column(flagName(index)))), count: 1 });
-  }
-  const keys = tags.length === 0 ? [] : await keyRows(context, tags);
+  const keys = await sampleKeys(context, count, changed);
   const rows = await fetchRows(context, keys);
   const kindsSeen = { removed: 0, added: 0, modified: 0 };
   const samples: DiffRow[] = [];
@@ -51,6 +43,18 @@ export async function sampleRows(context: Context, count: number): Promise<{ sam
     if (left > 0 && changes.multiset !== undefined) samples.push(...(await multisetRows(context, { kind }, left, 0)));
   }
   return { samples: samples.sort((a, b) => kinds[a.kind] - kinds[b.kind]), examples };
+}
+
+async function sampleKeys(context: Context, count: number, changed: readonly number[]): Promise<Row[]> {
+  const { keyed, counts } = context.changes;
+  if (keyed === undefined) return [];
+  const of = (where: Expr): Plan => ({ op: "filter", input: keyed, where });
+  const present = (["removed", "added", "modified"] as const).filter((kind) => counts[kind] > 0 && count > 0);
+  const first = await keyRows(context, present.map((kind) => ({ plan: of(equal("kind", kinds[kind])), count })));
+  const isShown = (index: number): boolean => first.some((row) => row["kind"] === kinds.modified && row[flagName(index)] === true);
+  const missing = changed.filter((index) => !isShown(index));
+  const more = await keyRows(context, missing.map((index) => ({ plan: of(call("and", equal("kind", kinds.modified), column(flagName(index)))), count: 1 })));
+  return [...first, ...more];
 }
 
 /** A page of differing rows: removed, added, modified, each by key; then rows without a single key. */
@@ -115,6 +119,7 @@ function keyFilter(prepared: Prepared, key: readonly string[]): Expr[] {
 
 /** Keys, kinds and flags of staged changes, each selection by kind and key. */
 async function keyRows({ engine, prepared, signal }: Context, selections: readonly { plan: Plan; count: number; offset?: number }[]): Promise<Row[]> {
+  if (selections.length === 0) return [];
   const by = [{ column: "kind" }, ...prepared.key.map((_, index) => ({ column: keyName(index) }))];
   const names = ["kind", ...prepared.key.map((_, index) => keyName(index)), ...prepared.values.map((_, index) => flagName(index))];
   const inputs = selections.map(({ plan, count, offset }, tag): Plan => ({
