@@ -9,7 +9,7 @@ import { writeKeyed } from "../effects/keyed-write.ts";
 import { writeKeyless } from "../effects/keyless-write.ts";
 import { scan, writeDataFiles, type TableState } from "../effects/table-state.ts";
 import { cast, column, type Column, type Plan } from "../engine/plan.ts";
-import type { SandboxTable } from "../engine/sandbox.ts";
+import type { SandboxCaps, SandboxTable } from "../engine/sandbox.ts";
 import type { OpenedSource, SourceRequest } from "../engine/source.ts";
 import type { Field, Schema } from "../lake/schema.ts";
 import { AppError } from "../lib/errors.ts";
@@ -193,7 +193,7 @@ async function replaceWith(context: ApplyContext, piece: Workpiece, content: { p
 
 async function runSql(context: ApplyContext, piece: Workpiece, operation: Of<"sql">): Promise<OperationOutcome> {
   const tables = await tablesFor(context, piece, operation.sql);
-  const request = { sql: operation.sql, tables, target: piece.dataset.name, caps: context.sqlCaps };
+  const request = { sql: operation.sql, tables, target: piece.dataset.name, caps: rewriteCaps(context.sqlCaps) };
   const result = await context.sandbox.rewrite(request, context.scratch, { signal: context.signal });
   return replaceWith(context, piece, { plan: result.plan, columns: result.columns, notes: [] });
 }
@@ -209,9 +209,14 @@ async function update(context: ApplyContext, piece: Workpiece, operation: Of<"up
     });
   }
   const target = tableOf(context, piece);
-  const request = { target, set: operation.set, caps: context.sqlCaps, ...(operation.where === undefined ? {} : { where: operation.where }) };
+  const request = { target, set: operation.set, caps: rewriteCaps(context.sqlCaps), ...(operation.where === undefined ? {} : { where: operation.where }) };
   const result = await context.sandbox.update(request, context.scratch, { signal: context.signal });
   return replaceWith(context, piece, { plan: result.plan, columns: result.columns, notes: [] });
+}
+
+/** New content of a whole dataset goes to disk, not to a reader: only memory and time hold it back. */
+function rewriteCaps(caps: SandboxCaps): SandboxCaps {
+  return { ...caps, rows: Number.MAX_SAFE_INTEGER, bytes: Number.MAX_SAFE_INTEGER, milliseconds: 10 * caps.milliseconds };
 }
 
 function tableOf(context: ApplyContext, piece: Workpiece): SandboxTable {
