@@ -3,7 +3,7 @@
  * those six files, and over all files. Rounds alternate; the minimum of each counts. Prints ratios and peak memory, each measured in a
  * process of its own.
  *
- *   BENCH_ROWS=10000000 node bench/diff.ts        (Node 22+; else: npx vite-node or the build)
+ *   npm run bench -- diff [--scale 0.01]      BENCH_ASSERT=1 fails when a bar of the design is missed
  */
 import { execFileSync } from "node:child_process";
 import { mkdtemp, rm, stat } from "node:fs/promises";
@@ -45,7 +45,11 @@ const valueNames = names.filter((name) => name !== "id");
 const fileName = (version: 1 | 2, index: number): string => `v${version}-${String(index).padStart(2, "0")}.parquet`;
 
 async function openDuckdb(dir: string): Promise<DuckDBConnection> {
-  const instance = await DuckDBInstance.create(":memory:", { threads: String(threads), memory_limit: `${memoryMb}MiB`, temp_directory: join(dir, "spill") });
+  const instance = await DuckDBInstance.create(":memory:", {
+    threads: String(threads),
+    memory_limit: `${memoryMb}MiB`,
+    temp_directory: join(dir, "spill"),
+  });
   return instance.connect();
 }
 
@@ -54,7 +58,8 @@ async function generate(dir: string): Promise<void> {
   const connection = await openDuckdb(dir);
   const perFile = Math.ceil(rows / fileCount);
   const ids = columns.map((_, index) => `${names[index]}: ${index + 1}`).join(", ");
-  const write = (query: string, name: string) => connection.run(`COPY (${query}) TO '${join(dir, name)}' (FORMAT parquet, FIELD_IDS {${ids}})`);
+  const write = (query: string, name: string) =>
+    connection.run(`COPY (${query}) TO '${join(dir, name)}' (FORMAT parquet, FIELD_IDS {${ids}})`);
   for (let index = 0; index < fileCount; index += 1) {
     const [from, to] = [index * perFile, Math.min(rows, (index + 1) * perFile)];
     const plain = `SELECT ${columns.map(([name, , sql]) => `${sql} AS ${name}`).join(", ")} FROM (SELECT range * 2 AS id FROM range(${from}, ${to}))`;
@@ -77,7 +82,10 @@ function filesOf(version: 1 | 2, which: "all" | "changed"): string[] {
 }
 
 function byHand(dir: string, which: "all" | "changed"): string {
-  const scan = (version: 1 | 2) => `read_parquet([${filesOf(version, which).map((name) => `'${join(dir, name)}'`).join(", ")}])`;
+  const scan = (version: 1 | 2) =>
+    `read_parquet([${filesOf(version, which)
+      .map((name) => `'${join(dir, name)}'`)
+      .join(", ")}])`;
   const differs = (name: string) => `a.${name} IS DISTINCT FROM b.${name}`;
   const both = "a.id IS NOT NULL AND b.id IS NOT NULL";
   const cells = valueNames.map((name) => `count(*) FILTER (WHERE ${both} AND ${differs(name)})`);
@@ -156,7 +164,9 @@ async function main(): Promise<void> {
   try {
     await generate(dir);
     const { size } = await stat(join(dir, fileName(1, 0)));
-    console.log(`${rows} rows × ${columns.length} columns, ${fileCount} files of ${(size / 1e6).toFixed(1)} MB, ${changedFiles.size} differ; ${threads} threads, ${memoryMb} MB`);
+    console.log(
+      `${rows} rows × ${columns.length} columns, ${fileCount} files of ${(size / 1e6).toFixed(1)} MB, ${changedFiles.size} differ; ${threads} threads, ${memoryMb} MB`,
+    );
     const self = fileURLToPath(import.meta.url);
     const ways: Way[] = ["tidegate", "hand-changed", "tidegate-all", "hand-all"];
     const found = {} as Record<Way, Measured>;
@@ -167,11 +177,16 @@ async function main(): Promise<void> {
         if (found[way] === undefined || measured.ms < found[way].ms) found[way] = measured;
       }
     }
-    for (const way of ways) console.log(`${way.padEnd(14)} ${found[way].ms.toFixed(0).padStart(6)} ms  peak ${found[way].peakMb.toFixed(0).padStart(5)} MB  ${found[way].counts.join(" ")}`);
+    for (const way of ways)
+      console.log(
+        `${way.padEnd(14)} ${found[way].ms.toFixed(0).padStart(6)} ms  peak ${found[way].peakMb.toFixed(0).padStart(5)} MB  ${found[way].counts.join(" ")}`,
+      );
     const same = ways.every((way) => found[way].counts.join() === found.tidegate.counts.join());
     const toHand = found.tidegate.ms / found["hand-changed"].ms;
     const toFull = found["hand-all"].ms / found.tidegate.ms;
-    console.log(`to DuckDB by hand on the six files: ${toHand.toFixed(2)} × (bar 1.3)   faster than the full join: ${toFull.toFixed(1)} × (bar 8)   counts ${same ? "agree" : "DIFFER"}`);
+    console.log(
+      `to DuckDB by hand on the six files: ${toHand.toFixed(2)} × (bar 1.3)   faster than the full join: ${toFull.toFixed(1)} × (bar 8)   counts ${same ? "agree" : "DIFFER"}`,
+    );
     console.log(`when every file differs: ${(found["tidegate-all"].ms / found["hand-all"].ms).toFixed(2)} × the full join by hand`);
     if (!same || (process.env["BENCH_ASSERT"] === "1" && (toHand > 1.3 || toFull < 8))) process.exitCode = 1;
   } finally {

@@ -1,37 +1,31 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import fc from "fast-check";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { diffRows, diffTables } from "../src/diffs/diff-service.ts";
 import type { DiffRow, DiffSide } from "../src/diffs/diff.ts";
-import { duckdbEngine } from "../src/engine/duckdb/duckdb-engine.ts";
-import type { Engine } from "../src/engine/engine.ts";
 import type { Cell } from "../src/engine/plan.ts";
 import { toJson } from "../src/lib/json.ts";
 import { stagedSide, type ColumnSpec } from "./harness/diff-sides.ts";
+import { testEngine } from "./harness/test-engine.ts";
 
 /*
  * Laws of the diff on random small tables, against an oracle that knows nothing of joins. A failure prints the seed; replay it with
  * `TIDEGATE_SEED=<seed> npx vitest run test/diff-laws`.
  */
 
-let engine: Engine;
-let dir: string;
-beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), "tidegate-laws-"));
-  engine = await duckdbEngine({ memoryMb: 512, threads: 2, tempDir: dir });
-});
-afterAll(async () => {
-  await engine.close();
-  await rm(dir, { recursive: true, force: true });
-});
+const lake = testEngine();
 
 const seed = process.env["TIDEGATE_SEED"];
 const settings = { numRuns: Number(process.env["TIDEGATE_RUNS"] ?? 15), ...(seed === undefined ? {} : { seed: Number(seed) }) };
 
 type Row = readonly Cell[];
-const columns: readonly ColumnSpec[] = [["k", "int"], ["part", "string"], ["x", "double"], ["s", "string"], ["d", "decimal(6, 2)"], ["t", "timestamp"]];
+const columns: readonly ColumnSpec[] = [
+  ["k", "int"],
+  ["part", "string"],
+  ["x", "double"],
+  ["s", "string"],
+  ["d", "decimal(6, 2)"],
+  ["t", "timestamp"],
+];
 const keyWidth = 2;
 
 const cells = {
@@ -48,7 +42,8 @@ const bag = fc.array(row, { maxLength: 12 });
 const table = fc.uniqueArray(row, { maxLength: 12, selector: ([k, part]) => `${k}/${part}` });
 
 /** A row as text under the equality of rows: NaN is itself, -0 is 0. */
-const identity = (values: Row): string => toJson(values.map((value) => (typeof value === "number" ? String(value === 0 ? 0 : value) : value)));
+const identity = (values: Row): string =>
+  toJson(values.map((value) => (typeof value === "number" ? String(value === 0 ? 0 : value) : value)));
 const keyOf = (values: Row): string => identity(values.slice(0, keyWidth));
 
 function tally(rows: readonly Row[]): Map<string, number> {
@@ -57,10 +52,15 @@ function tally(rows: readonly Row[]): Map<string, number> {
   return counts;
 }
 
-async function withSides<T>(a: readonly Row[], b: readonly Row[], keyed: boolean, work: (before: DiffSide, after: DiffSide) => Promise<T>): Promise<T> {
-  return engine.withScratch(async (scratch) => {
+async function withSides<T>(
+  a: readonly Row[],
+  b: readonly Row[],
+  keyed: boolean,
+  work: (before: DiffSide, after: DiffSide) => Promise<T>,
+): Promise<T> {
+  return lake.engine.withScratch(async (scratch) => {
     const key = keyed ? columns.slice(0, keyWidth).map(([name]) => name) : [];
-    return work(await stagedSide(engine, scratch, "a", columns, a, key), await stagedSide(engine, scratch, "b", columns, b, key));
+    return work(await stagedSide(lake.engine, scratch, "a", columns, a, key), await stagedSide(lake.engine, scratch, "b", columns, b, key));
   });
 }
 
@@ -68,7 +68,7 @@ async function withSides<T>(a: readonly Row[], b: readonly Row[], keyed: boolean
 async function allRows(before: DiffSide, after: DiffSide): Promise<DiffRow[]> {
   const rows: DiffRow[] = [];
   for (;;) {
-    const page = await diffRows(engine, before, after, {}, { filter: {}, offset: rows.length, limit: 8 });
+    const page = await diffRows(lake.engine, before, after, {}, { filter: {}, offset: rows.length, limit: 8 });
     rows.push(...page.rows);
     if (page.rows.length === 0) return rows;
   }
@@ -103,7 +103,7 @@ for (const keyed of [true, false]) {
   test(`a table does not differ from itself, whatever the order of its rows (${way})`, async () => {
     await fc.assert(
       fc.asyncProperty(rows, async (a) => {
-        const result = await withSides(a, [...a].reverse(), keyed, (before, after) => diffTables(engine, before, after));
+        const result = await withSides(a, [...a].reverse(), keyed, (before, after) => diffTables(lake.engine, before, after));
         expect(result.rows.differing).toBe(0);
         expect(result.samples).toEqual([]);
         expect(result.schema).toEqual([]);
@@ -125,8 +125,8 @@ for (const keyed of [true, false]) {
   test(`the way back has the same counts with added and removed swapped (${way})`, async () => {
     await fc.assert(
       fc.asyncProperty(rows, rows, async (a, b) => {
-        const there = await withSides(a, b, keyed, (before, after) => diffTables(engine, before, after));
-        const back = await withSides(b, a, keyed, (before, after) => diffTables(engine, before, after));
+        const there = await withSides(a, b, keyed, (before, after) => diffTables(lake.engine, before, after));
+        const back = await withSides(b, a, keyed, (before, after) => diffTables(lake.engine, before, after));
         expect(back.rows).toEqual({ ...there.rows, added: there.rows.removed, removed: there.rows.added });
         expect(back.columns.map((column) => column.cells)).toEqual(there.columns.map((column) => column.cells));
       }),
@@ -138,10 +138,13 @@ for (const keyed of [true, false]) {
 test("counts per row and per column are those of a naive comparison by key", async () => {
   await fc.assert(
     fc.asyncProperty(table, table, async (a, b) => {
-      const [old, now] = [a, b].map((rows) => new Map(rows.map((values) => [keyOf(values), values]))) as unknown as [Map<string, Row>, Map<string, Row>];
+      const [old, now] = [a, b].map((rows) => new Map(rows.map((values) => [keyOf(values), values]))) as unknown as [
+        Map<string, Row>,
+        Map<string, Row>,
+      ];
       const both = [...old].flatMap(([key, values]) => (now.has(key) ? [[values, now.get(key) as Row] as const] : []));
       const differs = (column: number) => both.filter(([x, y]) => identity([x[column] as Cell]) !== identity([y[column] as Cell])).length;
-      const result = await withSides(a, b, true, (before, after) => diffTables(engine, before, after));
+      const result = await withSides(a, b, true, (before, after) => diffTables(lake.engine, before, after));
       expect(result.rows).toMatchObject({
         added: b.length - both.length,
         removed: a.length - both.length,
@@ -162,10 +165,16 @@ test("keys that occur more than once: counts are those of a naive multiset of th
         return counts;
       };
       const twice = (rows: readonly Row[]) => [...perKey(rows).values()].filter((count) => count > 1).length;
-      const [result, found] = await withSides(a, b, true, async (before, after) => [await diffTables(engine, before, after), await allRows(before, after)] as const);
+      const [result, found] = await withSides(
+        a,
+        b,
+        true,
+        async (before, after) => [await diffTables(lake.engine, before, after), await allRows(before, after)] as const,
+      );
       expect([result.duplicateKeys?.keysBefore ?? 0, result.duplicateKeys?.keysAfter ?? 0]).toEqual([twice(a), twice(b)]);
       expect(sorted(applied(a, found))).toEqual(sorted(tally(b)));
-      const total = (kind: DiffRow["kind"]) => found.filter((diffRow) => diffRow.kind === kind).reduce((sum, diffRow) => sum + diffRow.count, 0);
+      const total = (kind: DiffRow["kind"]) =>
+        found.filter((diffRow) => diffRow.kind === kind).reduce((sum, diffRow) => sum + diffRow.count, 0);
       expect(result.rows).toMatchObject({ added: total("added"), removed: total("removed"), modified: total("modified") });
     }),
     settings,

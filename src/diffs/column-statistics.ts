@@ -12,7 +12,12 @@ const mostValuesForTop = 1000;
 const shownTop = 10;
 
 /** Statistics of each field, by field id: one aggregate over the rows, and one more for the values of columns that have few. */
-export async function columnStatistics(engine: Engine, input: Plan, fields: readonly Field[], { signal }: RunOptions): Promise<Map<number, ColumnStatistics>> {
+export async function columnStatistics(
+  engine: Engine,
+  input: Plan,
+  fields: readonly Field[],
+  { signal }: RunOptions,
+): Promise<Map<number, ColumnStatistics>> {
   if (fields.length === 0) return new Map();
   const measures = [{ name: "rows", of: { fn: "count_all" as const } }, ...fields.flatMap(measuresOf)];
   const [row = {}] = await engine.rows({ op: "aggregate", input, by: [], measures }, { signal });

@@ -40,7 +40,12 @@ export function comparable(pair: ColumnPair, side: "before" | "after"): Expr[] {
   if (isSameType(type, comparison.type)) return isExact ? [cell] : [cell, literal(null, "string")];
   if (isExact) return [cast(cell, comparison.type)];
   const tried: Expr = { is: "cast", value: cell, type: comparison.type, lenient: true };
-  const rest = call("if", call("and", call("is_null", tried), call("not", call("is_null", cell))), call("text", cell), literal(null, "string"));
+  const rest = call(
+    "if",
+    call("and", call("is_null", tried), call("not", call("is_null", cell))),
+    call("text", cell),
+    literal(null, "string"),
+  );
   return [tried, rest];
 }
 
@@ -55,7 +60,9 @@ export function keyTypes(key: readonly ColumnPair[]): Column[] {
 
 function sidePlan(compared: Compared, side: "before" | "after"): Plan {
   const mark = side === "before" ? "b" : "a";
-  const values = compared.values.flatMap((pair, index) => comparable(pair, side).map((expr, part) => ({ name: `${mark}v${index}_${part}`, expr })));
+  const values = compared.values.flatMap((pair, index) =>
+    comparable(pair, side).map((expr, part) => ({ name: `${mark}v${index}_${part}`, expr })),
+  );
   const columns = [...keyColumns(compared.key, side, mark), ...values, { name: `${mark}here`, expr: literal(true, "boolean") }];
   return { op: "project", input: compared[side], columns };
 }
@@ -90,8 +97,19 @@ export function changesPlan(compared: Compared, maxPairs: number): Plan {
       op: "project",
       input: joined,
       columns: [
-        { name: "kind", expr: call("if", isOneSided("b"), number(kinds.added), call("if", isOneSided("a"), number(kinds.removed), number(kinds.modified))) },
-        ...key.map((_, index) => ({ name: keyName(index), expr: call("coalesce", column(`a${keyName(index)}`), column(`b${keyName(index)}`)) })),
+        {
+          name: "kind",
+          expr: call(
+            "if",
+            isOneSided("b"),
+            number(kinds.added),
+            call("if", isOneSided("a"), number(kinds.removed), number(kinds.modified)),
+          ),
+        },
+        ...key.map((_, index) => ({
+          name: keyName(index),
+          expr: call("coalesce", column(`a${keyName(index)}`), column(`b${keyName(index)}`)),
+        })),
         ...values.map((pair, index) => ({ name: flagName(index), expr: differs(pair, index) })),
       ],
     },

@@ -35,7 +35,12 @@ export async function diffRows(
   const prepared = await prepare(engine, before, after, options);
   return engine.withScratch(async (scratch) => {
     const changes = await findChanges({ engine, scratch, prepared, signal: options.signal });
-    return pageOfRows({ engine, prepared: settle(prepared, changes), changes, signal: options.signal }, page.filter, page.offset, page.limit);
+    return pageOfRows(
+      { engine, prepared: settle(prepared, changes), changes, signal: options.signal },
+      page.filter,
+      page.offset,
+      page.limit,
+    );
   });
 }
 
@@ -93,7 +98,9 @@ function resultOf(prepared: Prepared, changes: Changes, found: Found): DiffResul
 function matchingNotes(matching: Matching): string[] {
   if (matching.by === "position") return ["row 1 is compared with row 1, row 2 with row 2, and so on"];
   if (matching.by === "row") return [`whole rows are compared (${matching.reason}): a modified row counts as removed and added`];
-  return matching.origin === "guessed" ? [`rows are matched by ${matching.columns.join(", ")}: unique and never null on both sides; --key names another`] : [];
+  return matching.origin === "guessed"
+    ? [`rows are matched by ${matching.columns.join(", ")}: unique and never null on both sides; --key names another`]
+    : [];
 }
 
 function comparisonNotes({ schema }: Prepared): string[] {
@@ -109,7 +116,10 @@ function columnsOf(prepared: Prepared, changes: Changes, found: Found): ColumnDi
     const pair = paired.get(field.id);
     return pair === undefined ? oneSided(prepared, found, field, "added") : bothSided(prepared, changes, found, pair);
   });
-  return [...columns, ...before.schema.fields.filter((field) => !old.has(field.id)).map((field) => oneSided(prepared, found, field, "dropped"))];
+  return [
+    ...columns,
+    ...before.schema.fields.filter((field) => !old.has(field.id)).map((field) => oneSided(prepared, found, field, "dropped")),
+  ];
 }
 
 const sideOf = (field: Field): ColumnSide => ({ name: field.name, type: typeText(field.type), required: field.required });
@@ -130,8 +140,14 @@ function bothSided(prepared: Prepared, changes: Changes, found: Found, pair: Col
     isKey: prepared.key.includes(pair),
     masked,
     cells,
-    example: row === undefined ? null : { key: row.key ?? [], before: row.before?.[pair.before.name] ?? null, after: row.after?.[pair.after.name] ?? null },
-    statistics: statistics === undefined || masked ? null : { before: statistics.before.get(pair.before.id) ?? null, after: statistics.after.get(pair.after.id) ?? null },
+    example:
+      row === undefined
+        ? null
+        : { key: row.key ?? [], before: row.before?.[pair.before.name] ?? null, after: row.after?.[pair.after.name] ?? null },
+    statistics:
+      statistics === undefined || masked
+        ? null
+        : { before: statistics.before.get(pair.before.id) ?? null, after: statistics.after.get(pair.after.id) ?? null },
   };
 }
 
@@ -150,6 +166,9 @@ function oneSided(prepared: Prepared, found: Found, field: Field, state: "added"
     masked,
     cells: 0,
     example: null,
-    statistics: statistics === null || masked ? null : { before: state === "added" ? null : statistics, after: state === "added" ? statistics : null },
+    statistics:
+      statistics === null || masked
+        ? null
+        : { before: state === "added" ? null : statistics, after: state === "added" ? statistics : null },
   };
 }

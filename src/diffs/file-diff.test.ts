@@ -29,13 +29,21 @@ async function file(name: string, content: string): Promise<string> {
 }
 
 async function diff(before: string, after: string, options: Partial<FileDiffOptions> = {}) {
-  return runFileDiff(deps, { before: [await file("old.csv", before)], after: [await file("new.csv", after)], labels: { before: "old.csv", after: "new.csv" }, ...options });
+  return runFileDiff(deps, {
+    before: [await file("old.csv", before)],
+    after: [await file("new.csv", after)],
+    labels: { before: "old.csv", after: "new.csv" },
+    ...options,
+  });
 }
 
 const dirtyClean = (folder: string, options: Partial<FileDiffOptions>) =>
   runFileDiff(deps, { before: [join(folder, "dirty.csv")], after: [join(folder, "clean.csv")], keyPosition: true, ...options });
 
-for (const [name, cells] of [["hospital", 509], ["beers", 4362]] as const) {
+for (const [name, cells] of [
+  ["hospital", 509],
+  ["beers", 4362],
+] as const) {
   dataTest(`${name}: dirty and clean differ in exactly ${cells} cells, as text`, `dirty-clean/${name}`, async (folder) => {
     const result = await dirtyClean(folder, { types: "string" });
     expect(result.cells).toBe(cells);
@@ -43,14 +51,18 @@ for (const [name, cells] of [["hospital", 509], ["beers", 4362]] as const) {
     expect(result.schema).toEqual([]);
   });
 
-  dataTest(`${name}: with inferred types the retypes are schema changes and the cells are still ${cells}`, `dirty-clean/${name}`, async (folder) => {
-    const result = await dirtyClean(folder, {});
-    expect(result.cells).toBe(cells);
-    const retyped = result.schema.filter((item) => item.kind === "retyped").map((item) => item.column);
-    const differing = result.columns.filter((column) => column.before?.type !== column.after?.type).map((column) => column.name);
-    expect(differing.length).toBeGreaterThan(0);
-    expect(retyped).toEqual(differing);
-  });
+  dataTest(
+    `${name}: with inferred types the retypes are schema changes and the cells are still ${cells}`,
+    `dirty-clean/${name}`,
+    async (folder) => {
+      const result = await dirtyClean(folder, {});
+      expect(result.cells).toBe(cells);
+      const retyped = result.schema.filter((item) => item.kind === "retyped").map((item) => item.column);
+      const differing = result.columns.filter((column) => column.before?.type !== column.after?.type).map((column) => column.name);
+      expect(differing.length).toBeGreaterThan(0);
+      expect(retyped).toEqual(differing);
+    },
+  );
 }
 
 test("a column named like a key that is unique on both sides is taken, and the result says so", async () => {
@@ -97,7 +109,13 @@ test("rows by position are numbered as they stand in the file, over many row gro
 });
 
 test("a key that is missing, NULL or floating is refused with the next command", async () => {
-  await expect(diff("id,v\n1,a\n", "v\na\n", { key: ["id"] })).rejects.toMatchObject({ code: "key.missing", message: "The key column id is not in new.csv." });
-  await expect(diff("id,v\n1,a\n,b\n", "id,v\n1,a\n", { key: ["id"] })).rejects.toMatchObject({ code: "key.null", found: "rows without one: 1 in old.csv" });
+  await expect(diff("id,v\n1,a\n", "v\na\n", { key: ["id"] })).rejects.toMatchObject({
+    code: "key.missing",
+    message: "The key column id is not in new.csv.",
+  });
+  await expect(diff("id,v\n1,a\n,b\n", "id,v\n1,a\n", { key: ["id"] })).rejects.toMatchObject({
+    code: "key.null",
+    found: "rows without one: 1 in old.csv",
+  });
   await expect(diff("id,v\n1.5,a\n", "id,v\n1.5,a\n", { key: ["id"] })).rejects.toMatchObject({ code: "key.type", found: "double" });
 });

@@ -35,7 +35,8 @@ export async function runFileDiff(deps: { engine: Engine; sources: SourceReader 
     const sources = { before: await open(deps, scratch, options, "before"), after: await open(deps, scratch, options, "after") };
     const { sides, tentative } = await sidesOf(deps, scratch, options, sources);
     const named = options.key !== undefined && options.key.length > 0 ? options.key : undefined;
-    const guessed = named !== undefined || options.keyPosition === true ? undefined : await guessKey(engine, sides.before, sides.after, { signal });
+    const guessed =
+      named !== undefined || options.keyPosition === true ? undefined : await guessKey(engine, sides.before, sides.after, { signal });
     const result = await diffTables(engine, sides.before, sides.after, {
       signal,
       tentative,
@@ -50,7 +51,13 @@ export async function runFileDiff(deps: { engine: Engine; sources: SourceReader 
   });
 }
 
-function open({ sources }: { sources: SourceReader }, scratch: Scratch, options: FileDiffOptions, side: keyof Sides<unknown>, as?: readonly Column[]): Promise<OpenedSource> {
+function open(
+  { sources }: { sources: SourceReader },
+  scratch: Scratch,
+  options: FileDiffOptions,
+  side: keyof Sides<unknown>,
+  as?: readonly Column[],
+): Promise<OpenedSource> {
   const { types, nullText, format, signal } = options;
   return sources.open({ paths: options[side], types, nullText, format, ...(as === undefined ? {} : { as }) }, scratch, { signal });
 }
@@ -66,14 +73,20 @@ async function sidesOf(
     before: { type: "struct" as const, "schema-id": 0, fields: fields.before },
     after: { type: "struct" as const, "schema-id": 0, fields: fields.after },
   };
-  const emptyIds = (side: keyof Sides<unknown>) => new Set(fields[side].filter((field) => sources[side].tentative.includes(field.name)).map((field) => field.id));
+  const emptyIds = (side: keyof Sides<unknown>) =>
+    new Set(fields[side].filter((field) => sources[side].tentative.includes(field.name)).map((field) => field.id));
   const tentative = { before: emptyIds("before"), after: emptyIds("after") };
   const byText = diffSchemas(schemas.before, schemas.after).pairs.filter(
     (pair) => pair.comparison.by === "text" && !tentative.before.has(pair.before.id) && !tentative.after.has(pair.after.id),
   );
   const sideOf = async (side: "before" | "after"): Promise<DiffSide> => {
     const { plan: staged, columns } = sources[side];
-    const names = new Set(byText.map((pair) => pair[side]).filter((field) => field.type !== "string").map((field) => field.name));
+    const names = new Set(
+      byText
+        .map((pair) => pair[side])
+        .filter((field) => field.type !== "string")
+        .map((field) => field.name),
+    );
     const common = { label: options.labels?.[side] ?? options[side][0] ?? side, schema: schemas[side] };
     if (names.size === 0 || !isText(options, side)) return { ...common, content: { staged } };
     // The type was only inferred: what stands in the file is compared, not how the type would write it.

@@ -53,7 +53,15 @@ export async function findChanges(context: Context): Promise<Changes> {
 
 function nothing(prepared: Prepared): Changes {
   const counts = { added: 0, removed: 0, modified: 0 };
-  return { keyed: undefined, multiset: undefined, counts, cells: prepared.values.map(() => 0), duplicateKeys: null, notes: [], refusedKey: undefined };
+  return {
+    keyed: undefined,
+    multiset: undefined,
+    counts,
+    cells: prepared.values.map(() => 0),
+    duplicateKeys: null,
+    notes: [],
+    refusedKey: undefined,
+  };
 }
 
 interface KeyedChanges {
@@ -75,7 +83,10 @@ async function keyedChanges(context: Context, compared: Compared, parts: Prepare
   const staged: StagedPlan[] = [];
   for (const part of parts) staged.push(await engine.stage(changesPlan({ ...compared, ...part }, part.rows + 1), scratch, { signal }));
   const keyed: StagedPlan = { ...(staged[0] as StagedPlan), paths: staged.flatMap((plan) => plan.paths) };
-  const [summary, isTwice] = await Promise.all([engine.rows(summaryPlan(keyed, compared.values.length), { signal }), hasTwice(context, keyed, compared.key)]);
+  const [summary, isTwice] = await Promise.all([
+    engine.rows(summaryPlan(keyed, compared.values.length), { signal }),
+    hasTwice(context, keyed, compared.key),
+  ]);
   const of = (kind: keyof typeof kinds): Row | undefined => summary.find((row) => row["kind"] === kinds[kind]);
   const count = (kind: RowKind): number => Number(of(kind)?.["rows"] ?? 0);
   const counts = { added: count("added"), removed: count("removed"), modified: count("modified") };
@@ -99,7 +110,10 @@ function summaryPlan(input: StagedPlan, flags: number): Plan {
       { name: "rows", of: { fn: "count_all" } },
       { name: "pairs", of: { fn: "sum", of: column("pairs") } },
       { name: "nulls", of: { fn: "sum", of: column("nulls") } },
-      ...Array.from({ length: flags }, (_, index) => ({ name: flagName(index), of: { fn: "count_if" as const, of: column(flagName(index)) } })),
+      ...Array.from({ length: flags }, (_, index) => ({
+        name: flagName(index),
+        of: { fn: "count_if" as const, of: column(flagName(index)) },
+      })),
     ],
   };
 }
@@ -126,11 +140,16 @@ async function withoutKey(context: Context): Promise<Changes> {
   const nulls = async (side: "before" | "after"): Promise<number> => {
     const input: Plan = { op: "project", input: prepared.input[side], columns: keyColumns(key, side) };
     const isNull = call("or", ...key.map((_, index) => call("is_null", column(keyName(index)))));
-    const [row] = await engine.rows({ op: "aggregate", input, by: [], measures: [{ name: "n", of: { fn: "count_if", of: isNull } }] }, { signal });
+    const [row] = await engine.rows(
+      { op: "aggregate", input, by: [], measures: [{ name: "n", of: { fn: "count_if", of: isNull } }] },
+      { signal },
+    );
     return Number(row?.["n"] ?? 0);
   };
   const counts = { before: await nulls("before"), after: await nulls("after") };
-  const found = (["before", "after"] as const).flatMap((side) => (counts[side] === 0 ? [] : [`${counts[side]} in ${prepared[side].label}`])).join(", ");
+  const found = (["before", "after"] as const)
+    .flatMap((side) => (counts[side] === 0 ? [] : [`${counts[side]} in ${prepared[side].label}`]))
+    .join(", ");
   const names = key.map((pair) => pair.after.name).join(", ");
   if (matching.by === "key" && matching.origin !== "schema") {
     throw new AppError("key.null", `${names} is NULL in some rows, so it cannot be the key.`, {
@@ -150,7 +169,10 @@ async function multisetChanges(context: Context): Promise<Changes> {
   return { ...nothingElse, multiset: staged.plan, counts: { ...nothingElse.counts, ...staged.counts } };
 }
 
-async function stageMultiset(context: Context, sides: Sides<Plan>): Promise<{ plan: StagedPlan; counts: { added: number; removed: number } }> {
+async function stageMultiset(
+  context: Context,
+  sides: Sides<Plan>,
+): Promise<{ plan: StagedPlan; counts: { added: number; removed: number } }> {
   const { engine, scratch, prepared, signal } = context;
   const plan = await engine.stage(multisetPlan(multisetInput(prepared, sides)), scratch, { signal });
   const rows = await engine.rows(
@@ -225,7 +247,7 @@ async function describeDuplicates({ engine, prepared, signal }: Context, keys: S
 const shownDuplicates = 10;
 
 /** A key as a result shows it. */
-export function shownKey(prepared: Pick<Prepared, "key" | "masked">, row: Row): (ReturnType<typeof shownCell>)[] {
+export function shownKey(prepared: Pick<Prepared, "key" | "masked">, row: Row): ReturnType<typeof shownCell>[] {
   return prepared.key.map((pair, index) => (isMasked(prepared.masked, pair) ? maskText : shownCell(row[keyName(index)])));
 }
 

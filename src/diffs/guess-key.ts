@@ -23,7 +23,8 @@ function rankOf(name: string): number {
 
 /** Columns whose name and type could be a key's, the likeliest first. */
 export function keyCandidates(pairs: readonly ColumnPair[]): ColumnPair[] {
-  const canBeKey = ({ type }: ColumnPair["before"]): boolean => typeof type === "string" && !isFloating(type) && type !== "binary" && type !== "boolean";
+  const canBeKey = ({ type }: ColumnPair["before"]): boolean =>
+    typeof type === "string" && !isFloating(type) && type !== "binary" && type !== "boolean";
   return pairs
     .filter((pair) => canBeKey(pair.before) && canBeKey(pair.after) && rankOf(pair.after.name) < Infinity)
     .sort((a, b) => rankOf(a.after.name) - rankOf(b.after.name))
@@ -40,8 +41,13 @@ export async function guessKey(engine: Engine, before: DiffSide, after: DiffSide
       { name: `distinct${index}`, of: { fn: "count_distinct" as const, of: column(pair[side].name) } },
     ]);
     const input = wholePlan(side === "before" ? before : after);
-    const [row = {}] = await engine.rows({ op: "aggregate", input, by: [], measures: [{ name: "rows", of: { fn: "count_all" } }, ...measures] }, options);
-    candidates = candidates.filter((_, index) => Number(row[`values${index}`]) === Number(row["rows"]) && Number(row[`distinct${index}`]) === Number(row["rows"]));
+    const [row = {}] = await engine.rows(
+      { op: "aggregate", input, by: [], measures: [{ name: "rows", of: { fn: "count_all" } }, ...measures] },
+      options,
+    );
+    candidates = candidates.filter(
+      (_, index) => Number(row[`values${index}`]) === Number(row["rows"]) && Number(row[`distinct${index}`]) === Number(row["rows"]),
+    );
   }
   return candidates[0]?.after.name;
 }

@@ -30,7 +30,10 @@ function rowWords(result: Facts): string {
   }
   if (before.rows === 0) return `${counted(after.rows, "row")} added to none`;
   if (after.rows === 0) return rows.removed === 1 ? "The only row is removed" : `All ${grouped(rows.removed)} rows are removed`;
-  const all = rows.differing === before.rows && before.rows > 1 ? `All ${counted(before.rows, "row")}` : `${grouped(rows.differing)} of ${counted(before.rows, "row")}`;
+  const all =
+    rows.differing === before.rows && before.rows > 1
+      ? `All ${counted(before.rows, "row")}`
+      : `${grouped(rows.differing)} of ${counted(before.rows, "row")}`;
   const verb = rows.differing === 1 ? "differs" : "differ";
   if (rows.modified === rows.differing) return `${all} ${verb}${columnWords(result)}`;
   if (rows.added === rows.differing) return `${counted(rows.added, "row")} added to ${grouped(before.rows)}`;

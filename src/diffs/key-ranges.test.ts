@@ -34,12 +34,15 @@ test("every file is in exactly one part, and no key can be in two", () => {
   const files = fc.array(fc.tuple(fc.integer({ min: 0, max: 50 }), fc.integer({ min: 0, max: 8 })), { maxLength: 20 });
   fc.assert(
     fc.property(files, files, fc.integer({ min: 1, max: 60 }), (a, b, rowsPerPart) => {
-      const of = (name: string, list: [number, number][]) => list.map(([lower, width], index) => file(`${name}${index}`, lower, lower + width));
+      const of = (name: string, list: [number, number][]) =>
+        list.map(([lower, width], index) => file(`${name}${index}`, lower, lower + width));
       const [before, after] = [of("a", a), of("b", b)];
       const parts = partByKeyRange(before, after, "long", rowsPerPart);
       expect(parts.flatMap((part) => names(part.before)).sort()).toEqual(names(before).sort());
       expect(parts.flatMap((part) => names(part.after)).sort()).toEqual(names(after).sort());
-      const spans = parts.map((part) => [...part.before, ...part.after].flatMap((item) => [Number(item.keyRange?.lower), Number(item.keyRange?.upper)]));
+      const spans = parts.map((part) =>
+        [...part.before, ...part.after].flatMap((item) => [Number(item.keyRange?.lower), Number(item.keyRange?.upper)]),
+      );
       for (const [index, span] of spans.entries()) {
         const next = spans[index + 1];
         if (next !== undefined) expect(Math.max(...span)).toBeLessThan(Math.min(...next));

@@ -71,5 +71,9 @@ function rowsOf(input: MultisetInput, kind: "added" | "removed", surplus: Plan):
       return { name, expr: of === side ? column(name) : literal(null, field.type) };
     }),
   );
-  return { op: "project", input: first, columns: [{ name: "kind", expr: column("kind") }, { name: "count", expr: column("count") }, ...cells] };
+  return {
+    op: "project",
+    input: first,
+    columns: [{ name: "kind", expr: column("kind") }, { name: "count", expr: column("count") }, ...cells],
+  };
 }

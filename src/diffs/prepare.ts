@@ -102,7 +102,9 @@ function rangeParts(key: readonly ColumnPair[], files: Sides<readonly DiffFile[]
 
 /** A column that is masked on one side is masked on both: its values stand side by side. */
 function maskedOnBothSides(pairs: readonly ColumnPair[], masked: ReadonlySet<number> = new Set()): ReadonlySet<number> {
-  const ids = pairs.filter((pair) => masked.has(pair.before.id) || masked.has(pair.after.id)).flatMap((pair) => [pair.before.id, pair.after.id]);
+  const ids = pairs
+    .filter((pair) => masked.has(pair.before.id) || masked.has(pair.after.id))
+    .flatMap((pair) => [pair.before.id, pair.after.id]);
   return new Set([...masked, ...ids]);
 }
 
@@ -127,7 +129,9 @@ function numbered(input: Plan): Plan {
 }
 
 async function rowsOf(engine: Engine, side: DiffSide, options: RunOptions): Promise<number> {
-  return "staged" in side.content ? countPlan(engine, side.content.staged, options) : countRows(engine, tablePlan(side.content.files, side.schema.fields), options);
+  return "staged" in side.content
+    ? countPlan(engine, side.content.staged, options)
+    : countRows(engine, tablePlan(side.content.files, side.schema.fields), options);
 }
 
 /** Rows of files: known where nothing is deleted by position, counted where something is. */
@@ -159,7 +163,10 @@ function matchingOf(
   const ids = after.schema["identifier-field-ids"] ?? [];
   if (ids.length === 0) return { matching: { by: "row", reason: "no key" }, key: [] };
   const key = ids.flatMap((id) => pairs.filter((pair) => pair.after.id === id));
-  const problem = key.length < ids.length ? `the key of ${after.label} has a column that ${before.label} does not have` : key.map(typeProblem).find((text) => text !== undefined);
+  const problem =
+    key.length < ids.length
+      ? `the key of ${after.label} has a column that ${before.label} does not have`
+      : key.map(typeProblem).find((text) => text !== undefined);
   if (problem !== undefined) return { matching: { by: "row", reason: problem }, key: [] };
   return { matching: { by: "key", columns: key.map((pair) => pair.after.name), origin: "schema" }, key };
 }

@@ -31,7 +31,8 @@ export async function sampleRows(context: Context, count: number): Promise<{ sam
   const examples: Examples = new Map();
   for (const [at, row] of rows.entries()) {
     const key = keys[at] as Row;
-    for (const index of changed) if (key[flagName(index)] === true && row.kind === "modified" && !examples.has(index)) examples.set(index, row);
+    for (const index of changed)
+      if (key[flagName(index)] === true && row.kind === "modified" && !examples.has(index)) examples.set(index, row);
     const id = identityOf(prepared, key);
     if (seen.has(id) || kindsSeen[row.kind] >= count) continue;
     seen.add(id);
@@ -50,10 +51,16 @@ async function sampleKeys(context: Context, count: number, changed: readonly num
   if (keyed === undefined) return [];
   const of = (where: Expr): Plan => ({ op: "filter", input: keyed, where });
   const present = (["removed", "added", "modified"] as const).filter((kind) => counts[kind] > 0 && count > 0);
-  const first = await keyRows(context, present.map((kind) => ({ plan: of(equal("kind", kinds[kind])), count })));
+  const first = await keyRows(
+    context,
+    present.map((kind) => ({ plan: of(equal("kind", kinds[kind])), count })),
+  );
   const isShown = (index: number): boolean => first.some((row) => row["kind"] === kinds.modified && row[flagName(index)] === true);
   const missing = changed.filter((index) => !isShown(index));
-  const more = await keyRows(context, missing.map((index) => ({ plan: of(call("and", equal("kind", kinds.modified), column(flagName(index)))), count: 1 })));
+  const more = await keyRows(
+    context,
+    missing.map((index) => ({ plan: of(call("and", equal("kind", kinds.modified), column(flagName(index)))), count: 1 })),
+  );
   return [...first, ...more];
 }
 
@@ -109,7 +116,8 @@ function keyFilter(prepared: Prepared, key: readonly string[]): Expr[] {
   }
   if (key.length !== prepared.key.length) {
     throw new AppError("request.invalid", "The key has another number of columns.", {
-      expected: prepared.key.length === 0 ? "no key: rows are compared as a multiset" : prepared.key.map((pair) => pair.after.name).join(", "),
+      expected:
+        prepared.key.length === 0 ? "no key: rows are compared as a multiset" : prepared.key.map((pair) => pair.after.name).join(", "),
       found: `${key.length} values`,
       hint: "give one value for each key column",
     });
@@ -118,7 +126,10 @@ function keyFilter(prepared: Prepared, key: readonly string[]): Expr[] {
 }
 
 /** Keys, kinds and flags of staged changes, each selection by kind and key. */
-async function keyRows({ engine, prepared, signal }: Context, selections: readonly { plan: Plan; count: number; offset?: number }[]): Promise<Row[]> {
+async function keyRows(
+  { engine, prepared, signal }: Context,
+  selections: readonly { plan: Plan; count: number; offset?: number }[],
+): Promise<Row[]> {
   if (selections.length === 0) return [];
   const by = [{ column: "kind" }, ...prepared.key.map((_, index) => ({ column: keyName(index) }))];
   const names = ["kind", ...prepared.key.map((_, index) => keyName(index)), ...prepared.values.map((_, index) => flagName(index))];
@@ -143,7 +154,8 @@ async function fetchRows(context: Context, keys: readonly Row[]): Promise<DiffRo
   return keys.map((row): DiffRow => {
     const id = identityOf(prepared, row);
     const kind = row["kind"] === kinds.added ? "added" : row["kind"] === kinds.removed ? "removed" : "modified";
-    const changed = kind === "modified" ? prepared.values.filter((_, index) => row[flagName(index)] === true).map((pair) => pair.after.name) : [];
+    const changed =
+      kind === "modified" ? prepared.values.filter((_, index) => row[flagName(index)] === true).map((pair) => pair.after.name) : [];
     return {
       kind,
       key: shownKey(prepared, row),
@@ -155,7 +167,11 @@ async function fetchRows(context: Context, keys: readonly Row[]): Promise<DiffRo
   });
 }
 
-async function fetchSide({ engine, prepared, changes, signal }: Context, side: "before" | "after", keys: readonly Row[]): Promise<Map<string, DiffRow["before"]>> {
+async function fetchSide(
+  { engine, prepared, changes, signal }: Context,
+  side: "before" | "after",
+  keys: readonly Row[],
+): Promise<Map<string, DiffRow["before"]>> {
   if (keys.length === 0 || changes.keyed === undefined) return new Map();
   const columns = keyTypes(prepared.key);
   const wanted = new Map(keys.map((row) => [identityOf(prepared, row), columns.map(({ name }): Cell => row[name] ?? null)]));
@@ -166,7 +182,10 @@ async function fetchSide({ engine, prepared, changes, signal }: Context, side: "
     side,
     {
       plan: prepared.input[side],
-      columns: [...keyColumns(prepared.key, side), ...fields.map((field, index) => ({ name: shownName(side, index), expr: column(field.name) }))],
+      columns: [
+        ...keyColumns(prepared.key, side),
+        ...fields.map((field, index) => ({ name: shownName(side, index), expr: column(field.name) })),
+      ],
     },
     values,
     "semi",
@@ -179,7 +198,10 @@ async function fetchSide({ engine, prepared, changes, signal }: Context, side: "
 function shownRecord(prepared: Prepared, side: "before" | "after", row: Row): Record<string, Cell> {
   const { fields } = prepared[side].schema;
   let index = 0;
-  const entries = fields.map((field): [string, Cell] => [field.name, prepared.masked.has(field.id) ? maskText : shownCell(row[shownName(side, index++)])]);
+  const entries = fields.map((field): [string, Cell] => [
+    field.name,
+    prepared.masked.has(field.id) ? maskText : shownCell(row[shownName(side, index++)]),
+  ]);
   return Object.fromEntries(entries);
 }
 
@@ -190,7 +212,15 @@ function multisetFilter({ prepared }: Context, input: StagedPlan, filter: RowFil
   keyFilter(prepared, filter.key);
   const cellText = (side: "before" | "after", pair: Prepared["key"][number]): Expr => {
     const shown = prepared[side].schema.fields.filter((field) => !prepared.masked.has(field.id));
-    return call("text", column(shownName(side, shown.findIndex((field) => field.id === pair[side].id))));
+    return call(
+      "text",
+      column(
+        shownName(
+          side,
+          shown.findIndex((field) => field.id === pair[side].id),
+        ),
+      ),
+    );
   };
   const hits = filter.key.map((value, index) => {
     const pair = prepared.key[index] as Prepared["key"][number];
@@ -212,7 +242,15 @@ async function multisetRows(context: Context, filter: RowFilter, count: number, 
   return rows.map((row): DiffRow => {
     const kind = row["kind"] === kinds.added ? "added" : "removed";
     const record = shownRecord(prepared, kind === "added" ? "after" : "before", row);
-    const key = prepared.key.length === 0 ? null : prepared.key.map((pair) => record[(kind === "added" ? pair.after : pair.before).name] ?? null);
-    return { kind, key, count: Number(row["count"]), before: kind === "removed" ? record : null, after: kind === "added" ? record : null, changed: [] };
+    const key =
+      prepared.key.length === 0 ? null : prepared.key.map((pair) => record[(kind === "added" ? pair.after : pair.before).name] ?? null);
+    return {
+      kind,
+      key,
+      count: Number(row["count"]),
+      before: kind === "removed" ? record : null,
+      after: kind === "added" ? record : null,
+      changed: [],
+    };
   });
 }

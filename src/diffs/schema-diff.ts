@@ -90,7 +90,14 @@ export function diffSchemas(before: Schema, after: Schema, tentative: Tentative 
 function addedItem(field: Field, before: Schema): SchemaItem {
   const type = typeText(field.type);
   const taken = before.fields.find((old) => sameName(old.name, field.name));
-  const item: SchemaItem = { kind: "added", effect: "additive", column: field.name, fieldId: field.id, after: type, text: `${field.name} ${type} is new` };
+  const item: SchemaItem = {
+    kind: "added",
+    effect: "additive",
+    column: field.name,
+    fieldId: field.id,
+    after: type,
+    text: `${field.name} ${type} is new`,
+  };
   return taken === undefined ? item : { ...item, warning: true, text: `${item.text}; the name belonged to another column` };
 }
 
@@ -111,20 +118,44 @@ function reusedItem(field: Field): SchemaItem {
 function droppedItem(field: Field, after: Schema): SchemaItem {
   const type = typeText(field.type);
   const taken = after.fields.find((now) => now.id !== field.id && sameName(now.name, field.name));
-  const item: SchemaItem = { kind: "dropped", effect: "breaking", column: field.name, fieldId: field.id, before: type, text: `${field.name} ${type} is dropped` };
-  return taken === undefined ? item : { ...item, kind: "name_reused", warning: true, text: `${item.text}; another column has its name now` };
+  const item: SchemaItem = {
+    kind: "dropped",
+    effect: "breaking",
+    column: field.name,
+    fieldId: field.id,
+    before: type,
+    text: `${field.name} ${type} is dropped`,
+  };
+  return taken === undefined
+    ? item
+    : { ...item, kind: "name_reused", warning: true, text: `${item.text}; another column has its name now` };
 }
 
 function fieldItems(old: Field, field: Field, tentative: Tentative): SchemaItem[] {
   const items: SchemaItem[] = [];
   const common = { column: field.name, fieldId: field.id };
   if (old.name !== field.name) {
-    items.push({ kind: "renamed", effect: "breaking", ...common, before: old.name, after: field.name, text: `${old.name} is called ${field.name}` });
+    items.push({
+      kind: "renamed",
+      effect: "breaking",
+      ...common,
+      before: old.name,
+      after: field.name,
+      text: `${old.name} is called ${field.name}`,
+    });
   }
-  if (!isSameType(old.type, field.type)) items.push(typeItem(old.type, field, tentative.before.has(old.id) || tentative.after.has(field.id)));
+  if (!isSameType(old.type, field.type))
+    items.push(typeItem(old.type, field, tentative.before.has(old.id) || tentative.after.has(field.id)));
   if (old.required !== field.required) {
     const [was, now] = [old, field].map((item) => (item.required ? "not null" : "nullable")) as [string, string];
-    items.push({ kind: "nullability", effect: "additive", ...common, before: was, after: now, text: `${field.name} was ${was}, is ${now}` });
+    items.push({
+      kind: "nullability",
+      effect: "additive",
+      ...common,
+      before: was,
+      after: now,
+      text: `${field.name} was ${was}, is ${now}`,
+    });
   }
   return items;
 }
@@ -132,8 +163,15 @@ function fieldItems(old: Field, field: Field, tentative: Tentative): SchemaItem[
 function typeItem(from: FieldType, field: Field, isFree: boolean): SchemaItem {
   const [before, after] = [typeText(from), typeText(field.type)];
   const common = { column: field.name, fieldId: field.id, before, after };
-  if (isWidening(from, field.type)) return { kind: "widened", effect: "additive", ...common, text: `${field.name} is widened from ${before} to ${after}` };
-  if (isFree) return { kind: "retyped", effect: "additive", ...common, text: `${field.name} held only nulls on one side; the other has ${before === "string" ? after : before}` };
+  if (isWidening(from, field.type))
+    return { kind: "widened", effect: "additive", ...common, text: `${field.name} is widened from ${before} to ${after}` };
+  if (isFree)
+    return {
+      kind: "retyped",
+      effect: "additive",
+      ...common,
+      text: `${field.name} held only nulls on one side; the other has ${before === "string" ? after : before}`,
+    };
   return { kind: "retyped", effect: "breaking", ...common, text: `${field.name} is retyped from ${before} to ${after}` };
 }
 

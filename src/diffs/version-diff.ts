@@ -33,7 +33,15 @@ export async function diffVersions(
 ): Promise<VersionDiff> {
   const { statistics, samples, signal } = options;
   const dataset = await getDataset(deps.db, pair.datasetId);
-  const key = hashOf({ kind: "diff", format: 1, before: pair.before?.id ?? null, after: pair.after?.id ?? null, engine: deps.engine.version, statistics, samples });
+  const key = hashOf({
+    kind: "diff",
+    format: 1,
+    before: pair.before?.id ?? null,
+    after: pair.after?.id ?? null,
+    engine: deps.engine.version,
+    statistics,
+    samples,
+  });
   const known = await readEvidence(deps, key);
   if (known !== undefined) return { dataset: dataset.name, evidence: key, result: known };
   const { before, after, masked } = await sides(deps, pair, dataset.name);
@@ -64,7 +72,11 @@ async function sides(deps: LakeDeps, pair: VersionPair, name: string): Promise<{
     if (version === undefined) return { label: `${name} (absent)`, schema: shape.schema, content: { files: [] } };
     for (const id of maskedFieldIds(await getContract(deps.db, version.contractHash))) masked.add(id);
     const { state } = await deps.tables.open(version);
-    const files = state.files.map((live) => ({ key: live.file.key, scan: scanFile(deps.store, live), keyRange: keyRange(state.schema, live) }));
+    const files = state.files.map((live) => ({
+      key: live.file.key,
+      scan: scanFile(deps.store, live),
+      keyRange: keyRange(state.schema, live),
+    }));
     return { label: `${name}@${version.number}`, schema: state.schema, content: { files } };
   };
   return { before: await side(pair.before), after: await side(pair.after), masked };
@@ -74,7 +86,8 @@ async function sides(deps: LakeDeps, pair: VersionPair, name: string): Promise<{
 function keyRange(schema: Schema, { file }: LiveFile): DiffFile["keyRange"] {
   const id = schema["identifier-field-ids"]?.[0];
   const type = schema.fields.find((field) => field.id === id)?.type;
-  if (id === undefined || typeof type !== "string" || !/^(int|long|string|decimal.*|date|timestamp|timestamptz)$/.test(type)) return undefined;
+  if (id === undefined || typeof type !== "string" || !/^(int|long|string|decimal.*|date|timestamp|timestamptz)$/.test(type))
+    return undefined;
   const bounds = [file.lower.get(id), file.upper.get(id)].map((bytes) => (bytes === undefined ? undefined : boundText(type, bytes)));
   const [lower, upper] = bounds;
   if (lower === undefined || upper === undefined) return undefined;
@@ -86,7 +99,12 @@ async function readEvidence(deps: LakeDeps, key: string): Promise<DiffResult | u
   const row = await deps.db.selectFrom("evidence").select("body").where("key", "=", key).executeTakeFirst();
   if (row === undefined) return undefined;
   const { text } = row.body as { text: string };
-  const rows = await deps.db.selectFrom("samples").select("body").where("evidence_key", "=", key).where("name", "=", "values").executeTakeFirst();
+  const rows = await deps.db
+    .selectFrom("samples")
+    .select("body")
+    .where("evidence_key", "=", key)
+    .where("name", "=", "values")
+    .executeTakeFirst();
   // Samples may have been erased; then the diff is asked again.
   if (rows === undefined) return undefined;
   const values = parseJson((rows.body as { text: string }).text) as unknown as SampledValues;
@@ -114,4 +132,3 @@ async function storeEvidence(deps: LakeDeps, key: string, datasetId: string, res
       .execute();
   });
 }
-

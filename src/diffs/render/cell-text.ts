@@ -50,7 +50,7 @@ function merged(list: readonly string[], shared: ReadonlySet<number>): Part[] {
     const common = shared.has(index) && !isGap;
     const last = parts.at(-1);
     if (last !== undefined && last.common === common) last.text += text;
-    else if (common && last !== undefined && / $/.test(last.text)) {
+    else if (common && last !== undefined && last.text.endsWith(" ")) {
       last.text = last.text.slice(0, -1);
       parts.push({ text: ` ${text}`, common });
     } else parts.push({ text, common });
@@ -83,7 +83,7 @@ function longestCommon(a: readonly string[], b: readonly string[]): [number, num
     }
   }
   const pairs: [number, number][] = [];
-  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
+  for (let i = 0, j = 0; i < a.length && j < b.length;) {
     if (a[i] === b[j]) pairs.push([i++, j++]);
     else if ((lengths[i + 1]?.[j] ?? 0) >= (lengths[i]?.[j + 1] ?? 0)) i += 1;
     else j += 1;

@@ -11,7 +11,8 @@ const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", 
 
 function print(value: Printable): string {
   if (value === null || value === undefined) return "";
-  if (typeof value === "string" || typeof value === "number") return visible(String(value)).replace(/[&<>"']/g, (sign) => entities[sign] ?? sign);
+  if (typeof value === "string" || typeof value === "number")
+    return visible(String(value)).replace(/[&<>"']/g, (sign) => entities[sign] ?? sign);
   return isList(value) ? value.map(print).join("") : value.markup;
 }
 
@@ -117,18 +118,19 @@ footer{color:var(--ink-3);font-size:12px;line-height:16px}
 export function page(title: string, body: Html): string {
   const policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
   return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="${raw(policy)}">
-<meta name="referrer" content="no-referrer">
-<title>${title}</title>
-<style>${raw(style)}</style>
-</head>
-<body>
-${body}
-</body>
-</html>
-`.markup;
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta http-equiv="Content-Security-Policy" content="${raw(policy)}" />
+        <meta name="referrer" content="no-referrer" />
+        <title>${title}</title>
+        <style>
+          ${raw(style)}
+        </style>
+      </head>
+      <body>
+        ${body}
+      </body>
+    </html> `.markup;
 }

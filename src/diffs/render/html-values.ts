@@ -31,7 +31,10 @@ function short(text: string): string {
 
 /** A cell that changed: before above after, the differing parts underlined. */
 export function changedValue(before: Cell | undefined, after: Cell | undefined): Html {
-  const parts = before === maskText ? { before: plain(maskText), after: plain(maskText) } : partsOf(shownText(before), shownText(after), before === null || after === null);
+  const parts =
+    before === maskText
+      ? { before: plain(maskText), after: plain(maskText) }
+      : partsOf(shownText(before), shownText(after), before === null || after === null);
   return html`<del>${parts.before.map(partHtml)}</del><ins>${parts.after.map(partHtml)}</ins>`;
 }
 

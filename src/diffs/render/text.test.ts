@@ -37,7 +37,15 @@ test("a plain terminal gets signs of ASCII only, and no colours unless asked", (
   expect(renderText(resultWith(), { ...plain, color: true })).toContain("\u001b[1m14 of");
 });
 
-const hostile = ["\u001b[2J\u001b]0;owned\u0007", "a\u202egnp.exe", "line\r\nbreak\ttab", "\u0000", "\u200bhidden", "漢字".repeat(60), "x".repeat(500)];
+const hostile = [
+  "\u001b[2J\u001b]0;owned\u0007",
+  "a\u202egnp.exe",
+  "line\r\nbreak\ttab",
+  "\u0000",
+  "\u200bhidden",
+  "漢字".repeat(60),
+  "x".repeat(500),
+];
 
 test("values can neither steer the terminal nor hide, and no line is wider than asked", () => {
   for (const value of hostile) {

@@ -13,11 +13,16 @@ const leastExample = 16;
 export function renderText(result: DiffResult, style: TextStyle, options: { rows?: boolean; next?: string } = {}): string {
   const isTable = options.rows !== true && result.matching.by !== "row";
   const body = isTable ? columnLines(result, style) : [...schemaLines(result, style), ...rowLines(result, style)];
-  const lines = [...wrap(result.headline, style.width).map((line) => painted(visible(line), "bold", style))];
+  const lines = wrap(visible(result.headline), style.width).map((line) => painted(line, "bold", style));
   if (body.length > 0) lines.push("", ...body);
   const notes = [...result.notes, ...duplicateNotes(result)];
-  if (notes.length > 0) lines.push("", ...notes.flatMap((note) => wrap(visible(note), style.width - 2).map((line) => painted(`  ${line}`, "dim", style))));
-  const next = options.next ?? (result.rows.differing === 0 && result.schema.length === 0 ? "" : "--rows shows them, --html diff.html makes a page, --json for programs");
+  if (notes.length > 0)
+    lines.push("", ...notes.flatMap((note) => wrap(visible(note), style.width - 2).map((line) => painted(`  ${line}`, "dim", style))));
+  const next =
+    options.next ??
+    (result.rows.differing === 0 && result.schema.length === 0
+      ? ""
+      : "--rows shows them, --html diff.html makes a page, --json for programs");
   if (next !== "") lines.push("", ...wrap(signs(`→ ${next}`, style), style.width).map((line) => painted(line, "dim", style)));
   return `${lines.join("\n")}\n`;
 }
@@ -26,7 +31,9 @@ function duplicateNotes({ duplicateKeys }: DiffResult): string[] {
   const [first] = duplicateKeys?.samples ?? [];
   if (duplicateKeys === null || first === undefined) return [];
   const { keysBefore, keysAfter } = duplicateKeys;
-  return [`keys that occur more than once: ${grouped(keysBefore)} before, ${grouped(keysAfter)} after; for instance ${keyText(first.key)}: ${counted(first.before, "row")} before, ${first.after} after`];
+  return [
+    `keys that occur more than once: ${grouped(keysBefore)} before, ${grouped(keysAfter)} after; for instance ${keyText(first.key)}: ${counted(first.before, "row")} before, ${first.after} after`,
+  ];
 }
 
 const words: Readonly<Record<SchemaItemKind, string>> = {
@@ -51,12 +58,28 @@ interface Line {
 }
 
 function columnLines(result: DiffResult, style: TextStyle): string[] {
-  const lines = [...schemaOnly(result), ...result.columns.filter((column) => isDifferent(column, result)).sort(byWeight).map((column) => lineOf(column, result))];
+  const lines = [
+    ...schemaOnly(result),
+    ...result.columns
+      .filter((column) => isDifferent(column, result))
+      .sort(byWeight)
+      .map((column) => lineOf(column, result)),
+  ];
   if (lines.length === 0) return [];
-  const shown = lines.slice(0, mostLines).map((line) => ({ ...line, column: cut(visible(line.column), Math.floor(style.width / 3), style), kind: signs(line.kind, style), cells: signs(line.cells, style) }));
+  const shown = lines.slice(0, mostLines).map((line) => ({
+    ...line,
+    column: cut(visible(line.column), Math.floor(style.width / 3), style),
+    kind: signs(line.kind, style),
+    cells: signs(line.cells, style),
+  }));
   const head = { column: "column", kind: "kind", cells: "cells", about: ["example"], values: undefined };
-  const widths = (["column", "kind", "cells"] as const).map((name) => Math.max(...[head, ...shown].map((line) => widthOf(line[name])))) as [number, number, number];
-  const start = (line: Line): string => `  ${padEnd(line.column, widths[0])}  ${padEnd(line.kind, widths[1])}  ${padStart(line.cells, widths[2])}   `;
+  const widths = (["column", "kind", "cells"] as const).map((name) => Math.max(...[head, ...shown].map((line) => widthOf(line[name])))) as [
+    number,
+    number,
+    number,
+  ];
+  const start = (line: Line): string =>
+    `  ${padEnd(line.column, widths[0])}  ${padEnd(line.kind, widths[1])}  ${padStart(line.cells, widths[2])}   `;
   const room = style.width - widthOf(start(head));
   const isNarrow = room < leastExample;
   const table = [
@@ -82,7 +105,13 @@ const byWeight = (a: ColumnDiff, b: ColumnDiff): number => weight(a) - weight(b)
 function schemaOnly(result: DiffResult): Line[] {
   return result.schema
     .filter((item) => item.kind === "key_changed")
-    .map((item) => ({ column: "(key)", kind: words[item.kind], cells: "–", about: [`${item.before ?? ""} → ${item.after ?? ""}`], values: undefined }));
+    .map((item) => ({
+      column: "(key)",
+      kind: words[item.kind],
+      cells: "–",
+      about: [`${item.before ?? ""} → ${item.after ?? ""}`],
+      values: undefined,
+    }));
 }
 
 function lineOf(column: ColumnDiff, result: DiffResult): Line {
@@ -90,7 +119,9 @@ function lineOf(column: ColumnDiff, result: DiffResult): Line {
   const [item] = items;
   const oneSided = column.after === null ? "− dropped" : "+ new";
   const kind = item !== undefined ? words[item.kind] : column.before === null || column.after === null ? oneSided : "≠ modified";
-  const about = [...items.map(aboutItem), ...aboutValues(column), ...(column.example === null ? [] : [keyText(column.example.key)])].filter((part) => part !== "");
+  const about = [...items.map(aboutItem), ...aboutValues(column), ...(column.example === null ? [] : [keyText(column.example.key)])].filter(
+    (part) => part !== "",
+  );
   const values = column.example === null ? undefined : { before: cellText(column.example.before), after: cellText(column.example.after) };
   return { column: column.name, kind, cells: column.compared === null || column.isKey ? "–" : grouped(column.cells), about, values };
 }
