@@ -114,7 +114,7 @@ test("old files are read by field id after a rename, a widening, a drop and an a
     [2, "x", 2, null],
   ]);
   const page = await diffRows(lake.engine, before, version("@3", laterColumns, [rewritten]), {}, { filter: {}, offset: 0, limit: 10 });
-  expect(page.rows).toMatchObject([{ kind: "modified", key: [2], changed: ["value"], before: { v: "b" }, after: { value: "x" } }]);
+  expect(page.rows).toMatchObject([{ kind: "modified", key: [2], changed: ["value"], before: { value: "b" }, after: { value: "x" } }]);
 });
 
 test("a retype under a new field id compares all cells, also those of shared files; from an empty column it is free", async () => {
@@ -194,6 +194,25 @@ test("a dropped name that is given to another column is a warning", async () => 
     { kind: "renamed", before: "w", after: "v" },
     { kind: "name_reused", column: "v", warning: true, effect: "breaking" },
   ]);
+  expect(renamedOnto.columns.map((column) => [column.name, column.state])).toEqual([
+    ["id", "same"],
+    ["v", "same"],
+    ["v (dropped)", "dropped"],
+  ]);
+  const gone = await diffTables(lake.engine, before, {
+    ...before,
+    label: "@2",
+    schema: version(
+      "@2",
+      [
+        ["id", "int", 1],
+        ["v", "string", 3],
+      ],
+      [],
+    ).schema,
+    content: { files: [] },
+  });
+  expect(gone.samples[0]?.before).toEqual({ id: 1, v: "b", "v (dropped)": "a" });
   const again = await diffTables(
     lake.engine,
     before,

@@ -143,7 +143,7 @@ function bothSided(prepared: Prepared, changes: Changes, found: Found, pair: Col
     example:
       row === undefined
         ? null
-        : { key: row.key ?? [], before: row.before?.[pair.before.name] ?? null, after: row.after?.[pair.after.name] ?? null },
+        : { key: row.key ?? [], before: row.before?.[pair.after.name] ?? null, after: row.after?.[pair.after.name] ?? null },
     statistics:
       statistics === undefined || masked
         ? null
@@ -156,7 +156,7 @@ function oneSided(prepared: Prepared, found: Found, field: Field, state: "added"
   const masked = prepared.masked.has(field.id);
   const statistics = found.statistics?.[side].get(field.id) ?? null;
   return {
-    name: field.name,
+    name: prepared.names[side].get(field.id) ?? field.name,
     fieldId: field.id,
     before: state === "added" ? null : sideOf(field),
     after: state === "added" ? sideOf(field) : null,

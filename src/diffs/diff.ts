@@ -42,7 +42,7 @@ export interface DiffRow {
   key: ShownCell[] | null;
   /** How often this whole row was added or removed; above 1 only in a multiset. */
   count: number;
-  /** By the column names of that side; null where the side has no such row. */
+  /** By the names of `ColumnDiff`, which are the same on both sides; null where the side has no such row. */
   before: Record<string, ShownCell> | null;
   after: Record<string, ShownCell> | null;
   /** Names (of `ColumnDiff`) of the cells that differ; empty unless modified. */
@@ -71,7 +71,7 @@ export interface ColumnStatistics {
 }
 
 export interface ColumnDiff {
-  /** Its later name; of a dropped column the one it had. */
+  /** Its later name; of a dropped column the one it had, with « (dropped)» where another column has that name now. */
   name: string;
   fieldId: number;
   before: ColumnSide | null;

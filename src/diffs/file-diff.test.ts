@@ -7,7 +7,8 @@ import { duckdbEngine } from "../engine/duckdb/duckdb-engine.ts";
 import type { Engine } from "../engine/engine.ts";
 import { sourceReader } from "../engine/input/source-reader.ts";
 import type { SourceReader } from "../engine/source.ts";
-import { runFileDiff, type FileDiffOptions } from "./file-diff.ts";
+import { renderRows } from "./render/text-rows.ts";
+import { runFileDiff, runFileRows, type FileDiffOptions } from "./file-diff.ts";
 
 let deps: { engine: Engine; sources: SourceReader & { close(): Promise<void> } };
 let dir: string;
@@ -118,4 +119,14 @@ test("a key that is missing, NULL or floating is refused with the next command",
     found: "rows without one: 1 in old.csv",
   });
   await expect(diff("id,v\n1.5,a\n", "id,v\n1.5,a\n", { key: ["id"] })).rejects.toMatchObject({ code: "key.type", found: "double" });
+});
+
+test("files are paged like versions, and a page reads well in a terminal", async () => {
+  const [before, after] = [
+    await file("page-old.csv", "id,v,w\n1,a,x\n2,b,x\n3,c,x\n"),
+    await file("page-new.csv", "id,v,w\n2,B,x\n3,c,y\n4,d,x\n"),
+  ];
+  const page = await runFileRows(deps, { before: [before], after: [after] }, { filter: { kind: "modified" }, offset: 1, limit: 5 });
+  expect(page).toMatchObject({ total: 2, offset: 1, rows: [{ key: [3], changed: ["w"] }] });
+  expect(renderRows(page, { width: 80, color: false, ascii: true })).toBe("Rows 2 to 2 of 2.\n\n!= 3\n    w  x -> y\n");
 });

@@ -3,10 +3,10 @@ import type { Engine, RunOptions, Scratch } from "../engine/engine.ts";
 import type { Column } from "../engine/plan.ts";
 import type { OpenedSource, SourceFormat, SourceReader } from "../engine/source.ts";
 import type { Field } from "../lake/schema.ts";
-import { diffTables } from "./diff-service.ts";
-import type { DiffResult, DiffSide } from "./diff.ts";
+import { diffRows, diffTables } from "./diff-service.ts";
+import type { DiffResult, DiffSide, RowFilter, RowPage } from "./diff.ts";
 import { guessKey } from "./guess-key.ts";
-import type { Sides } from "./prepare.ts";
+import type { DiffOptions, Sides } from "./prepare.ts";
 import { diffSchemas, type Tentative } from "./schema-diff.ts";
 
 export interface FileDiffOptions extends RunOptions {
@@ -27,27 +27,47 @@ export interface FileDiffOptions extends RunOptions {
   statistics?: "full" | "none" | undefined;
 }
 
+interface Deps {
+  engine: Engine;
+  sources: SourceReader;
+}
+
 /** Compares two plain files with nothing set up: no data folder, no database. */
-export async function runFileDiff(deps: { engine: Engine; sources: SourceReader }, options: FileDiffOptions): Promise<DiffResult> {
+export async function runFileDiff(deps: Deps, options: FileDiffOptions): Promise<DiffResult> {
+  return withFiles(deps, options, async ({ sides, diffOptions, notes }) => {
+    const result = await diffTables(deps.engine, sides.before, sides.after, diffOptions);
+    return { ...result, notes: [...result.notes, ...notes] };
+  });
+}
+
+/** One page of the rows that differ between two plain files. */
+export async function runFileRows(
+  deps: Deps,
+  options: FileDiffOptions,
+  page: { filter: RowFilter; offset: number; limit: number },
+): Promise<RowPage> {
+  return withFiles(deps, options, ({ sides, diffOptions }) => diffRows(deps.engine, sides.before, sides.after, diffOptions, page));
+}
+
+interface OpenedFiles {
+  sides: Sides<DiffSide>;
+  diffOptions: DiffOptions;
+  notes: string[];
+}
+
+async function withFiles<T>(deps: Deps, options: FileDiffOptions, work: (files: OpenedFiles) => Promise<T>): Promise<T> {
   const { engine } = deps;
   return engine.withScratch(async (scratch) => {
-    const { signal } = options;
+    const { signal, samples, statistics } = options;
     const sources = { before: await open(deps, scratch, options, "before"), after: await open(deps, scratch, options, "after") };
     const { sides, tentative } = await sidesOf(deps, scratch, options, sources);
     const named = options.key !== undefined && options.key.length > 0 ? options.key : undefined;
     const guessed =
       named !== undefined || options.keyPosition === true ? undefined : await guessKey(engine, sides.before, sides.after, { signal });
-    const result = await diffTables(engine, sides.before, sides.after, {
-      signal,
-      tentative,
-      key: named ?? (guessed === undefined ? undefined : [guessed]),
-      keyOrigin: named === undefined ? "guessed" : "given",
-      byPosition: options.keyPosition,
-      samples: options.samples,
-      statistics: options.statistics,
-    });
+    const key = named ?? (guessed === undefined ? undefined : [guessed]);
+    const keyOrigin = named === undefined ? ("guessed" as const) : ("given" as const);
     const notes = (["before", "after"] as const).flatMap((side) => sources[side].notes.map((note) => `${sides[side].label}: ${note}`));
-    return { ...result, notes: [...result.notes, ...notes] };
+    return work({ sides, notes, diffOptions: { signal, tentative, key, keyOrigin, byPosition: options.keyPosition, samples, statistics } });
   });
 }
 

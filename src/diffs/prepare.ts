@@ -35,6 +35,8 @@ export interface Prepared {
   key: ColumnPair[];
   /** Columns compared beside the key. */
   values: ColumnPair[];
+  /** What each field of a side is called in the result: by its later name, so that both sides of a column have one name. */
+  names: Sides<Map<number, string>>;
   /** What must be read: without the files that both versions share. */
   input: Sides<Plan>;
   /** The same in parts that share no key, each small enough to be joined at once. */
@@ -59,7 +61,16 @@ export async function prepare(engine: Engine, before: DiffSide, after: DiffSide,
   const schema = diffSchemas(before.schema, after.schema, options.tentative);
   const { matching, key } = matchingOf(before, after, schema.pairs, options);
   const values = schema.pairs.filter((pair) => !key.includes(pair));
-  const common = { before, after, schema, matching, key, values, masked: maskedOnBothSides(schema.pairs, options.masked) };
+  const common = {
+    before,
+    after,
+    schema,
+    matching,
+    key,
+    values,
+    masked: maskedOnBothSides(schema.pairs, options.masked),
+    names: namesOf(before.schema, after.schema, schema.pairs),
+  };
   if ("staged" in before.content || "staged" in after.content) {
     const input = { before: wholePlan(before), after: wholePlan(after) };
     const rows = { before: await rowsOf(engine, before, options), after: await rowsOf(engine, after, options) };
@@ -98,6 +109,14 @@ function rangeParts(key: readonly ColumnPair[], files: Sides<readonly DiffFile[]
   const type = first?.comparison.by === "value" ? first.comparison.type : undefined;
   if (rows <= rowsPerPart || typeof type !== "string") return [{ before, after, rows }];
   return partByKeyRange(before, after, type, rowsPerPart);
+}
+
+function namesOf(before: Schema, after: Schema, pairs: readonly ColumnPair[]): Sides<Map<number, string>> {
+  const later = new Map(after.fields.map((field) => [field.id, field.name]));
+  const taken = new Set(later.values());
+  const known = new Map(pairs.map((pair) => [pair.before.id, pair.after.name]));
+  const nameOf = ({ id, name }: Field): string => known.get(id) ?? (taken.has(name) ? `${name} (dropped)` : name);
+  return { before: new Map(before.fields.map((field) => [field.id, nameOf(field)])), after: later };
 }
 
 /** A column that is masked on one side is masked on both: its values stand side by side. */

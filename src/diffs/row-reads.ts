@@ -194,12 +194,12 @@ async function fetchSide(
   return new Map(rows.map((row) => [identityOf(prepared, row), shownRecord(prepared, side, row)]));
 }
 
-/** A row of one side as it is shown: by column name, masked where nobody may see. */
+/** A row of one side as it is shown: by the names of the result, masked where nobody may see. */
 function shownRecord(prepared: Prepared, side: "before" | "after", row: Row): Record<string, Cell> {
   const { fields } = prepared[side].schema;
   let index = 0;
   const entries = fields.map((field): [string, Cell] => [
-    field.name,
+    prepared.names[side].get(field.id) ?? field.name,
     prepared.masked.has(field.id) ? maskText : shownCell(row[shownName(side, index++)]),
   ]);
   return Object.fromEntries(entries);
@@ -242,8 +242,7 @@ async function multisetRows(context: Context, filter: RowFilter, count: number, 
   return rows.map((row): DiffRow => {
     const kind = row["kind"] === kinds.added ? "added" : "removed";
     const record = shownRecord(prepared, kind === "added" ? "after" : "before", row);
-    const key =
-      prepared.key.length === 0 ? null : prepared.key.map((pair) => record[(kind === "added" ? pair.after : pair.before).name] ?? null);
+    const key = prepared.key.length === 0 ? null : prepared.key.map((pair) => record[pair.after.name] ?? null);
     return {
       kind,
       key,

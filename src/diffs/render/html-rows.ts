@@ -92,8 +92,8 @@ function rowHtml(row: DiffRow, columns: readonly ColumnDiff[], result: DiffResul
 
 function cellHtml(row: DiffRow, column: ColumnDiff): Html {
   const [before, after] = [
-    column.before === null ? undefined : row.before?.[column.before.name],
-    column.after === null ? undefined : row.after?.[column.after.name],
+    column.before === null ? undefined : row.before?.[column.name],
+    column.after === null ? undefined : row.after?.[column.name],
   ];
   const attributes = (extra: string): Html =>
     html`class="${[classes(column), extra].filter((name) => name !== "").join(" ")}" data-c="${column.name}"`;

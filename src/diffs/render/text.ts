@@ -1,8 +1,10 @@
-import type { ColumnDiff, DiffResult, DiffRow } from "../diff.ts";
+import type { ColumnDiff, DiffResult } from "../diff.ts";
 import { counted, grouped } from "../headline.ts";
 import type { SchemaItem, SchemaItemKind } from "../schema-diff.ts";
-import { cellText, differingParts, keyText, visible } from "./cell-text.ts";
+import { beforeAfterText, type Example } from "./before-after.ts";
+import { cellText, keyText, visible } from "./cell-text.ts";
 import { cut, padEnd, padStart, painted, signs, widthOf, wrap, type TextStyle } from "./terminal.ts";
+import { linesOfRow } from "./text-rows.ts";
 
 const mostLines = 20;
 
@@ -48,13 +50,10 @@ const words: Readonly<Record<SchemaItemKind, string>> = {
   name_reused: "≠ reused",
 };
 
-interface Line {
+interface Line extends Example {
   column: string;
   kind: string;
   cells: string;
-  /** What stands before the values, the most important last: it is kept longest. */
-  about: string[];
-  values: { before: string; after: string } | undefined;
 }
 
 function columnLines(result: DiffResult, style: TextStyle): string[] {
@@ -84,7 +83,7 @@ function columnLines(result: DiffResult, style: TextStyle): string[] {
   const isNarrow = room < leastExample;
   const table = [
     painted(isNarrow ? start(head).trimEnd() : `${start(head)}example`, "dim", style),
-    ...shown.map((line) => (isNarrow ? start(line) : start(line) + example(line, room, style)).trimEnd()),
+    ...shown.map((line) => (isNarrow ? start(line) : start(line) + beforeAfterText(line, room, style)).trimEnd()),
   ];
   const more = lines.length - shown.length;
   return more > 0 ? [...table, painted(`  and ${counted(more, "further column")}`, "dim", style)] : table;
@@ -95,7 +94,7 @@ function isDifferent(column: ColumnDiff, result: DiffResult): boolean {
 }
 
 function itemsOf(column: ColumnDiff, result: DiffResult): SchemaItem[] {
-  return result.schema.filter((item) => item.column === column.name && (item.fieldId === undefined || item.fieldId === column.fieldId));
+  return result.schema.filter((item) => item.column !== undefined && item.fieldId === column.fieldId);
 }
 
 const weight = (column: ColumnDiff): number => ({ dropped: 0, added: 1, modified: 2, same: 2 })[column.state];
@@ -148,75 +147,15 @@ export function percent(share: number): string {
   return `${value.toFixed(1)} %`;
 }
 
-/** Below this, a value before and after says nothing: what stands before it gives way. */
-const leastValues = 30;
-
-/** Before and after cut so that the part that differs is seen. */
-function example({ about, values }: Pick<Line, "about" | "values">, room: number, style: TextStyle): string {
-  const words = about.map((part) => signs(visible(part), style));
-  if (values === undefined) return cut(words.join("  "), room, style);
-  const arrow = signs(" → ", style);
-  const wanted = Math.min(leastValues, widthOf(values.before) + widthOf(values.after) + widthOf(arrow));
-  while (words.length > 0 && room - widthOf(words.join("  ")) - 2 < wanted) words.shift();
-  const lead = words.length === 0 ? "" : `${words.join("  ")}  `;
-  const { before, after } = fitted(values, room - widthOf(lead) - widthOf(arrow), style);
-  return `${lead}${painted(before, "before", style)}${arrow}${painted(after, "after", style)}`;
-}
-
-function fitted({ before, after }: { before: string; after: string }, room: number, style: TextStyle): { before: string; after: string } {
-  const total = widthOf(before) + widthOf(after);
-  if (total <= room) return { before, after };
-  const half = Math.floor(room / 2);
-  const least = Math.min(widthOf(before), widthOf(after));
-  const wide = least < half ? room - least : half;
-  const [first] = differingParts(before, after).before;
-  const shared = first?.common === true ? Array.from(first.text).length : 0;
-  const skipped = shared > wide / 2 ? Math.max(0, shared - Math.floor(wide / 4)) : 0;
-  const window = (text: string): string => {
-    if (widthOf(text) <= (least < half && widthOf(text) === least ? least : wide)) return text;
-    return cut(skipped === 0 ? text : signs("…", style) + Array.from(text).slice(skipped).join(""), wide, style);
-  };
-  return { before: window(before), after: window(after) };
-}
-
 function schemaLines(result: DiffResult, style: TextStyle): string[] {
   const lines = result.schema.map((item) => `  ${cut(signs(visible(item.text), style), style.width - 2, style)}`);
   return lines.length === 0 ? [] : [...lines, ""];
 }
 
-const kindSigns = { removed: "−", added: "+", modified: "≠" } as const;
-
-/** Differing rows, folded under their key: changed cells one per line, whole rows on as few lines as they need. */
 function rowLines(result: DiffResult, style: TextStyle): string[] {
-  const lines = result.samples.flatMap((row) => linesOfRow(row, result, style));
+  const keyColumns = result.columns.filter((column) => column.isKey).map((column) => column.name);
+  const options = { keyColumns, isPosition: result.matching.by === "position" };
+  const lines = result.samples.flatMap((row) => linesOfRow(row, style, options));
   const more = result.rows.differing - result.samples.reduce((sum, row) => sum + row.count, 0);
   return more > 0 ? [...lines, painted(`  and ${counted(more, "further row")}`, "dim", style)] : lines;
-}
-
-function linesOfRow(row: DiffRow, result: DiffResult, style: TextStyle): string[] {
-  const colour = row.kind === "removed" ? "before" : row.kind === "added" ? "after" : "bold";
-  const times = row.count > 1 ? ` ${grouped(row.count)} times` : "";
-  const key = row.key === null ? "" : result.matching.by === "position" ? `row ${keyText(row.key)}` : keyText(row.key);
-  const sign = padEnd(signs(kindSigns[row.kind], style), 2);
-  const title = cut(`${sign}${key === "" ? "" : ` ${key}`}${times}`, style.width, style);
-  if (row.kind === "modified") return [painted(title, colour, style), ...changedCells(row, result, style)];
-  const keys = new Set(result.columns.filter((column) => column.isKey).map((column) => column.name));
-  const cells = Object.entries(row.after ?? row.before ?? {}).filter(([name]) => !keys.has(name));
-  const text = cells.map(([name, cell]) => `${visible(name)} ${cellText(cell)}`).join(signs(" · ", style));
-  const body = cut(text, (style.width - 4) * 3, style);
-  if (key === "" && times === "") {
-    const [first = "", ...rest] = wrap(body, style.width - 4);
-    return [painted(`${sign}  ${first}`, colour, style), ...rest.map((line) => `    ${line}`)];
-  }
-  return [painted(title, colour, style), ...wrap(body, style.width - 4).map((line) => `    ${line}`)];
-}
-
-function changedCells(row: DiffRow, result: DiffResult, style: TextStyle): string[] {
-  const columns = result.columns.filter((column) => row.changed.includes(column.name) && column.before !== null && column.after !== null);
-  const width = Math.min(Math.floor(style.width / 3), Math.max(0, ...columns.map((column) => widthOf(visible(column.name)))));
-  return columns.map((column) => {
-    const name = padEnd(cut(visible(column.name), width, style), width);
-    const values = { before: cellText(row.before?.[column.before?.name ?? ""]), after: cellText(row.after?.[column.after?.name ?? ""]) };
-    return `    ${name}  ${example({ about: [], values }, style.width - width - 6, style)}`;
-  });
 }
