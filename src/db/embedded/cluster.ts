@@ -1,13 +1,11 @@
-import { execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { chmod, chown, mkdir, open, readFile, realpath, rename, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
-import { join } from "node:path";
+import { chmod, chown, link, mkdir, open, readdir, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { AppError } from "../../lib/errors.ts";
 import { isRoot, nobody, reachableByAll, usableBinaries } from "./binaries.ts";
-import { processStart } from "./start-lock.ts";
+import { startError } from "./start-error.ts";
+import { draftOf } from "./start-lock.ts";
 
 /** Where the pieces of an embedded Postgres stand. */
 export interface Cluster {
@@ -16,156 +14,146 @@ export interface Cluster {
   /** PGDATA. */
   data: string;
   password: string;
+  /** Folder of the programs. */
   binaries: string;
+  /** Who Postgres runs as, where that is not ourselves. */
+  user: { uid: number; gid: number } | undefined;
 }
 
-export interface Postmaster {
-  pid: number;
-  host: string;
-  port: number;
-}
-
-const user = () => (isRoot() ? nobody : {});
 const run = promisify(execFile);
 
-/** Postgres refuses socket paths of 107 bytes and more. */
-const longestSocketPath = 100;
+/** Where clusters of root's private data folders live. */
+const systemFolder = "/var/lib/tidegate";
 
 /**
- * Finds the cluster of a data folder, and makes it if there is none: in a folder beside it first, then by rename, so that a kill leaves
- * either no cluster or a whole one. As root it lives where «nobody» can reach it, and the data folder names the place.
+ * Finds the place of a data folder's cluster, and makes its folder and password. As root it lives where «nobody» can reach it, and the
+ * data folder names the place.
  */
 export async function openCluster(dataDir: string): Promise<Cluster> {
   await mkdir(dataDir, { recursive: true, mode: 0o755 });
-  const home = await homeOf(await realpath(dataDir));
-  await mkdir(home, { recursive: true, mode: 0o700 });
-  if (isRoot()) await chown(home, nobody.uid, nobody.gid);
+  const folder = await realpath(dataDir);
+  const password = await passwordOf(join(folder, "postgres.password"));
+  const home = await realpath(await homeOf(folder, password));
+  const user = await ownerOf(home);
   await chmod(home, 0o700);
-  const data = join(home, "data");
-  const password = await passwordOf(join(dataDir, "postgres.password"));
-  const binaries = await usableBinaries(isRoot() ? "/var/lib/tidegate/postgres" : join(home, "binaries"));
-  return { home, data, password, binaries };
+  const binaries = await usableBinaries(isRoot() ? systemFolder : home);
+  return { home, data: join(home, "data"), password, binaries, user };
 }
 
-async function homeOf(dataDir: string): Promise<string> {
-  const named = await readFile(join(dataDir, "postgres.location"), "utf8").catch(() => undefined);
-  if (named !== undefined) return named.trim();
-  if (!isRoot() || (await reachableByAll(dataDir))) return join(dataDir, "postgres");
-  const home = join("/var/lib/tidegate", createHash("sha256").update(dataDir).digest("hex").slice(0, 16));
-  await mkdir("/var/lib/tidegate", { recursive: true, mode: 0o755 });
-  await writeFile(join(dataDir, "postgres.location"), `${home}\n`);
-  return home;
-}
-
+/** Written beside and linked, so that no other process ever reads half of it. */
 async function passwordOf(path: string): Promise<string> {
+  const known = await readFile(path, "utf8").catch(() => "");
+  if (known !== "") return known.trim();
+  const draft = draftOf(path);
+  await writeFile(draft, randomBytes(24).toString("base64url"), { mode: 0o600 });
   try {
-    await writeFile(path, randomBytes(24).toString("base64url"), { flag: "wx", mode: 0o600 });
+    await link(draft, path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    await rm(draft, { force: true });
   }
   return (await readFile(path, "utf8")).trim();
 }
 
-/** Runs initdb unless the cluster is there. The caller holds the start lock. */
-export async function initCluster(cluster: Cluster): Promise<void> {
-  const present = await readFile(join(cluster.data, "PG_VERSION"), "utf8").catch(() => undefined);
-  if (present !== undefined) return;
-  const temporary = join(cluster.home, `data-new-${process.pid}`);
-  const passwordFile = join(cluster.home, `password-${process.pid}`);
-  await writeFile(passwordFile, cluster.password, { mode: 0o600 });
-  if (isRoot()) await chown(passwordFile, nobody.uid, nobody.gid);
-  try {
-    const options = ["-D", temporary, "-U", "tidegate", "-A", "scram-sha-256", `--pwfile=${passwordFile}`, "-E", "UTF8", "--no-locale"];
-    await run(join(cluster.binaries, "initdb"), options, { ...user(), cwd: cluster.home, env: {} });
-    await rename(temporary, cluster.data);
-  } catch (error) {
-    throw startError(error instanceof Error && "stderr" in error ? String(error.stderr) : String(error));
-  } finally {
-    await rm(temporary, { recursive: true, force: true });
-    await rm(passwordFile, { force: true });
+async function homeOf(folder: string, password: string): Promise<string> {
+  const location = join(folder, "postgres.location");
+  const named = (await readFile(location, "utf8").catch(() => "")).trim();
+  if (named !== "") {
+    await checkNamed(folder, named);
+    return named;
   }
+  const inside = join(folder, "postgres");
+  if (!isRoot() || (await reachableByAll(folder))) {
+    await mkdir(inside, { recursive: true, mode: 0o700 });
+    return inside;
+  }
+  // The password is in the hash: a data folder that was deleted and made again must not find the cluster of the old one.
+  const home = join(systemFolder, createHash("sha256").update(`${folder}\n${password}`).digest("hex").slice(0, 16));
+  await mkdir(systemFolder, { recursive: true });
+  await chmod(systemFolder, 0o755);
+  await mkdir(home, { recursive: true, mode: 0o700 });
+  await replaceFile(join(home, "data-folder"), `${folder}\n`);
+  await replaceFile(location, `${home}\n`);
+  return home;
 }
 
-export function startError(found: string): AppError {
-  return new AppError("db.start_failed", "The built-in Postgres did not start.", {
-    expected: "a running Postgres in the data folder",
-    found: found.trim().slice(-600),
-    hint: "read postgres.log in the data folder, or set DATABASE_URL",
-  });
+/** A data folder that was moved takes its cluster along; a copy must not share the cluster of the original. */
+async function checkNamed(folder: string, home: string): Promise<void> {
+  const owner = await readFile(join(home, "data-folder"), "utf8").catch(() => undefined);
+  if (owner === undefined) {
+    throw startError(`no cluster in ${home}`, {
+      expected: `the cluster that ${join(folder, "postgres.location")} names`,
+      hint: "bring that folder back: without it the data folder has no state",
+    });
+  }
+  if (owner.trim() === folder) return;
+  const original = (await readFile(join(owner.trim(), "postgres.location"), "utf8").catch(() => "")).trim();
+  if (original === home) {
+    throw startError(`${folder} is a copy of ${owner.trim()}, and both name the cluster in ${home}`, {
+      expected: "a data folder with a cluster of its own",
+      hint: `use ${owner.trim()}, or set DATABASE_URL`,
+    });
+  }
+  await replaceFile(join(home, "data-folder"), `${folder}\n`);
 }
 
-/** The postmaster that owns the cluster, if its process lives. A dead one's lock is cleared. */
-export async function findPostmaster(cluster: Cluster): Promise<Postmaster | undefined> {
-  const path = join(cluster.data, "postmaster.pid");
-  const text = await readFile(path, "utf8").catch(() => undefined);
-  if (text === undefined) return undefined;
-  const [pid, , , port, socketFolder, address] = text.split("\n");
-  if (pid === undefined || !(await isPostmaster(Number(pid), cluster))) {
-    if (pid !== undefined && pid !== "" && (await readFile(path, "utf8").catch(() => "")) === text) await rm(path, { force: true });
+async function replaceFile(path: string, text: string): Promise<void> {
+  const draft = draftOf(path);
+  await writeFile(draft, text);
+  await rename(draft, path);
+}
+
+/** Root runs Postgres as whoever owns the cluster, and as «nobody» where it is new; anybody else must be its owner. */
+async function ownerOf(home: string): Promise<Cluster["user"]> {
+  const { uid, gid } = await stat(home);
+  if (!isRoot()) {
+    if (process.getuid !== undefined && uid !== process.getuid()) {
+      throw startError(`${home} belongs to user ${uid}`, {
+        expected: `a folder of user ${process.getuid()}`,
+        hint: "run as that user, or as root",
+      });
+    }
     return undefined;
   }
-  if (port === undefined || port === "") return undefined;
-  const host = socketFolder !== undefined && socketFolder !== "" ? socketFolder : (address ?? "127.0.0.1");
-  return { pid: Number(pid), host, port: Number(port) };
+  if (uid !== 0) return { uid, gid };
+  await chown(home, nobody.uid, nobody.gid);
+  return nobody;
 }
 
-async function isPostmaster(pid: number, cluster: Cluster): Promise<boolean> {
-  if (processStart(pid) === undefined) return false;
-  if (process.platform !== "linux") return true;
+/** Runs initdb beside and renames, so that a kill leaves either no cluster or a whole one. The caller holds the start lock. */
+export async function initCluster(cluster: Cluster): Promise<void> {
+  await removeDrafts(cluster.home);
+  const present = await stat(join(cluster.data, "PG_VERSION")).catch(() => undefined);
+  if (present !== undefined) return;
+  const draft = join(cluster.home, `data-new-${process.pid}`);
+  const passwordFile = join(cluster.home, `password-${process.pid}`);
+  await writeFile(passwordFile, cluster.password, { mode: 0o600 });
+  if (cluster.user !== undefined) await chown(passwordFile, cluster.user.uid, cluster.user.gid);
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(cluster.data);
-  } catch {
-    return false;
-  }
-}
-
-/** Starts the postmaster in a session of its own, so that Ctrl-C in our terminal does not reach it. The caller holds the start lock. */
-export async function startPostmaster(cluster: Cluster): Promise<number> {
-  const socket = join(cluster.home, ".s.PGSQL.5432");
-  const onSocket = Buffer.byteLength(socket) < longestSocketPath;
-  const place = onSocket
-    ? ["listen_addresses=", `unix_socket_directories=${cluster.home}`, "unix_socket_permissions=0700", "port=5432"]
-    : ["listen_addresses=127.0.0.1", "unix_socket_directories=", `port=${await freePort()}`];
-  const settings = [
-    ...place,
-    "shared_buffers=16MB",
-    "max_connections=120",
-    "fsync=on",
-    "timezone=UTC",
-    "log_timezone=UTC",
-    "max_wal_size=256MB",
-  ];
-  const log = await open(join(cluster.home, "postgres.log"), "a");
-  try {
-    if (isRoot()) await log.chown(nobody.uid, nobody.gid);
-    const options = ["-D", cluster.data, ...settings.flatMap((setting) => ["-c", setting])];
-    const child = spawn(join(cluster.binaries, "postgres"), options, {
-      ...user(),
-      cwd: cluster.home,
-      env: {},
-      detached: true,
-      stdio: ["ignore", log.fd, log.fd],
-    });
-    child.on("error", () => undefined);
-    child.unref();
-    if (child.pid === undefined) throw startError("its process could not be created");
-    return child.pid;
+    const options = ["-D", draft, "-U", "tidegate", "-A", "scram-sha-256", `--pwfile=${passwordFile}`, "-E", "UTF8", "--no-locale"];
+    await run(join(cluster.binaries, "initdb"), options, { ...cluster.user, cwd: cluster.home, env: {} });
+    await rename(draft, cluster.data);
+    await syncFolder(dirname(cluster.data));
+  } catch (error) {
+    const { stderr, message } = error as { stderr?: string; message: string };
+    throw startError(stderr === undefined || stderr === "" ? message : stderr, { cause: error });
   } finally {
-    await log.close();
+    await removeDrafts(cluster.home);
   }
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
+/** What killed processes left behind, and our own. */
+async function removeDrafts(home: string): Promise<void> {
+  const drafts = (await readdir(home)).filter((name) => /^(data-new|password)-\d+$/.test(name));
+  for (const name of drafts) await rm(join(home, name), { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
 }
 
-export async function lastLog(cluster: Cluster): Promise<string> {
-  return (await readFile(join(cluster.home, "postgres.log"), "utf8").catch(() => "no log")).slice(-600);
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }
