@@ -156,3 +156,18 @@ test("a replace that drops and adds columns says so in the schema and keeps the 
     { iata: "ORD", name: "O'Hare", state: "IL" },
   ]);
 });
+
+test("a query is recorded for every dataset that it reads, also where a name is a word of SQL", async () => {
+  for (const name of ["default.orders", "select.group", "public.order"]) {
+    const file = await lake.file(`${name}.csv`, "id,total,note\n1,2,a\n");
+    const { change } = await lake.propose({ operations: [{ kind: "create", dataset: name, source: source(file), key: ["id"] }], origin: "import" });
+    await lake.merge(change?.id ?? "");
+    const { runQuery } = await import("../src/reading/query-service.ts");
+    const [schema, table] = name.split(".");
+    const answer = await runQuery(lake, reader("sql-board"), `select total from "${schema ?? ""}"."${table ?? ""}"`);
+    for await (const _batch of answer.rows);
+    await lake.ledger.flush();
+    const version = (await answerFor(lake, reader("x"), name)).version.id;
+    expect(await readersOf(lake.db, [version]), name).toMatchObject([{ consumer: "sql-board", columns: ["total"], doors: ["query"], reads: 1 }]);
+  }
+});

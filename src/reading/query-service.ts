@@ -31,7 +31,9 @@ export async function runQuery(deps: QueryDeps, reader: ReaderIdentity, sql: str
     }),
   );
   const result = await deps.sandbox.query({ sql, tables, caps: deps.sqlCaps }, { signal });
-  const read = mentioned.filter(({ dataset }) => result.used.some((item) => item.table === dataset.name));
+  const found = mentioned.filter(({ dataset }) => result.used.some((item) => item.table === dataset.name));
+  // A plan in which no dataset is recognised still read something: then all that were mentioned are recorded, with all columns.
+  const read = found.length === 0 ? mentioned : found;
   const exposure = await deps.ledger.open(
     read.map(({ dataset, version }) => ({
       consumer: reader.consumer ?? unattributed,

@@ -17,7 +17,8 @@ export function columnsOfPlan(plan: readonly PlanNode[], tables: readonly Planne
   const used = new Map<string, Set<string>>();
   const visit = (nodes: readonly PlanNode[]): void => {
     for (const { children, extra_info: info = {} } of nodes) {
-      const table = tables.find(({ shown }) => shown === info["Table"]);
+      const place = info["Table"];
+      const table = typeof place === "string" ? tables.find(({ shown }) => unquoted(shown) === unquoted(place)) : undefined;
       if (table !== undefined) {
         const columns = used.get(table.name) ?? new Set();
         used.set(table.name, columns);
@@ -31,6 +32,11 @@ export function columnsOfPlan(plan: readonly PlanNode[], tables: readonly Planne
   };
   visit(plan);
   return [...used].map(([table, columns]) => ({ table, columns: [...columns].sort() })).sort((a, b) => (a.table < b.table ? -1 : 1));
+}
+
+/** A place without its quotes: DuckDB quotes parts that are words of its own (`"default".airports`), and the list of those grows. */
+function unquoted(place: string): string {
+  return place.replaceAll(/"((?:[^"]|"")*)"/g, (_all, part: string) => part.replaceAll('""', '"'));
 }
 
 /** A projection is a column's name, or a part of a struct (`address.city`). */
