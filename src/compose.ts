@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir, totalmem, userInfo } from "node:os";
 import { join } from "node:path";
-import { ensureAdmin } from "./access/access-service.ts";
+import { ensureAdmin } from "./access/person-service.ts";
 import { appendingHeadFile } from "./audit/head-file.ts";
 import { initialise } from "./catalog/initialise.ts";
 import { relocateStore } from "./catalog/relocate-service.ts";

@@ -13,9 +13,19 @@ export function actorOf(principal: Principal): string {
   return principal.kind === "person" && principal.as !== undefined ? `${principal.name} as ${principal.as}` : principal.name;
 }
 
+/** Whose rights count: the person acted for, else the principal itself. */
+export function selfOf(principal: Principal): string {
+  return principal.kind === "person" ? (principal.as ?? principal.name) : principal.name;
+}
+
 /** The person, if the role suffices; `auth.denied` says what would. */
 export function requireRole(principal: Principal, needed: Role): Principal & { kind: "person" } {
   if (principal.kind === "person" && roles.indexOf(principal.role) >= roles.indexOf(needed)) return principal;
-  const found = principal.kind === "consumer" ? `the consumer ${principal.name}, which only reads its own view` : `the role ${principal.role}`;
-  throw new AppError("auth.denied", `${principal.name} may not do that.`, { expected: `the role ${needed}`, found, hint: "ask an admin, or use another token" });
+  const found =
+    principal.kind === "consumer" ? `the consumer ${principal.name}, which only reads its own view` : `the role ${principal.role}`;
+  throw new AppError("auth.denied", `${principal.name} may not do that.`, {
+    expected: `the role ${needed}`,
+    found,
+    hint: "ask an admin, or use another token",
+  });
 }

@@ -4,13 +4,19 @@ import { addDatasetRoutes } from "./dataset-routes.ts";
 import { addDiffRoutes } from "./diff-routes.ts";
 import { addLiveRoutes } from "./live-routes.ts";
 import { addPeopleRoutes } from "./people-routes.ts";
-import { Router, type Entrance } from "./router.ts";
+import type { Entrance } from "./identify.ts";
+import { Router } from "./router.ts";
 import type { Services } from "./services.ts";
 import { addSystemRoutes } from "./system-routes.ts";
 import { addUploadRoutes } from "./upload-routes.ts";
 
 /** The HTTP app over a data folder: the one way in, for the CLI in process as for everybody else over the wire. */
 export function createApp(services: Services, entrance: Entrance): OpenAPIHono {
+  return createRouter(services, entrance).app;
+}
+
+/** The app with what it promises per route. */
+export function createRouter(services: Services, entrance: Entrance): Router {
   const router = new Router(services, entrance);
   addSystemRoutes(router);
   addUploadRoutes(router);
@@ -19,5 +25,5 @@ export function createApp(services: Services, entrance: Entrance): OpenAPIHono {
   addDiffRoutes(router);
   addLiveRoutes(router);
   addPeopleRoutes(router);
-  return router.app;
+  return router;
 }

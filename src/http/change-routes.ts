@@ -8,44 +8,62 @@ import { openRestore } from "../changes/restore-service.ts";
 import { openRevert } from "../changes/revert-service.ts";
 import { parseType } from "../changes/type-text.ts";
 import { resolveDataset } from "../catalog/dataset-store.ts";
+import {
+  changeAnswer,
+  changeLines,
+  importedAnswer,
+  mergedAnswer,
+  proposedAnswer,
+  resolvedAnswer,
+  restoredAnswer,
+  shownChangeAnswer,
+} from "./answers.ts";
 import type { Call, Router } from "./router.ts";
 import { changeShape, mergedShape, proposedShape, versionShape } from "./shapes.ts";
-import { resolveSource, sourceBody } from "./upload-routes.ts";
+import { resolveSource, sourceBody, spendUploads } from "./upload-routes.ts";
 
-const typed = z.object({ name: z.string(), type: z.string() });
+const typed = z.strictObject({ name: z.string(), type: z.string() });
 const operationBody = z
   .discriminatedUnion("kind", [
-    z.object({ kind: z.literal("create"), dataset: z.string(), source: sourceBody.optional(), columns: z.array(typed).optional(), key: z.array(z.string()).default([]) }),
-    ...(["append", "replace", "upsert", "delete"] as const).map((kind) => z.object({ kind: z.literal(kind), dataset: z.string(), source: sourceBody })),
-    z.object({ kind: z.literal("sql"), dataset: z.string(), sql: z.string().max(100_000) }),
-    z.object({
+    z.strictObject({
+      kind: z.literal("create"),
+      dataset: z.string(),
+      source: sourceBody.optional(),
+      columns: z.array(typed).optional(),
+      key: z.array(z.string()).default([]),
+    }),
+    ...(["append", "replace", "upsert", "delete"] as const).map((kind) =>
+      z.strictObject({ kind: z.literal(kind), dataset: z.string(), source: sourceBody }),
+    ),
+    z.strictObject({ kind: z.literal("sql"), dataset: z.string(), sql: z.string().max(100_000) }),
+    z.strictObject({
       kind: z.literal("update"),
       dataset: z.string(),
-      set: z.array(z.object({ column: z.string(), expression: z.string() })).min(1),
+      set: z.array(z.strictObject({ column: z.string(), expression: z.string() })).min(1),
       where: z.string().optional(),
     }),
-    z.object({
+    z.strictObject({
       kind: z.literal("schema"),
       dataset: z.string(),
       edits: z
         .array(
           z.discriminatedUnion("edit", [
-            z.object({ edit: z.literal("add"), name: z.string(), type: z.string(), doc: z.string().optional() }),
-            z.object({ edit: z.literal("drop"), name: z.string() }),
-            z.object({ edit: z.literal("rename"), name: z.string(), to: z.string() }),
-            z.object({ edit: z.literal("retype"), name: z.string(), type: z.string() }),
-            z.object({ edit: z.literal("make_nullable"), name: z.string() }),
-            z.object({ edit: z.literal("reorder"), names: z.array(z.string()) }),
+            z.strictObject({ edit: z.literal("add"), name: z.string(), type: z.string(), doc: z.string().optional() }),
+            z.strictObject({ edit: z.literal("drop"), name: z.string() }),
+            z.strictObject({ edit: z.literal("rename"), name: z.string(), to: z.string() }),
+            z.strictObject({ edit: z.literal("retype"), name: z.string(), type: z.string() }),
+            z.strictObject({ edit: z.literal("make_nullable"), name: z.string() }),
+            z.strictObject({ edit: z.literal("reorder"), names: z.array(z.string()) }),
           ]),
         )
         .min(1),
     }),
-    z.object({ kind: z.literal("drop"), dataset: z.string() }),
+    z.strictObject({ kind: z.literal("drop"), dataset: z.string() }),
   ])
   .openapi("Operation");
 
 const proposeBody = z
-  .object({
+  .strictObject({
     operations: z.array(operationBody).min(1).max(20_000),
     title: z.string().max(300).optional(),
     origin: z.enum(["person", "pipeline", "agent"]).optional(),
@@ -86,7 +104,20 @@ async function proposeFor(call: AnyCall, body: z.output<typeof proposeBody>, cha
   for (const item of body.operations) operations.push(await operationOf(call, item));
   const origin = body.origin ?? (body.sourceId === undefined ? "person" : "pipeline");
   const { title, sourceId, correct } = body;
-  const proposed = await propose(call.services, { operations, title, changeId, actor: call.actor, origin, sourceId, correct, signal: call.signal });
+  const proposed = await propose(call.services, {
+    operations,
+    title,
+    changeId,
+    actor: call.actor,
+    origin,
+    sourceId,
+    correct,
+    signal: call.signal,
+  });
+  await spendUploads(
+    call,
+    body.operations.map((item) => ("source" in item ? item.source : undefined)),
+  );
   const merged =
     body.auto === true && proposed.change !== undefined && proposed.change.state !== "merged"
       ? await merge(call.services, {
@@ -115,18 +146,36 @@ export function addChangeRoutes(router: Router): void {
       needs: "editor",
       body: z.object({ dataset: z.string(), source: sourceBody, key: z.array(z.string()).default([]), title: z.string().optional() }),
       answer: "The merged change: readers have the dataset.",
+      data: importedAnswer,
     },
     async (call) => {
       const { dataset, key, title } = call.body;
       const source = await resolveSource(call, call.body.source);
       const operations: OperationRequest[] = [{ kind: "create", dataset, source, key }];
       const proposed = await propose(call.services, { operations, title, actor: call.actor, origin: "import", signal: call.signal });
-      const merged = await merge(call.services, { changeId: proposed.change?.id ?? "", actor: call.actor });
-      return { datasets: proposed.datasets.map(proposedShape), merged: mergedShape(merged) };
+      const changeId = proposed.change?.id ?? "";
+      try {
+        const merged = await merge(call.services, { changeId, actor: call.actor, signal: call.signal });
+        await spendUploads(call, [call.body.source]);
+        return { datasets: proposed.datasets.map(proposedShape), merged: mergedShape(merged) };
+      } catch (error) {
+        // An import is one act to who asks for it: it does not leave a change behind that somebody else would have to close.
+        await closeChange(call.services, { changeId, actor: call.actor, reason: "the import was not merged" }).catch(() => undefined);
+        throw error;
+      }
     },
   );
   router.add(
-    { method: "post", path: "/v1/changes", tag: "changes", summary: "Propose a change", needs: "editor", body: proposeBody, answer: "The change and what it does per dataset." },
+    {
+      method: "post",
+      path: "/v1/changes",
+      tag: "changes",
+      summary: "Propose a change",
+      needs: "editor",
+      body: proposeBody,
+      answer: "The change and what it does per dataset.",
+      data: proposedAnswer,
+    },
     (call) => proposeFor(call, call.body),
   );
   router.add(
@@ -139,6 +188,7 @@ export function addChangeRoutes(router: Router): void {
       params: changeParam,
       body: proposeBody,
       answer: "The change and what it does now.",
+      data: proposedAnswer,
     },
     (call) => proposeFor(call, call.body, call.params.id),
   );
@@ -155,6 +205,7 @@ export function addChangeRoutes(router: Router): void {
         limit: z.coerce.number().int().min(1).max(1000).default(50),
       }),
       answer: "Changes.",
+      data: changeLines,
     },
     async (call) => {
       const { state, dataset, limit } = call.query;
@@ -163,7 +214,16 @@ export function addChangeRoutes(router: Router): void {
     },
   );
   router.add(
-    { method: "get", path: "/v1/changes/{id}", tag: "changes", summary: "Show a change", needs: "viewer", params: changeParam, answer: "The change with its datasets and operations." },
+    {
+      method: "get",
+      path: "/v1/changes/{id}",
+      tag: "changes",
+      summary: "Show a change",
+      needs: "viewer",
+      params: changeParam,
+      answer: "The change with its datasets and operations.",
+      data: shownChangeAnswer,
+    },
     async (call) => {
       const shown = await showChange(call.services.db, call.params.id);
       const datasets = shown.datasets.map(({ base, candidate, merged, ...item }) => ({
@@ -176,7 +236,16 @@ export function addChangeRoutes(router: Router): void {
     },
   );
   router.add(
-    { method: "post", path: "/v1/changes/{id}/merge", tag: "changes", summary: "Merge a change and release it", needs: "maintainer", params: changeParam, answer: "What main and readers have now." },
+    {
+      method: "post",
+      path: "/v1/changes/{id}/merge",
+      tag: "changes",
+      summary: "Merge a change and release it",
+      needs: "maintainer",
+      params: changeParam,
+      answer: "What main and readers have now.",
+      data: mergedAnswer,
+    },
     async (call) => mergedShape(await merge(call.services, { changeId: call.params.id, actor: call.actor, signal: call.signal })),
   );
   router.add(
@@ -189,8 +258,10 @@ export function addChangeRoutes(router: Router): void {
       params: changeParam,
       body: z.object({ reason: z.string().default("closed") }),
       answer: "The closed change.",
+      data: changeAnswer,
     },
-    async (call) => changeShape(await closeChange(call.services, { changeId: call.params.id, actor: call.actor, reason: call.body.reason })),
+    async (call) =>
+      changeShape(await closeChange(call.services, { changeId: call.params.id, actor: call.actor, reason: call.body.reason })),
   );
   router.add(
     {
@@ -202,6 +273,7 @@ export function addChangeRoutes(router: Router): void {
       params: changeParam,
       body: z.object({ side: z.enum(["ours", "theirs"]), keys: z.array(z.string()).optional(), dataset: z.string().optional() }),
       answer: "How many keys were settled.",
+      data: resolvedAnswer,
     },
     async (call) => {
       const { change, resolved } = await resolveChange(call.services, { changeId: call.params.id, actor: call.actor, ...call.body });
@@ -217,6 +289,7 @@ export function addChangeRoutes(router: Router): void {
       needs: "editor",
       body: z.object({ change: z.string(), title: z.string().optional() }),
       answer: "The revert, an open change.",
+      data: changeAnswer,
     },
     async (call) => changeShape(await openRevert(call.services, { changeId: call.body.change, actor: call.actor, title: call.body.title })),
   );
@@ -229,14 +302,19 @@ export function addChangeRoutes(router: Router): void {
       needs: "editor",
       body: z.object({ datasets: z.array(z.string()).min(1), to: z.string() }),
       answer: "The restore, an open change, and what it undoes.",
+      data: restoredAnswer,
     },
     async (call) => {
       const restored = await openRestore(call.services, { ...call.body, actor: call.actor });
       return {
         change: changeShape(restored.change),
-        datasets: restored.datasets.map((item) => ({ dataset: item.dataset, from: versionShape(item.from), to: versionShape(item.to), undoes: item.undoes })),
+        datasets: restored.datasets.map((item) => ({
+          dataset: item.dataset,
+          from: versionShape(item.from),
+          to: versionShape(item.to),
+          undoes: item.undoes,
+        })),
       };
     },
   );
 }
-

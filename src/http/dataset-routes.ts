@@ -9,11 +9,14 @@ import { getContract } from "../contracts/contract-store.ts";
 import { runQuery } from "../reading/query-service.ts";
 import { answerFor, listDatasets, lookUp, readParquet, readRows } from "../reading/read-service.ts";
 import type { Answer } from "../reading/reader.ts";
-import { readerOf, type Call, type Router } from "./router.ts";
-import { rowsResponse } from "./rows-response.ts";
+import { contractAnswer, datasetAnswer, datasetLines, pathAnswer, rowAnswer } from "./answers.ts";
+import { readerOf } from "./identify.ts";
+import type { Call, Router } from "./router.ts";
+import { rowsResponse, rowTypes } from "./rows-response.ts";
 import { schemaShape, versionShape } from "./shapes.ts";
 
 const reading = { run: z.string().max(200).optional(), at: z.string().optional(), as: z.string().optional() };
+const parquetType = "application/vnd.apache.parquet";
 const named = z.object({ name: z.string() });
 const rowsQuery = z.object({
   ...reading,
@@ -25,7 +28,12 @@ const rowsQuery = z.object({
 type Asked = { run?: string | undefined; at?: string | undefined; as?: string | undefined };
 
 function reader(call: Pick<Call<unknown, unknown, unknown>, "services" | "principal">, asked: Asked, name = "") {
-  return readerOf(call, { run: asked.run, at: asked.at, consumer: asked.as, versioned: name !== "" && parseVersionName(name).number !== undefined });
+  return readerOf(call, {
+    run: asked.run,
+    at: asked.at,
+    consumer: asked.as,
+    versioned: name !== "" && parseVersionName(name).number !== undefined,
+  });
 }
 
 /** What every door tells of its answer. */
@@ -42,24 +50,61 @@ function columnsOf(text: string | undefined): string[] | undefined {
 /** Reading: the reader's view, or what a person names. */
 export function addDatasetRoutes(router: Router): void {
   router.add(
-    { method: "get", path: "/v1/datasets", tag: "reading", summary: "List the datasets of one's view", needs: "reader", query: z.object(reading), answer: "Datasets with their version." },
+    {
+      method: "get",
+      path: "/v1/datasets",
+      tag: "reading",
+      summary: "List the datasets of one's view",
+      needs: "reader",
+      query: z.object(reading),
+      answer: "Datasets with their version.",
+      data: datasetLines,
+    },
     async (call) => {
       const listed = await listDatasets(call.services, await reader(call, call.query));
       return listed.map(({ dataset, version }) => ({ name: dataset.name, id: dataset.id, version: versionShape(version) }));
     },
   );
   router.add(
-    { method: "get", path: "/v1/datasets/{name}", tag: "reading", summary: "Show a dataset: schema, owners, version", needs: "reader", params: named, query: z.object(reading), answer: "The dataset." },
+    {
+      method: "get",
+      path: "/v1/datasets/{name}",
+      tag: "reading",
+      summary: "Show a dataset: schema, owners, version",
+      needs: "reader",
+      params: named,
+      query: z.object(reading),
+      answer: "The dataset.",
+      data: datasetAnswer,
+    },
     async (call) => {
       const answer = await answerFor(call.services, await reader(call, call.query, call.params.name), call.params.name);
       const { state } = await call.services.tables.open(answer.version);
       const contract = await getContract(call.services.db, answer.version.contractHash);
       const { dataset, version, view, reason } = answer;
-      return { name: dataset.name, id: dataset.id, version: versionShape(version), owners: ownersOf(contract), ...schemaShape(state.schema), view, reason };
+      return {
+        name: dataset.name,
+        id: dataset.id,
+        version: versionShape(version),
+        owners: ownersOf(contract),
+        ...schemaShape(state.schema),
+        view,
+        reason,
+      };
     },
   );
   router.add(
-    { method: "get", path: "/v1/datasets/{name}/contract", tag: "reading", summary: "The dataset's ODCS contract", needs: "reader", params: named, query: z.object(reading), answer: "The document." },
+    {
+      method: "get",
+      path: "/v1/datasets/{name}/contract",
+      tag: "reading",
+      summary: "The dataset's ODCS contract",
+      needs: "reader",
+      params: named,
+      query: z.object(reading),
+      answer: "The document.",
+      data: contractAnswer,
+    },
     async (call) => {
       const answer = await answerFor(call.services, await reader(call, call.query, call.params.name), call.params.name);
       return getContract(call.services.db, answer.version.contractHash);
@@ -75,17 +120,32 @@ export function addDatasetRoutes(router: Router): void {
       params: named,
       query: rowsQuery.extend({ format: z.enum(["json", "ndjson", "csv"]).default("json") }),
       answer: "A stream of rows, not wrapped in an envelope.",
+      data: rowTypes,
     },
     async (call) => {
       const { columns, limit, offset, format } = call.query;
       const identity = await reader(call, call.query, call.params.name);
       const stream = await readRows(call.services, identity, call.params.name, { columns: columnsOf(columns), limit, offset }, call.signal);
       const { answer } = stream;
-      return rowsResponse(stream.rows, { format, columns: stream.columns.map((field) => field.name), headers: headersOf({ ...answer, versions: nameOf(answer) }) });
+      return rowsResponse(stream.rows, {
+        format,
+        columns: stream.columns.map((field) => field.name),
+        headers: headersOf({ ...answer, versions: nameOf(answer) }),
+      });
     },
   );
   router.add(
-    { method: "get", path: "/v1/datasets/{name}/parquet", tag: "reading", summary: "Read rows as one Parquet file", needs: "reader", params: named, query: rowsQuery, answer: "The file." },
+    {
+      method: "get",
+      path: "/v1/datasets/{name}/parquet",
+      tag: "reading",
+      summary: "Read rows as one Parquet file",
+      needs: "reader",
+      params: named,
+      query: rowsQuery,
+      answer: "The file.",
+      data: [parquetType],
+    },
     async (call) => {
       const { services } = call;
       const { columns, limit, offset } = call.query;
@@ -95,10 +155,20 @@ export function addDatasetRoutes(router: Router): void {
       const drop = () => rm(folder, { recursive: true, force: true });
       try {
         const path = join(folder, "rows.parquet");
-        const answer = await readParquet(services, identity, call.params.name, { path, columns: columnsOf(columns), limit, offset }, call.signal);
+        const answer = await readParquet(
+          services,
+          identity,
+          call.params.name,
+          { path, columns: columnsOf(columns), limit, offset },
+          call.signal,
+        );
         const file = createReadStream(path);
         file.once("close", () => void drop());
-        const headers = { "content-type": "application/vnd.apache.parquet", "content-length": String(answer.bytes), ...headersOf({ ...answer, versions: nameOf(answer) }) };
+        const headers = {
+          "content-type": parquetType,
+          "content-length": String(answer.bytes),
+          ...headersOf({ ...answer, versions: nameOf(answer) }),
+        };
         return new Response(Readable.toWeb(file) as ReadableStream, { headers });
       } catch (error) {
         await drop();
@@ -116,6 +186,7 @@ export function addDatasetRoutes(router: Router): void {
       params: named.extend({ key: z.string() }),
       query: z.object(reading),
       answer: "The row.",
+      data: rowAnswer,
     },
     async (call) => {
       const identity = await reader(call, call.query, call.params.name);
@@ -125,7 +196,17 @@ export function addDatasetRoutes(router: Router): void {
     },
   );
   router.add(
-    { method: "get", path: "/v1/datasets/{name}/path", tag: "reading", summary: "Where a version's Iceberg metadata file is", needs: "viewer", params: named, query: z.object(reading), answer: "The path, for any Iceberg reader." },
+    {
+      method: "get",
+      path: "/v1/datasets/{name}/path",
+      tag: "reading",
+      summary: "Where a version's Iceberg metadata file is",
+      needs: "viewer",
+      params: named,
+      query: z.object(reading),
+      answer: "The path, for any Iceberg reader.",
+      data: pathAnswer,
+    },
     async (call) => {
       const answer = await answerFor(call.services, await reader(call, call.query, call.params.name), call.params.name);
       return { dataset: answer.dataset.name, version: answer.version.number, path: call.services.store.uri(answer.version.metadataKey) };
@@ -139,8 +220,15 @@ export function addDatasetRoutes(router: Router): void {
       tag: "reading",
       summary: "Run one SELECT over one's view",
       needs: "reader",
-      body: z.object({ sql: z.string().max(100_000), run: z.string().optional(), at: z.string().optional(), as: z.string().optional(), format: z.enum(["json", "ndjson", "csv"]).default("json") }),
+      body: z.object({
+        sql: z.string().max(100_000),
+        run: z.string().optional(),
+        at: z.string().optional(),
+        as: z.string().optional(),
+        format: z.enum(["json", "ndjson", "csv"]).default("json"),
+      }),
       answer: "A stream of rows, not wrapped in an envelope.",
+      data: rowTypes,
     },
     async (call) => {
       const answer = await runQuery(call.services, await reader(call, call.body), call.body.sql, call.signal);

@@ -1,5 +1,6 @@
 import type { Context } from "hono";
-import { asAppError, AppError } from "../lib/errors.ts";
+import { HTTPException } from "hono/http-exception";
+import { AppError, asAppError } from "../lib/errors.ts";
 import { envelope } from "../lib/envelope.ts";
 
 /** JSON text as the body of an answer. */
@@ -10,20 +11,18 @@ export function answerJson(c: Context, status: number, text: string): Response {
 
 /** The answer to a failed request. What we did not foresee tells its message, never its stack. */
 export function answerError(c: Context, error: unknown): Response {
-  const failure = withoutInternals(asAppError(error));
+  const failure = failureOf(error);
   return answerJson(c, failure.status, envelope({ ok: false, error: failure.toJSON() }));
 }
 
-function withoutInternals(error: AppError): AppError {
-  const { cause } = error;
-  const code = (cause as { code?: string } | undefined)?.code;
-  if (error.code !== "internal" || code === undefined) return error;
-  const lost = ["ECONNREFUSED", "ECONNRESET", "ENOENT", "57P01", "57P02", "57P03", "EPIPE"].includes(code);
-  if (!lost) return error;
-  return new AppError("db.unreachable", "Postgres cannot be reached.", {
-    expected: "a running Postgres",
+/** The framework's own complaints, such as JSON that does not parse, become ours. */
+function failureOf(error: unknown): AppError {
+  if (!(error instanceof HTTPException)) return asAppError(error);
+  const code = error.status === 413 ? "request.too_large" : error.status < 500 ? "request.invalid" : "internal";
+  return new AppError(code, "The request is not understood.", {
+    expected: "a body of JSON",
     found: error.message,
-    hint: "run the same command again; tidegate doctor tells what is wrong",
-    cause,
+    hint: "GET /v1/openapi.json",
+    cause: error,
   });
 }

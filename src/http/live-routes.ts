@@ -11,6 +11,19 @@ import { branchLog } from "../rollouts/log-reads.ts";
 import { rollback } from "../rollouts/rollback-service.ts";
 import { unbar } from "../rollouts/unbar-service.ts";
 import { readersOf, uptakeSince, usageSince } from "../usage/usage-reads.ts";
+import {
+  auditLines,
+  auditVerdict,
+  logLines,
+  nothing,
+  rolledBackAnswer,
+  tagAnswer,
+  tagLines,
+  unbarredAnswer,
+  uptakeLines,
+  usageLines,
+  whoReadAnswer,
+} from "./answers.ts";
 import type { Router } from "./router.ts";
 import type { Services } from "./services.ts";
 import { releaseShape, versionShape } from "./shapes.ts";
@@ -25,7 +38,11 @@ export function sinceOf(services: Services, text: string | undefined): Date | un
   throw new AppError("usage.invalid", `«${text}» is no time.`, { expected: "6h, 2d, or 2026-11-24T08:00:00Z", found: text });
 }
 
-const bySince = z.object({ since: z.string().optional(), dataset: z.string().optional(), limit: z.coerce.number().int().min(1).max(1000).default(30) });
+const bySince = z.object({
+  since: z.string().optional(),
+  dataset: z.string().optional(),
+  limit: z.coerce.number().int().min(1).max(1000).default(30),
+});
 
 /** Live: what readers get, who read it, and the way back. */
 export function addLiveRoutes(router: Router): void {
@@ -36,17 +53,26 @@ export function addLiveRoutes(router: Router): void {
       tag: "live",
       summary: "Take readers back at once, and bar what was rolled back",
       needs: "maintainer",
-      body: z.object({ target: z.string(), to: z.string().optional().openapi({ description: "A time, or @number: everything released since is rolled back." }), reason: z.string().default("rolled back") }),
+      body: z.object({
+        target: z.string(),
+        to: z.string().optional().openapi({ description: "A time, or @number: everything released since is rolled back." }),
+        reason: z.string().default("rolled back"),
+      }),
       answer: "What was barred, where readers are now, and what stays.",
+      data: rolledBackAnswer,
     },
     async (call) => {
       const { target, to, reason } = call.body;
       const number = to === undefined ? undefined : /^@?(\d{1,9})$/.exec(to)?.[1];
-      const since = to === undefined ? undefined : number === undefined ? { time: sinceOf(call.services, to) as Date } : { number: Number(number) };
+      const since =
+        to === undefined ? undefined : number === undefined ? { time: sinceOf(call.services, to) as Date } : { number: Number(number) };
       const began = call.services.clock.now().getTime();
       const back = await rollback(call.services, { target, to: since, reason, actor: call.actor, environment: call.services.environment });
       const milliseconds = call.services.clock.now().getTime() - began;
-      const readers = await readersOf(call.services.db, back.datasets.flatMap((item) => item.from?.id ?? []));
+      const readers = await readersOf(
+        call.services.db,
+        back.datasets.flatMap((item) => item.from?.id ?? []),
+      );
       return {
         releases: back.releases.map(releaseShape),
         barred: back.barred,
@@ -66,14 +92,29 @@ export function addLiveRoutes(router: Router): void {
       needs: "maintainer",
       body: z.object({ change: z.string(), reason: z.string().min(1) }),
       answer: "The release.",
+      data: unbarredAnswer,
     },
     async (call) => {
-      const { release } = await unbar(call.services, { changeId: call.body.change, actor: call.actor, reason: call.body.reason, environment: call.services.environment });
+      const { release } = await unbar(call.services, {
+        changeId: call.body.change,
+        actor: call.actor,
+        reason: call.body.reason,
+        environment: call.services.environment,
+      });
       return { release: releaseShape(release) };
     },
   );
   router.add(
-    { method: "get", path: "/v1/log", tag: "live", summary: "History of main, of live or of a branch, newest first", needs: "viewer", query: bySince.extend({ branch: z.string().default("main") }), answer: "Commits with what they moved." },
+    {
+      method: "get",
+      path: "/v1/log",
+      tag: "live",
+      summary: "History of main, of live or of a branch, newest first",
+      needs: "viewer",
+      query: bySince.extend({ branch: z.string().default("main") }),
+      answer: "Commits with what they moved.",
+      data: logLines,
+    },
     async (call) => {
       const { branch, since, dataset, limit } = call.query;
       const datasetId = dataset === undefined ? undefined : (await resolveDataset(call.services.db, dataset)).id;
@@ -83,7 +124,16 @@ export function addLiveRoutes(router: Router): void {
     },
   );
   router.add(
-    { method: "get", path: "/v1/usage", tag: "live", summary: "Who reads which datasets", needs: "viewer", query: bySince, answer: "Reads per dataset and consumer." },
+    {
+      method: "get",
+      path: "/v1/usage",
+      tag: "live",
+      summary: "Who reads which datasets",
+      needs: "viewer",
+      query: bySince,
+      answer: "Reads per dataset and consumer.",
+      data: usageLines,
+    },
     async (call) => {
       await call.services.ledger.flush();
       const { services } = call;
@@ -92,14 +142,32 @@ export function addLiveRoutes(router: Router): void {
     },
   );
   router.add(
-    { method: "get", path: "/v1/usage/new", tag: "live", summary: "Whether what was released is taken up", needs: "viewer", query: bySince, answer: "Per dataset: readers of the newest version, those who do not read it yet, columns that nobody reads." },
+    {
+      method: "get",
+      path: "/v1/usage/new",
+      tag: "live",
+      summary: "Whether what was released is taken up",
+      needs: "viewer",
+      query: bySince,
+      answer: "Per dataset: readers of the newest version, those who do not read it yet, columns that nobody reads.",
+      data: uptakeLines,
+    },
     async (call) => {
       await call.services.ledger.flush();
       return uptakeSince(call.services.db, sinceOf(call.services, call.query.since ?? "7d") as Date, await liveVersions(call.services));
     },
   );
   router.add(
-    { method: "get", path: "/v1/who-read/{version}", tag: "live", summary: "Who read a version, which columns, in which runs", needs: "viewer", params: z.object({ version: z.string() }), answer: "One line per consumer and version." },
+    {
+      method: "get",
+      path: "/v1/who-read/{version}",
+      tag: "live",
+      summary: "Who read a version, which columns, in which runs",
+      needs: "viewer",
+      params: z.object({ version: z.string() }),
+      answer: "One line per consumer and version.",
+      data: whoReadAnswer,
+    },
     async (call) => {
       const { services } = call;
       await services.ledger.flush();
@@ -112,13 +180,34 @@ export function addLiveRoutes(router: Router): void {
       return { dataset: dataset.name, version: number ?? null, readers: await readersOf(services.db, ids) };
     },
   );
-  router.add({ method: "get", path: "/v1/tags", tag: "live", summary: "List tags", needs: "viewer", answer: "Tags by name." }, (call) => listTags(call.services.db));
   router.add(
-    { method: "post", path: "/v1/tags", tag: "live", summary: "Name a commit for good", needs: "maintainer", body: z.object({ name: z.string(), at: z.string().default(mainRef) }), answer: "The tag." },
+    { method: "get", path: "/v1/tags", tag: "live", summary: "List tags", needs: "viewer", answer: "Tags by name.", data: tagLines },
+    (call) => listTags(call.services.db),
+  );
+  router.add(
+    {
+      method: "post",
+      path: "/v1/tags",
+      tag: "live",
+      summary: "Name a commit for good",
+      needs: "maintainer",
+      body: z.object({ name: z.string(), at: z.string().default(mainRef) }),
+      answer: "The tag.",
+      data: tagAnswer,
+    },
     (call) => createTag(call.services, { ...call.body, actor: call.actor }),
   );
   router.add(
-    { method: "delete", path: "/v1/tags/{name}", tag: "live", summary: "Delete a tag", needs: "maintainer", params: z.object({ name: z.string() }), answer: "Nothing." },
+    {
+      method: "delete",
+      path: "/v1/tags/{name}",
+      tag: "live",
+      summary: "Delete a tag",
+      needs: "maintainer",
+      params: z.object({ name: z.string() }),
+      answer: "Nothing.",
+      data: nothing,
+    },
     async (call) => {
       await deleteTag(call.services, { name: call.params.name, actor: call.actor });
       return {};
@@ -131,26 +220,51 @@ export function addLiveRoutes(router: Router): void {
       tag: "audit",
       summary: "Audit events, newest first",
       needs: "viewer",
-      query: z.object({ subject: z.string().optional(), before: z.coerce.bigint().optional(), limit: z.coerce.number().int().min(1).max(1000).default(50) }),
+      query: z.object({
+        subject: z.string().optional(),
+        before: z.coerce.bigint().optional(),
+        limit: z.coerce.number().int().min(1).max(1000).default(50),
+      }),
       answer: "Events.",
+      data: auditLines,
     },
     (call) => listAudit(call.services.db, call.query),
   );
   router.add(
-    { method: "post", path: "/v1/audit/verify", tag: "audit", reads: true, summary: "Prove the audit chain, or name its first broken link", needs: "viewer", body: z.object({ head: z.string().optional() }), answer: "The verdict." },
+    {
+      method: "post",
+      path: "/v1/audit/verify",
+      tag: "audit",
+      reads: true,
+      summary: "Prove the audit chain, or name its first broken link",
+      needs: "viewer",
+      body: z.object({ head: z.string().optional() }),
+      answer: "The verdict.",
+      data: auditVerdict,
+    },
     async (call) => verifyAudit(call.services.db, { expectHead: call.body.head, headFile: call.services.headFile?.path }),
   );
 }
 
 async function liveVersions(services: Services) {
   const live = await readCommit(services.db, (await getRef(services.db, liveRef(services.environment))).commitId);
-  const versions = await services.resolver.versions({ view: { id: "", environment: services.environment, commitId: live.id, overlay: {} }, tree: live.tree });
+  const versions = await services.resolver.versions({
+    view: { id: "", environment: services.environment, commitId: live.id, overlay: {} },
+    tree: live.tree,
+  });
   const datasets = await getDatasets(services.db, [...versions.keys()]);
   return Promise.all(
     [...versions].map(async ([datasetId, version]) => {
       const { state } = await services.tables.open(version);
       const columns = state.schema.fields.map((field) => field.name);
-      return { datasetId, dataset: datasets.get(datasetId)?.name ?? datasetId, versionId: version.id, number: version.number, releasedAt: version.createdAt, columns };
+      return {
+        datasetId,
+        dataset: datasets.get(datasetId)?.name ?? datasetId,
+        versionId: version.id,
+        number: version.number,
+        releasedAt: version.createdAt,
+        columns,
+      };
     }),
   );
 }

@@ -4,6 +4,7 @@ export const openApiInfo = {
   info: {
     title: "Tidegate",
     version: "1",
-    description: "Change management for data. Every answer is `{ok, data}` or `{ok, error: {code, message, expected, found, hint}}`; rows are streamed as they are.",
+    description:
+      "Change management for data. Every answer is `{ok, data}` or `{ok, error: {code, message, expected, found, hint}}`; rows are streamed as they are.",
   },
 } as const;

@@ -1,27 +1,43 @@
 import { z } from "@hono/zod-openapi";
-import {
-  addConsumer,
-  addGroup,
-  addPerson,
-  createToken,
-  listConsumers,
-  listGroups,
-  listPersons,
-  listTokens,
-  revokeToken,
-  setGroup,
-  setPerson,
-} from "../access/access-service.ts";
-import { requireRole, roles } from "../access/principal.ts";
+import { addConsumer, listConsumers, setConsumer } from "../access/consumer-service.ts";
+import { addGroup, listGroups, setGroup } from "../access/group-service.ts";
+import { addPerson, listPersons, setPerson } from "../access/person-service.ts";
+import { createToken, listTokens, revokeToken } from "../access/token-service.ts";
+import { requireRole, roles, selfOf, type Principal } from "../access/principal.ts";
 import { AppError } from "../lib/errors.ts";
+import { consumerLines, createdAnswer, groupLines, nothing, personLines, tokenLines, tokenMade } from "./answers.ts";
 import type { Router } from "./router.ts";
 
 const role = z.enum(roles);
 const named = z.object({ name: z.string() });
 
+const consumerBody = z.object({
+  name: z.string(),
+  kind: z.enum(["dashboard", "model", "job", "service", "person", "other"]).optional(),
+  criticality: z.enum(["low", "normal", "high", "critical"]).optional(),
+  owner: z.string().optional(),
+  labels: z.record(z.string(), z.string()).optional(),
+});
+
+/** Whose tokens a person may see and end: an admin everybody's, others their own. */
+function ownOnly(principal: Principal): string | undefined {
+  return principal.kind === "person" && principal.role === "admin" ? undefined : selfOf(principal);
+}
+
 /** Persons, groups, consumers and tokens. */
 export function addPeopleRoutes(router: Router): void {
-  router.add({ method: "get", path: "/v1/persons", tag: "people", summary: "List persons", needs: "viewer", answer: "Persons by name." }, (call) => listPersons(call.services));
+  router.add(
+    {
+      method: "get",
+      path: "/v1/persons",
+      tag: "people",
+      summary: "List persons",
+      needs: "viewer",
+      answer: "Persons by name.",
+      data: personLines,
+    },
+    (call) => listPersons(call.services),
+  );
   router.add(
     {
       method: "post",
@@ -31,6 +47,7 @@ export function addPeopleRoutes(router: Router): void {
       needs: "admin",
       body: z.object({ name: z.string(), email: z.string().optional(), role: role.default("editor") }),
       answer: "The person's id.",
+      data: createdAnswer,
     },
     (call) => addPerson(call.services, call.actor, call.body),
   );
@@ -44,13 +61,25 @@ export function addPeopleRoutes(router: Router): void {
       params: named,
       body: z.object({ role: role.optional(), disabled: z.boolean().optional() }),
       answer: "Nothing.",
+      data: nothing,
     },
     async (call) => {
       await setPerson(call.services, call.actor, { name: call.params.name, ...call.body });
       return {};
     },
   );
-  router.add({ method: "get", path: "/v1/groups", tag: "people", summary: "List groups with their members", needs: "viewer", answer: "Groups by name." }, (call) => listGroups(call.services));
+  router.add(
+    {
+      method: "get",
+      path: "/v1/groups",
+      tag: "people",
+      summary: "List groups with their members",
+      needs: "viewer",
+      answer: "Groups by name.",
+      data: groupLines,
+    },
+    (call) => listGroups(call.services),
+  );
   router.add(
     {
       method: "post",
@@ -60,6 +89,7 @@ export function addPeopleRoutes(router: Router): void {
       needs: "admin",
       body: z.object({ name: z.string(), members: z.array(z.string()).default([]) }),
       answer: "The group's id.",
+      data: createdAnswer,
     },
     (call) => addGroup(call.services, call.actor, call.body),
   );
@@ -73,13 +103,25 @@ export function addPeopleRoutes(router: Router): void {
       params: named,
       body: z.object({ add: z.array(z.string()).default([]), remove: z.array(z.string()).default([]) }),
       answer: "Nothing.",
+      data: nothing,
     },
     async (call) => {
       await setGroup(call.services, call.actor, { name: call.params.name, ...call.body });
       return {};
     },
   );
-  router.add({ method: "get", path: "/v1/consumers", tag: "people", summary: "List consumers", needs: "viewer", answer: "Consumers by name." }, (call) => listConsumers(call.services));
+  router.add(
+    {
+      method: "get",
+      path: "/v1/consumers",
+      tag: "people",
+      summary: "List consumers",
+      needs: "viewer",
+      answer: "Consumers by name.",
+      data: consumerLines,
+    },
+    (call) => listConsumers(call.services),
+  );
   router.add(
     {
       method: "post",
@@ -87,18 +129,44 @@ export function addPeopleRoutes(router: Router): void {
       tag: "people",
       summary: "Add a consumer: a dashboard, model, job or service that reads",
       needs: "editor",
-      body: z.object({
-        name: z.string(),
-        kind: z.enum(["dashboard", "model", "job", "service", "person", "other"]).default("other"),
-        criticality: z.enum(["low", "normal", "high", "critical"]).default("normal"),
-        owner: z.string().optional(),
-        labels: z.record(z.string(), z.string()).default({}),
-      }),
+      body: consumerBody,
       answer: "The consumer's id.",
+      data: createdAnswer,
     },
-    (call) => addConsumer(call.services, call.actor, call.body),
+    (call) => {
+      const { kind = "other", criticality = "normal", labels = {} } = call.body;
+      return addConsumer(call.services, call.actor, { ...call.body, kind, criticality, labels });
+    },
   );
-  router.add({ method: "get", path: "/v1/tokens", tag: "people", summary: "List tokens; never their text", needs: "admin", answer: "Tokens." }, (call) => listTokens(call.services));
+  router.add(
+    {
+      method: "post",
+      path: "/v1/consumers/{name}",
+      tag: "people",
+      summary: "Change what is known of a consumer, or disable it",
+      needs: "editor",
+      params: named,
+      body: consumerBody.omit({ name: true }).extend({ disabled: z.boolean().optional() }),
+      answer: "Nothing.",
+      data: nothing,
+    },
+    async (call) => {
+      await setConsumer(call.services, call.actor, { name: call.params.name, ...call.body });
+      return {};
+    },
+  );
+  router.add(
+    {
+      method: "get",
+      path: "/v1/tokens",
+      tag: "people",
+      summary: "List tokens, never their text; all of them for admins, else one's own",
+      needs: "viewer",
+      answer: "Tokens.",
+      data: tokenLines,
+    },
+    (call) => listTokens(call.services, ownOnly(call.principal)),
+  );
   router.add(
     {
       method: "post",
@@ -106,23 +174,41 @@ export function addPeopleRoutes(router: Router): void {
       tag: "people",
       summary: "Make a token for a person or a consumer",
       needs: "editor",
-      body: z.object({ person: z.string().optional(), consumer: z.string().optional(), label: z.string().default(""), days: z.number().int().min(1).max(3650).optional() }),
+      body: z.object({
+        person: z.string().optional(),
+        consumer: z.string().optional(),
+        label: z.string().default(""),
+        days: z.number().int().min(1).max(3650).optional(),
+      }),
       answer: "The token; its text is given this once.",
+      data: tokenMade,
+      keep: (made) => ({ ...(made as object), token: undefined }),
     },
     (call) => {
       const { person, consumer } = call.body;
       if ((person === undefined) === (consumer === undefined)) {
-        throw new AppError("usage.invalid", "A token belongs to one person or one consumer.", { expected: "person or consumer", hint: "tidegate token create --consumer <name>" });
+        throw new AppError("usage.invalid", "A token belongs to one person or one consumer.", {
+          expected: "person or consumer",
+          hint: "tidegate token create --consumer <name>",
+        });
       }
-      const own = call.principal.kind === "person" && person === call.principal.name;
-      if (person !== undefined && !own) requireRole(call.principal, "admin");
+      if (person !== undefined && person !== selfOf(call.principal)) requireRole(call.principal, "admin");
       return createToken(call.services, call.actor, call.body);
     },
   );
   router.add(
-    { method: "delete", path: "/v1/tokens/{id}", tag: "people", summary: "Revoke a token", needs: "admin", params: z.object({ id: z.string() }), answer: "Nothing." },
+    {
+      method: "delete",
+      path: "/v1/tokens/{id}",
+      tag: "people",
+      summary: "Revoke a token; one's own without being an admin",
+      needs: "viewer",
+      params: z.object({ id: z.string() }),
+      answer: "Nothing.",
+      data: nothing,
+    },
     async (call) => {
-      await revokeToken(call.services, call.actor, call.params.id);
+      await revokeToken(call.services, call.actor, { id: call.params.id, owner: ownOnly(call.principal) });
       return {};
     },
   );

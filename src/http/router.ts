@@ -1,23 +1,15 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { authenticate, getConsumer } from "../access/access-service.ts";
+import { bodyLimit } from "hono/body-limit";
 import { actorOf, requireRole, type Principal, type Role } from "../access/principal.ts";
-import { AppError } from "../lib/errors.ts";
-import type { ReaderIdentity } from "../reading/reader.ts";
+import { AppError, asAppError } from "../lib/errors.ts";
 import { envelope } from "../lib/envelope.ts";
 import { answerError, answerJson } from "./errors.ts";
-import { onceOnly } from "./idempotency.ts";
+import { onceOnly, type FreshAnswer } from "./idempotency.ts";
+import { identify, localUser, type Entrance } from "./identify.ts";
+import { invalidRequest } from "./invalid-request.ts";
+import { openApiInfo } from "./openapi.ts";
 import type { Services } from "./services.ts";
-
-/** How a request came in. */
-export interface Entrance {
-  /** The caller is this process's own user: no token needed, local paths allowed, `--as` allowed. */
-  local: boolean;
-  /** Token of the machine's own user, when a local server runs. */
-  localToken?: string | undefined;
-  /** Called after each request that may have changed something. */
-  afterMutation?: (() => void) | undefined;
-}
 
 export interface Call<Params, Query, Body> {
   services: Services;
@@ -42,36 +34,94 @@ export interface RouteShape<P extends z.ZodObject, Q extends z.ZodObject, B exte
   params?: P;
   query?: Q;
   body?: B;
+  /** Media type of a body that is a file, read by the handler itself. */
+  upload?: string;
   /** A POST that changes nothing: it is never answered from memory. */
   reads?: boolean;
-  /** What `data` holds, for the description. */
+  /** What the answer is, for the description. */
   answer: string;
+  /** What `data` of the envelope holds; for media types of its own, those. */
+  data: z.ZodType | readonly string[];
+  /** What is kept of the data to answer a repeated request: not its secrets. */
+  keep?: (data: unknown) => unknown;
 }
 
-const errorBody = z
+type AnyShape = RouteShape<z.ZodObject, z.ZodObject, z.ZodType>;
+
+const failure = z
   .object({
     ok: z.literal(false),
-    error: z.object({ code: z.string(), message: z.string(), expected: z.string().optional(), found: z.string().optional(), hint: z.string().optional() }),
+    error: z.object({
+      code: z.string().openapi({ description: "One of docs/errors.md.", example: "merge.conflict" }),
+      message: z.string(),
+      expected: z.string().optional(),
+      found: z.string().optional(),
+      hint: z.string().optional().openapi({ description: "The next command to type." }),
+      details: z.unknown().optional(),
+    }),
   })
   .openapi("Failure");
 
+const answerHeaders = z.object({
+  "tidegate-view": z.string().openapi({ description: "The view that answered." }),
+  "tidegate-version": z.string().openapi({ description: "What was read, such as `sales.orders@42`." }),
+  "tidegate-reason": z.string().openapi({ description: "Why this version: live, run or named." }),
+});
+
+const keyHeader = z.object({
+  "idempotency-key": z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .openapi({ description: "The same key gives the first answer again, for a week." }),
+});
+
 const none = z.object({});
+
+/** Bytes of a request's JSON; files go through uploads. */
+const bodyLimitBytes = 32 * 2 ** 20;
 
 /** Routes of the app: each declares its shape, who may use it and what it answers; the rest is the same for all. */
 export class Router {
-  readonly app = new OpenAPIHono({
-    defaultHook: (result) => {
-      if (!result.success) throw invalidRequest(result.error);
-    },
-  });
+  readonly app = new OpenAPIHono();
+  /** All that was added, for tests that compare answers with what is promised. */
+  readonly shapes: AnyShape[] = [];
   readonly #services: Services;
   readonly #entrance: Entrance;
+  readonly #limit = bodyLimit({
+    maxSize: bodyLimitBytes,
+    onError: () => {
+      throw new AppError("request.too_large", "The request is too large.", {
+        expected: `at most ${bodyLimitBytes} bytes`,
+        found: "more",
+        hint: "PUT /v1/uploads/{name} for files",
+      });
+    },
+  });
 
   constructor(services: Services, entrance: Entrance) {
     this.#services = services;
     this.#entrance = entrance;
-    this.app.onError((error, c) => answerError(c, error));
-    this.app.notFound((c) => answerError(c, new AppError("request.not_found", `There is no ${c.req.method} ${c.req.path}.`, { hint: "GET /v1/openapi.json" })));
+    this.app.onError((error, c) => {
+      if (asAppError(error).code === "internal") entrance.report?.(error);
+      return answerError(c, error);
+    });
+    this.app.notFound((c) =>
+      answerError(
+        c,
+        new AppError("request.not_found", `There is no ${c.req.method} ${c.req.path}.`, {
+          found: c.req.path,
+          hint: "GET /v1/openapi.json",
+        }),
+      ),
+    );
+    this.app.openAPIRegistry.registerComponent("securitySchemes", "token", {
+      type: "http",
+      scheme: "bearer",
+      description: "tg_…, of a person or a consumer.",
+    });
+    this.app.get("/v1/openapi.json", (c) => c.json(this.app.getOpenAPI31Document(openApiInfo)));
   }
 
   /** Adds a route whose handler gives the envelope's data, or a Response of its own for a stream. */
@@ -79,26 +129,10 @@ export class Router {
     shape: RouteShape<P, Q, B>,
     handler: (call: Call<z.output<P>, z.output<Q>, z.output<B>>) => Promise<unknown>,
   ): void {
-    const { method, needs } = shape;
-    const headers = z.object({ "idempotency-key": z.string().max(200).optional().openapi({ description: "The same key gives the first answer again." }) });
-    const route = createRoute({
-      method,
-      path: shape.path,
-      summary: shape.summary,
-      tags: [shape.tag],
-      request: {
-        ...(shape.params === undefined ? {} : { params: shape.params }),
-        ...(shape.query === undefined ? {} : { query: shape.query }),
-        ...(shape.body === undefined ? {} : { body: { content: { "application/json": { schema: shape.body } }, required: true } }),
-        ...(method === "post" ? { headers } : {}),
-      },
-      responses: {
-        200: { description: shape.answer, content: { "application/json": { schema: z.object({ ok: z.literal(true), data: z.unknown() }) } } },
-        default: { description: "A failure, with its code", content: { "application/json": { schema: errorBody } } },
-      },
-    });
+    const declared = shape as unknown as AnyShape;
+    this.shapes.push(declared);
     const handle = async (c: Context): Promise<Response> => {
-      const principal = needs === "anyone" ? this.#self() : await this.#principal(c, needs);
+      const principal = await this.#admit(c, shape.needs);
       const valid = c.req as unknown as { valid(part: string): unknown };
       const call = {
         services: this.#services,
@@ -106,89 +140,111 @@ export class Router {
         principal,
         actor: actorOf(principal),
         params: (shape.params === undefined ? {} : valid.valid("param")) as z.output<P>,
-        query: (shape.query === undefined ? {} : valid.valid("query")) as z.output<Q>,
+        query: valid.valid("query") as z.output<Q>,
         body: (shape.body === undefined ? {} : valid.valid("json")) as z.output<B>,
         signal: c.req.raw.signal,
         context: c,
       };
-      if (method === "get" || shape.reads === true) return this.#answer(c, await handler(call));
-      const key = c.req.header("idempotency-key");
-      const content = `${method} ${c.req.path} ${JSON.stringify(call.query)} ${JSON.stringify(call.body)}`;
-      let response: Response | undefined;
-      const stored = await onceOnly(this.#services, { actor: call.actor, key, content }, async () => {
-        try {
-          const data = await handler(call);
-          if (data instanceof Response) response = data;
-          return { status: 200, body: data instanceof Response ? "" : envelope({ ok: true, data }) };
-        } finally {
-          this.#entrance.afterMutation?.();
-        }
-      });
-      return response ?? answerJson(c, stored.status, stored.body);
+      return shape.method === "get" || shape.reads === true
+        ? toResponse(c, await handler(call))
+        : this.#mutate(c, declared, call, () => handler(call));
     };
-    this.app.openapi(route, handle as never);
+    // Who may not enter learns nothing of the request's form: identity comes before validation.
+    const admit = async (c: Context, next: () => Promise<void>): Promise<void> => {
+      await this.#admit(c, shape.needs);
+      await next();
+    };
+    const middleware = shape.upload === undefined ? [admit, this.#limit] : [admit];
+    const route = createRoute({ ...describe(declared), middleware } as Parameters<typeof createRoute>[0]);
+    this.app.openapi(
+      route,
+      handle as never,
+      (result: { success: boolean; target: string; error?: z.ZodError }, c) => this.#refuse(result, c) as never,
+    );
   }
 
-  #answer(c: Context, data: unknown): Response {
-    return data instanceof Response ? data : answerJson(c, 200, envelope({ ok: true, data }));
+  async #refuse(result: { success: boolean; target: string; error?: z.ZodError }, c: Context): Promise<void> {
+    if (result.success || result.error === undefined) return;
+    const inputs: Record<string, () => unknown> = {
+      json: () => c.req.json(),
+      query: () => c.req.query(),
+      param: () => c.req.param(),
+      header: () => c.req.header(),
+    };
+    throw invalidRequest(result.error, result.target, await inputs[result.target]?.());
   }
 
-  #self(): Principal {
-    return { kind: "person", id: "local", name: this.#services.localAdmin, role: "admin" };
+  /** Who asks, if they may; found once per request. */
+  async #admit(c: Context, needs: AnyShape["needs"]): Promise<Principal> {
+    if (needs === "anyone") return localUser(this.#services);
+    const known = c.get("principal" as never) as Principal | undefined;
+    const principal = known ?? (await identify(this.#services, this.#entrance, c));
+    c.set("principal" as never, principal as never);
+    return needs === "reader" ? principal : requireRole(principal, needs);
   }
 
-  async #principal(c: Context, needs: Role | "reader"): Promise<Principal> {
-    const principal = await this.#identify(c);
-    if (needs === "reader") return principal;
-    return requireRole(principal, needs);
-  }
-
-  async #identify(c: Context): Promise<Principal> {
-    const header = c.req.header("authorization");
-    const token = header?.startsWith("Bearer ") === true ? header.slice(7) : undefined;
-    const local = this.#entrance.local || (token !== undefined && token === this.#entrance.localToken);
-    const as = c.req.header("tidegate-as");
-    if (local && (token === undefined || token === this.#entrance.localToken)) return this.#localUser(as);
-    if (token === undefined) {
-      throw new AppError("auth.missing", "This server wants to know who asks.", { expected: "Authorization: Bearer <token>", found: "no token", hint: "tidegate token create" });
-    }
-    if (as !== undefined) throw new AppError("auth.denied", "Only the local user may act for another person.", { expected: "a request without --as", found: as });
-    return authenticate(this.#services, token);
-  }
-
-  async #localUser(as: string | undefined): Promise<Principal> {
-    const self = this.#self();
-    if (as === undefined) return self;
-    const person = await this.#services.db.selectFrom("persons").select(["id", "name", "role", "disabled_at"]).where("name", "=", as).executeTakeFirst();
-    if (person === undefined || person.disabled_at !== null) {
-      throw new AppError("person.not_found", `There is no person ${as} who can act.`, { found: as, hint: "tidegate person list" });
-    }
-    return { kind: "person", id: person.id, name: self.name, role: person.role as Role, as: person.name };
-  }
-}
-
-/** Who reads, and what: a consumer only its own view; a person also a branch or version, or a consumer's view for it. */
-export async function readerOf(
-  call: Pick<Call<unknown, unknown, unknown>, "services" | "principal">,
-  asked: { run?: string | undefined; at?: string | undefined; consumer?: string | undefined; versioned?: boolean },
-): Promise<ReaderIdentity> {
-  const { principal, services } = call;
-  if (principal.kind === "consumer") {
-    if (asked.at === undefined && asked.consumer === undefined && asked.versioned !== true) return { consumer: principal.name, run: asked.run, at: undefined };
-    throw new AppError("auth.denied", `${principal.name} reads its own view only.`, {
-      expected: "a read without --at, without a version and for no other consumer",
-      found: asked.at ?? asked.consumer ?? "a version by number",
+  /** Runs a request that may change something: once per Idempotency-Key, and with word to who works the outbox off. */
+  async #mutate(
+    c: Context,
+    shape: AnyShape,
+    call: Pick<Call<unknown, unknown, unknown>, "actor" | "query" | "body">,
+    work: () => Promise<unknown>,
+  ): Promise<Response> {
+    const key = shape.method === "post" ? c.req.header("idempotency-key") : undefined;
+    const content = [shape.method, c.req.path, JSON.stringify(call.query), JSON.stringify(call.body)].join("\n");
+    const stored = await onceOnly(this.#services, { actor: call.actor, key, content }, async (): Promise<FreshAnswer> => {
+      try {
+        const data = await work();
+        const body = envelope({ ok: true, data });
+        return { status: 200, body, kept: shape.keep === undefined ? body : envelope({ ok: true, data: shape.keep(data) }) };
+      } finally {
+        this.#entrance.afterMutation?.();
+      }
     });
+    return answerJson(c, stored.status, stored.body);
   }
-  const consumer = asked.consumer === undefined ? undefined : (await getConsumer(services, asked.consumer)).name;
-  return { consumer, run: asked.run, at: asked.at };
 }
 
-function invalidRequest(error: z.ZodError): AppError {
-  const issue = error.issues[0];
-  return new AppError("request.invalid", `The request is not understood: ${issue?.path.join(".") ?? ""} ${issue?.message ?? ""}.`, {
-    expected: issue?.message,
-    found: issue?.path.join("."),
-    hint: "GET /v1/openapi.json",
-  });
+function toResponse(c: Context, data: unknown): Response {
+  return data instanceof Response ? data : answerJson(c, 200, envelope({ ok: true, data }));
+}
+
+/** The OpenAPI operation of a shape. Nothing beyond what it names is accepted. */
+function describe(shape: AnyShape): object {
+  const { method, path, params, query, body, upload, data, answer } = shape;
+  const strict = body instanceof z.ZodObject ? body.strict() : body;
+  const content =
+    strict === undefined
+      ? upload === undefined
+        ? undefined
+        : { [upload]: { schema: z.string().openapi({ format: "binary" }) } }
+      : { "application/json": { schema: strict } };
+  const isEnvelope = data instanceof z.ZodType;
+  const answers = isEnvelope
+    ? { "application/json": { schema: z.object({ ok: z.literal(true), data }) } }
+    : Object.fromEntries((data as readonly string[]).map((type) => [type, { schema: z.string() }]));
+  return {
+    method,
+    path,
+    summary: shape.summary,
+    description:
+      shape.needs === "anyone"
+        ? "Needs no token."
+        : shape.needs === "reader"
+          ? "For persons and consumers."
+          : `For persons with the role ${shape.needs} or more.`,
+    tags: [shape.tag],
+    ...(shape.needs === "anyone" ? {} : { security: [{ token: [] }] }),
+    request: {
+      query: (query ?? none).strict(),
+      ...(params === undefined ? {} : { params }),
+      ...(content === undefined ? {} : { body: { content, required: true } }),
+      ...(method === "post" ? { headers: keyHeader } : {}),
+    },
+    responses: {
+      200: { description: answer, content: answers, ...(shape.tag === "reading" && !isEnvelope ? { headers: answerHeaders } : {}) },
+      "4XX": { description: "Refused, with a code", content: { "application/json": { schema: failure } } },
+      "5XX": { description: "Failed, with a code", content: { "application/json": { schema: failure } } },
+    },
+  };
 }

@@ -3,16 +3,20 @@ import { LosslessNumber } from "lossless-json";
 
 export type RowFormat = "json" | "ndjson" | "csv";
 
-const types: Record<RowFormat, string> = {
+const types = {
   json: "application/json; charset=utf-8",
   ndjson: "application/x-ndjson; charset=utf-8",
   csv: "text/csv; charset=utf-8",
-};
+} as const satisfies Record<RowFormat, string>;
+
+/** Media types that rows come in. */
+export const rowTypes: readonly string[] = Object.values(types).map((type) => type.replace(/;.*/, ""));
 
 /** A CSV field: quoted when it must be, and when it is empty text, which is not NULL. */
 function csvField(value: unknown): string {
   if (value === null || value === undefined) return "";
-  const text = typeof value === "string" ? value : typeof value === "object" && !(value instanceof LosslessNumber) ? toJson(value) : String(value);
+  const text =
+    typeof value === "string" ? value : typeof value === "object" && !(value instanceof LosslessNumber) ? toJson(value) : String(value);
   return text === "" || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

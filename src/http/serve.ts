@@ -1,97 +1,135 @@
 import { randomBytes } from "node:crypto";
 import { serve as listen, type ServerType } from "@hono/node-server";
 import type { AddressInfo } from "node:net";
-import { AppError } from "../lib/errors.ts";
-import { removeServerFile, writeServerFile } from "../lib/server-file.ts";
-import { createApp } from "./app.ts";
+import { hasAdminToken } from "../access/token-service.ts";
 import { envelope } from "../lib/envelope.ts";
+import { AppError } from "../lib/errors.ts";
+import { readServerFile, removeServerFile, writeServerFile } from "../lib/server-file.ts";
+import { createApp } from "./app.ts";
+import { forgetKeys } from "./idempotency.ts";
+import { isLoopback, refuseForeign } from "./origin.ts";
 import type { Services } from "./services.ts";
+import { forgetUploads } from "./upload-routes.ts";
 
 export interface RunningServer {
   url: string;
   close(): Promise<void>;
 }
 
-const loopback = new Set(["127.0.0.1", "localhost", "::1", "[::1]"]);
+export interface ServeOptions {
+  host: string;
+  port: number;
+  /** Told of failures that nobody foresaw. */
+  report?: ((error: unknown) => void) | undefined;
+}
+
+/** How long requests under way may take to end when the server is told to stop. */
+const graceMilliseconds = 5000;
 
 /** Serves the app over HTTP and publishes it to other processes on the data folder. The outbox is worked off beside it. */
-export async function serve(services: Services, options: { host: string; port: number }): Promise<RunningServer> {
-  if (!loopback.has(options.host)) await requireAdminToken(services);
+export async function serve(services: Services, { host, port: wanted, report }: ServeOptions): Promise<RunningServer> {
+  const { dataDir } = services.config;
+  const present = await readServerFile(dataDir);
+  if (present !== undefined) {
+    throw new AppError("server.running", "A server runs on this data folder already.", {
+      expected: "one server per data folder",
+      found: present.url,
+      hint: "stop it first, or use it as it is",
+    });
+  }
+  const local = isLoopback(host);
+  if (!local) await requireAdmin(services);
   const token = randomBytes(24).toString("base64url");
-  const outbox = outboxTimer(services);
-  const app = createApp(services, { local: false, localToken: token, afterMutation: () => outbox.soon() });
+  const chores = choresOf(services, report);
+  const app = createApp(services, { local: false, localToken: token, afterMutation: () => chores.soon(), report });
   const guarded = (request: Request): Response | Promise<Response> => {
-    const refused = foreignOrigin(request, options.host);
-    return refused === undefined ? app.fetch(request) : refuseOrigin(refused);
+    const refused = local ? refuseForeign(request.headers) : undefined;
+    return refused === undefined ? app.fetch(request) : refusal(refused);
   };
   const server = await new Promise<ServerType>((resolve, reject) => {
-    const started = listen({ fetch: guarded, hostname: options.host, port: options.port }, () => resolve(started));
-    started.once("error", (error: NodeJS.ErrnoException) => reject(portError(error, options.port)));
+    const started = listen({ fetch: guarded, hostname: host, port: wanted }, () => resolve(started));
+    started.once("error", (error: NodeJS.ErrnoException) => reject(portError(error, host, wanted)));
   });
   const { port } = server.address() as AddressInfo;
-  const url = `http://${options.host}:${port}`;
-  await writeServerFile(services.config.dataDir, { url, pid: process.pid, token });
+  const addressed = (name: string) => `http://${name.includes(":") ? `[${name}]` : name}:${port}`;
+  // Those on this machine reach a server that listens everywhere by loopback.
+  const own = addressed(["0.0.0.0", "::"].includes(host) ? "127.0.0.1" : host);
+  await writeServerFile(dataDir, { url: own, pid: process.pid, token });
   return {
-    url,
+    url: addressed(host),
     close: async () => {
-      await removeServerFile(services.config.dataDir, process.pid);
-      outbox.stop();
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        if ("closeIdleConnections" in server) server.closeIdleConnections();
-        setTimeout(() => {
-          if ("closeAllConnections" in server) server.closeAllConnections();
-        }, 5000).unref();
-      });
+      await removeServerFile(dataDir, process.pid);
+      chores.stop();
+      await stop(server);
       await services.drainOutbox();
     },
   };
 }
 
-function portError(error: NodeJS.ErrnoException, port: number): unknown {
-  if (error.code !== "EADDRINUSE") return error;
-  return new AppError("server.unreachable", `Port ${port} is taken.`, { expected: "a free port", found: String(port), hint: `tidegate serve --port ${port + 1}` });
+/** Takes no more requests, lets those under way end, and breaks off what has not ended by then. */
+async function stop(server: ServerType): Promise<void> {
+  const force = setTimeout(() => {
+    if ("closeAllConnections" in server) server.closeAllConnections();
+  }, graceMilliseconds);
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+    if ("closeIdleConnections" in server) server.closeIdleConnections();
+  });
+  clearTimeout(force);
+}
+
+function portError(error: NodeJS.ErrnoException, host: string, port: number): unknown {
+  if (error.code === "EADDRINUSE")
+    return new AppError("server.port", `Port ${port} is taken.`, {
+      expected: "a free port",
+      found: String(port),
+      hint: `tidegate serve --port ${port + 1}`,
+      cause: error,
+    });
+  if (error.code === "EACCES")
+    return new AppError("server.port", `Port ${port} is not ours to use.`, {
+      expected: "a port above 1023",
+      found: String(port),
+      hint: "tidegate serve --port 7420",
+      cause: error,
+    });
+  return new AppError("server.port", `The server cannot listen on ${host}.`, {
+    expected: "an address of this machine",
+    found: host,
+    hint: "tidegate serve --host 127.0.0.1",
+    cause: error,
+  });
 }
 
 /** A server that others can reach needs somebody who can let them in. */
-async function requireAdminToken(services: Services): Promise<void> {
-  const row = await services.db
-    .selectFrom("tokens")
-    .innerJoin("persons", "persons.id", "tokens.person_id")
-    .select("tokens.id")
-    .where("persons.role", "=", "admin")
-    .where("tokens.revoked_at", "is", null)
-    .limit(1)
-    .executeTakeFirst();
-  if (row === undefined) {
-    throw new AppError("server.no_admin", "A server that others can reach needs an admin with a token.", {
-      expected: "an admin's token",
-      found: "none",
-      hint: `tidegate token create --person ${services.localAdmin}`,
-    });
-  }
+async function requireAdmin(services: Services): Promise<void> {
+  if (await hasAdminToken(services)) return;
+  throw new AppError("server.no_admin", "A server that others can reach needs an admin with a token.", {
+    expected: "an admin's token that is still good",
+    found: "none",
+    hint: `tidegate token create --person ${services.localAdmin}`,
+  });
 }
 
-/** A page of another site cannot speak to a local server through the user's browser. */
-function foreignOrigin(request: Request, host: string): string | undefined {
-  if (!loopback.has(host)) return undefined;
-  const asked = (request.headers.get("host") ?? "").replace(/:\d+$/, "");
-  if (asked !== "" && !loopback.has(asked)) return asked;
-  const origin = request.headers.get("origin");
-  if (origin === null || origin === "null") return undefined;
-  return loopback.has(new URL(origin).hostname) ? undefined : origin;
+function refusal(error: AppError): Response {
+  return new Response(envelope({ ok: false, error: error.toJSON() }), {
+    status: error.status,
+    headers: { "content-type": "application/json; charset=utf-8" },
+  });
 }
 
-function refuseOrigin(found: string): Response {
-  const error = new AppError("auth.origin", "The request comes from another site.", { expected: "127.0.0.1 or localhost", found });
-  return new Response(envelope({ ok: false, error: error.toJSON() }), { status: error.status, headers: { "content-type": "application/json" } });
-}
-
-function outboxTimer(services: Services): { soon(): void; stop(): void } {
+/** Work beside the requests: the outbox soon after each change and now and then, and once an hour what nobody needs any more. */
+function choresOf(services: Services, report: ServeOptions["report"]): { soon(): void; stop(): void } {
   let pending: NodeJS.Timeout | undefined;
-  const drain = (): void => void services.drainOutbox().catch(() => undefined);
-  const regular = setInterval(drain, 5000);
-  regular.unref();
+  const guarded = (work: () => Promise<unknown>) => () => void work().catch((error: unknown) => report?.(error));
+  const drain = guarded(() => services.drainOutbox());
+  const forget = guarded(async () => {
+    await forgetKeys(services);
+    await forgetUploads(services);
+  });
+  const timers = [setInterval(drain, 5000), setInterval(forget, 3_600_000)];
+  for (const timer of timers) timer.unref();
+  forget();
   return {
     soon: () => {
       pending ??= setTimeout(() => {
@@ -100,7 +138,7 @@ function outboxTimer(services: Services): { soon(): void; stop(): void } {
       }, 50).unref();
     },
     stop: () => {
-      clearInterval(regular);
+      for (const timer of timers) clearInterval(timer);
       clearTimeout(pending);
     },
   };

@@ -13,8 +13,38 @@ export function versionShape(version: Version | undefined) {
 }
 
 export function changeShape(change: Change) {
-  const { id, title, state, origin, author, contentHash, createdAt, updatedAt, mergedAt, mergedBy, mergeCommit, reverts, supersedes, closedReason } = change;
-  return { id, title, state, origin, author, contentHash, createdAt, updatedAt, mergedAt, mergedBy, mergeCommit, reverts, supersedes, closedReason };
+  const {
+    id,
+    title,
+    state,
+    origin,
+    author,
+    contentHash,
+    createdAt,
+    updatedAt,
+    mergedAt,
+    mergedBy,
+    mergeCommit,
+    reverts,
+    supersedes,
+    closedReason,
+  } = change;
+  return {
+    id,
+    title,
+    state,
+    origin,
+    author,
+    contentHash,
+    createdAt,
+    updatedAt,
+    mergedAt,
+    mergedBy,
+    mergeCommit,
+    reverts,
+    supersedes,
+    closedReason,
+  };
 }
 
 export function proposedShape(item: ProposedDataset) {
@@ -31,7 +61,11 @@ export function mergedShape(merged: Merged) {
     change: changeShape(merged.change),
     commit: merged.commit,
     previousCommit: merged.previousCommit,
-    datasets: merged.datasets.map((item) => ({ dataset: item.dataset, before: versionShape(item.before), after: versionShape(item.after) })),
+    datasets: merged.datasets.map((item) => ({
+      dataset: item.dataset,
+      before: versionShape(item.before),
+      after: versionShape(item.after),
+    })),
     release: releaseShape(merged.release),
   };
 }
@@ -46,6 +80,12 @@ export function typeText(type: FieldType): string {
 
 export function schemaShape(schema: Schema) {
   const key = keyNames(schema);
-  const columns = schema.fields.map((field) => ({ name: field.name, type: typeText(field.type), required: field.required, id: field.id, ...(field.doc === undefined ? {} : { doc: field.doc }) }));
+  const columns = schema.fields.map((field) => ({
+    name: field.name,
+    type: typeText(field.type),
+    required: field.required,
+    id: field.id,
+    ...(field.doc === undefined ? {} : { doc: field.doc }),
+  }));
   return { key, columns };
 }

@@ -20,13 +20,25 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** What a server file says; undefined when it was cut short. */
+function parsed(text: string): ServerFile | undefined {
+  try {
+    return JSON.parse(text) as ServerFile;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The server that runs on a data folder; undefined when there is none, or its process is gone or does not answer. */
 export async function readServerFile(dataDir: string): Promise<ServerFile | undefined> {
   const text = await readFile(pathOf(dataDir), "utf8").catch(() => undefined);
   if (text === undefined) return undefined;
-  const server = JSON.parse(text) as ServerFile;
-  if (!isAlive(server.pid)) return undefined;
-  const answer = await fetch(`${server.url}/v1/whoami`, { headers: { authorization: `Bearer ${server.token}` }, signal: AbortSignal.timeout(5000) }).catch(() => undefined);
+  const server = parsed(text);
+  if (server === undefined || !isAlive(server.pid)) return undefined;
+  const answer = await fetch(`${server.url}/v1/whoami`, {
+    headers: { authorization: `Bearer ${server.token}` },
+    signal: AbortSignal.timeout(5000),
+  }).catch(() => undefined);
   return answer?.ok === true ? server : undefined;
 }
 
@@ -39,5 +51,5 @@ export async function writeServerFile(dataDir: string, server: ServerFile): Prom
 
 export async function removeServerFile(dataDir: string, pid: number): Promise<void> {
   const text = await readFile(pathOf(dataDir), "utf8").catch(() => undefined);
-  if (text !== undefined && (JSON.parse(text) as ServerFile).pid === pid) await rm(pathOf(dataDir), { force: true });
+  if (text !== undefined && parsed(text)?.pid === pid) await rm(pathOf(dataDir), { force: true });
 }

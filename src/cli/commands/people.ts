@@ -18,11 +18,11 @@ function addPersonCommands(surroundings: Surroundings): void {
     .description("List persons.")
     .action(async () =>
       withClient(surroundings, async (client) => {
-        const persons = await client.ask<{ name: string; role: string; disabled_at: string | null }[]>("GET", "/v1/persons");
+        const persons = await client.ask<{ name: string; role: string; disabledAt: string | null }[]>("GET", "/v1/persons");
         const table = out().table(persons, [
           { title: "person", value: (line) => line.name },
           { title: "role", value: (line) => line.role },
-          { title: "", value: (line) => (line.disabled_at === null ? "" : "disabled") },
+          { title: "", value: (line) => (line.disabledAt === null ? "" : "disabled") },
         ]);
         out().result(persons, [`${counted(persons.length, "person", "persons")}.`, ...table]);
       }),
@@ -67,7 +67,10 @@ function addGroupCommands(surroundings: Surroundings): void {
     .action(async () =>
       withClient(surroundings, async (client) => {
         const groups = await client.ask<{ name: string; members: string[] }[]>("GET", "/v1/groups");
-        out().result(groups, [`${counted(groups.length, "group")}.`, ...groups.map((line) => `  ${line.name}  ${line.members.join(", ")}`)]);
+        out().result(groups, [
+          `${counted(groups.length, "group")}.`,
+          ...groups.map((line) => `  ${line.name}  ${line.members.join(", ")}`),
+        ]);
       }),
     );
   group
@@ -103,7 +106,10 @@ function addConsumerCommands(surroundings: Surroundings): void {
     .description("List consumers.")
     .action(async () =>
       withClient(surroundings, async (client) => {
-        const consumers = await client.ask<{ name: string; kind: string; criticality: string; owner: string | null }[]>("GET", "/v1/consumers");
+        const consumers = await client.ask<{ name: string; kind: string; criticality: string; owner: string | null }[]>(
+          "GET",
+          "/v1/consumers",
+        );
         const table = out().table(consumers, [
           { title: "consumer", value: (line) => line.name },
           { title: "kind", value: (line) => line.kind },
@@ -127,7 +133,11 @@ function addConsumerCommands(surroundings: Surroundings): void {
           out().result(made, [`${name} may read.`], `tidegate token create --consumer ${name}`);
         }),
       ),
-    ["tidegate consumer add arrival-model --kind model --criticality high", "tidegate token create --consumer arrival-model", "tidegate read airports --as arrival-model --limit 3"],
+    [
+      "tidegate consumer add arrival-model --kind model --criticality high",
+      "tidegate token create --consumer arrival-model",
+      "tidegate read airports --as arrival-model --limit 3",
+    ],
   );
 }
 
@@ -139,13 +149,20 @@ function addTokenCommands(surroundings: Surroundings): void {
     .description("List tokens; never their text.")
     .action(async () =>
       withClient(surroundings, async (client) => {
-        type Line = { id: string; label: string; person: string | null; consumer: string | null; expires_at: string | null; revoked_at: string | null };
+        type Line = {
+          id: string;
+          label: string;
+          person: string | null;
+          consumer: string | null;
+          expiresAt: string | null;
+          revokedAt: string | null;
+        };
         const tokens = await client.ask<Line[]>("GET", "/v1/tokens");
         const table = out().table(tokens, [
           { title: "token", value: (line) => line.id },
           { title: "of", value: (line) => line.person ?? line.consumer },
-          { title: "until", value: (line) => shortTime(line.expires_at) },
-          { title: "", value: (line) => (line.revoked_at === null ? line.label : "revoked") },
+          { title: "until", value: (line) => shortTime(line.expiresAt) },
+          { title: "", value: (line) => (line.revokedAt === null ? line.label : "revoked") },
         ]);
         out().result(tokens, [`${counted(tokens.length, "token")}.`, ...table]);
       }),

@@ -1,0 +1,109 @@
+import { mutate } from "../audit/mutation.ts";
+import { AppError } from "../lib/errors.ts";
+import { toJson } from "../lib/json.ts";
+import type { AccessDeps } from "./access-deps.ts";
+import { checkPrincipalName } from "./name.ts";
+
+/** Somebody or something that reads. */
+export interface NewConsumer {
+  name: string;
+  kind: "dashboard" | "model" | "job" | "service" | "person" | "other";
+  criticality: "low" | "normal" | "high" | "critical";
+  owner?: string | undefined;
+  labels: Readonly<Record<string, string>>;
+}
+
+/** Adds a consumer. It reads with a token of its own. */
+export async function addConsumer(deps: AccessDeps, actor: string, consumer: NewConsumer): Promise<{ id: string }> {
+  checkPrincipalName(consumer.name);
+  return mutate(deps, actor, async (m) => {
+    const taken = await m.tx.selectFrom("consumers").select("id").where("name", "=", consumer.name).executeTakeFirst();
+    if (taken !== undefined)
+      throw new AppError("consumer.exists", `There is a consumer ${consumer.name} already.`, {
+        found: consumer.name,
+        hint: "tidegate consumer list",
+      });
+    const id = deps.ids.next("csm");
+    await m.tx
+      .insertInto("consumers")
+      .values({
+        id,
+        name: consumer.name,
+        kind: consumer.kind,
+        criticality: consumer.criticality,
+        owner: consumer.owner ?? null,
+        labels: toJson(consumer.labels),
+        sticky: "consumer",
+        created_at: m.at,
+        disabled_at: null,
+      })
+      .execute();
+    m.record({ action: "consumer.add", subject: consumer.name, payload: consumer });
+    return { id };
+  });
+}
+
+/** What an edit of a consumer changes; what is undefined stays. */
+export interface ConsumerEdit {
+  name: string;
+  kind?: NewConsumer["kind"] | undefined;
+  criticality?: NewConsumer["criticality"] | undefined;
+  owner?: string | undefined;
+  labels?: Readonly<Record<string, string>> | undefined;
+  disabled?: boolean | undefined;
+}
+
+/** Changes what is known of a consumer, or stops its tokens from opening anything. Its reads stay on record. */
+export async function setConsumer(deps: AccessDeps, actor: string, edit: ConsumerEdit): Promise<void> {
+  await mutate(deps, actor, async (m) => {
+    const consumer = await m.tx.selectFrom("consumers").selectAll().where("name", "=", edit.name).forUpdate().executeTakeFirst();
+    if (consumer === undefined) throw consumerMissing(edit.name);
+    const next = {
+      kind: edit.kind ?? consumer.kind,
+      criticality: edit.criticality ?? consumer.criticality,
+      owner: edit.owner ?? consumer.owner,
+      disabled_at: edit.disabled === undefined ? consumer.disabled_at : edit.disabled ? m.at : null,
+    };
+    await m.tx
+      .updateTable("consumers")
+      .set({ ...next, ...(edit.labels === undefined ? {} : { labels: toJson(edit.labels) }) })
+      .where("id", "=", consumer.id)
+      .execute();
+    m.record({ action: "consumer.set", subject: edit.name, payload: { ...edit } });
+  });
+}
+
+export interface ConsumerLine extends Omit<NewConsumer, "owner"> {
+  owner: string | null;
+  createdAt: Date;
+  disabledAt: Date | null;
+}
+
+/** All consumers, by name. */
+export async function listConsumers({ db }: Pick<AccessDeps, "db">): Promise<ConsumerLine[]> {
+  const rows = await db.selectFrom("consumers").selectAll().orderBy("name").execute();
+  return rows.map((row) => ({
+    name: row.name,
+    kind: row.kind as NewConsumer["kind"],
+    criticality: row.criticality as NewConsumer["criticality"],
+    owner: row.owner,
+    labels: row.labels as Readonly<Record<string, string>>,
+    createdAt: row.created_at,
+    disabledAt: row.disabled_at,
+  }));
+}
+
+/** The consumer of this name; `consumer.not_found` otherwise. */
+export async function getConsumer(deps: Pick<AccessDeps, "db">, name: string): Promise<{ id: string; name: string }> {
+  const row = await deps.db.selectFrom("consumers").select(["id", "name"]).where("name", "=", name).executeTakeFirst();
+  if (row === undefined) throw consumerMissing(name);
+  return row;
+}
+
+function consumerMissing(name: string): AppError {
+  return new AppError("consumer.not_found", `There is no consumer ${name}.`, {
+    expected: "a consumer that was added",
+    found: name,
+    hint: "tidegate consumer list",
+  });
+}

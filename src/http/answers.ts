@@ -1,0 +1,285 @@
+import { z } from "@hono/zod-openapi";
+import { roles } from "../access/principal.ts";
+
+/*
+ * What the routes answer, as the API describes it. Tests compare every answer with these shapes, both ways: nothing is missing, nothing is said
+ * that is not described.
+ */
+
+const time = z.iso.datetime().openapi({ description: "RFC 3339, UTC.", example: "2026-11-24T08:00:00.000Z" });
+const count = z.number().int().min(0);
+
+const version = z
+  .object({
+    id: z.string(),
+    number: count.openapi({ description: "Counted per dataset over all branches; never reused." }),
+    rows: count,
+    bytes: count,
+    files: count,
+    contract: z.string(),
+    createdAt: time,
+    change: z.string().nullable().openapi({ description: "The change that made it." }),
+  })
+  .openapi("Version");
+
+export const changeAnswer = z
+  .object({
+    id: z.string(),
+    title: z.string(),
+    state: z.enum(["open", "queued", "conflicted", "merged", "closed", "superseded"]),
+    origin: z.enum(["person", "pipeline", "feed", "agent", "import", "revert", "restore"]),
+    author: z.string(),
+    contentHash: z.string(),
+    createdAt: time,
+    updatedAt: time,
+    mergedAt: time.nullable(),
+    mergedBy: z.string().nullable(),
+    mergeCommit: z.string().nullable(),
+    reverts: z.string().nullable(),
+    supersedes: z.string().nullable(),
+    closedReason: z.string().nullable(),
+  })
+  .openapi("Change");
+
+const proposedDataset = z
+  .object({
+    dataset: z.string(),
+    base: version.nullable(),
+    candidate: version.nullable(),
+    inserted: count,
+    updated: count,
+    deleted: count,
+    unchanged: count,
+    notFound: count,
+    notes: z.array(z.string()),
+  })
+  .openapi("ProposedDataset");
+
+const release = z
+  .object({
+    id: z.string(),
+    environment: z.string(),
+    change: z.string().nullable(),
+    state: z.enum(["waiting", "running", "completed", "rolled_back", "superseded"]),
+    reason: z.string(),
+    createdAt: time,
+    finishedAt: time.nullable(),
+    ordinary: z.boolean(),
+  })
+  .openapi("Release");
+
+export const mergedAnswer = z
+  .object({
+    change: changeAnswer,
+    commit: z.string(),
+    previousCommit: z.string(),
+    datasets: z.array(z.object({ dataset: z.string(), before: version.nullable(), after: version.nullable() })),
+    release,
+  })
+  .openapi("Merged");
+
+export const importedAnswer = z.object({ datasets: z.array(proposedDataset), merged: mergedAnswer });
+
+export const proposedAnswer = z
+  .object({
+    change: changeAnswer.nullable().openapi({ description: "Null when nothing would change." }),
+    known: z.boolean().openapi({ description: "The batch had come before; nothing was done." }),
+    datasets: z.array(proposedDataset),
+    merged: mergedAnswer.nullable(),
+  })
+  .openapi("Proposed");
+
+export const changeLines = z.array(
+  changeAnswer
+    .pick({ id: true, title: true, state: true, origin: true, author: true, updatedAt: true })
+    .extend({ datasets: z.array(z.string()) }),
+);
+
+export const shownChangeAnswer = z.object({
+  change: changeAnswer,
+  barred: z.boolean(),
+  authors: z.array(z.string()),
+  datasets: z.array(
+    z.object({
+      dataset: z.string(),
+      datasetId: z.string(),
+      base: version.nullable(),
+      candidate: version.nullable(),
+      merged: version.nullable(),
+      createdDataset: z.boolean(),
+      droppedDataset: z.boolean(),
+    }),
+  ),
+  operations: z.array(
+    z.object({ ordinal: count, dataset: z.string(), kind: z.string(), payload: z.unknown(), author: z.string(), at: time }),
+  ),
+  revertedBy: z.array(z.string()),
+});
+
+export const resolvedAnswer = z.object({ change: changeAnswer, resolved: count });
+
+export const restoredAnswer = z.object({
+  change: changeAnswer,
+  datasets: z.array(z.object({ dataset: z.string(), from: version.nullable(), to: version.nullable(), undoes: z.array(z.string()) })),
+});
+
+const readerOfVersion = z
+  .object({
+    consumer: z.string(),
+    kind: z.string().optional(),
+    owner: z.string().optional(),
+    version: count,
+    columns: z.array(z.string()),
+    doors: z.array(z.string()),
+    runs: z.array(z.string()),
+    reads: count,
+    rows: count,
+    bytes: count,
+    firstAt: time,
+    lastAt: time,
+    mixed: z.boolean().openapi({ description: "Saw two states within one lease." }),
+  })
+  .openapi("ReaderOfVersion");
+
+export const rolledBackAnswer = z.object({
+  releases: z.array(release),
+  barred: z.array(z.string()),
+  stays: z.array(z.string()).openapi({ description: "Later releases that are carried on." }),
+  datasets: z.array(z.object({ dataset: z.string(), from: version.nullable(), to: version.nullable() })),
+  readers: z.array(readerOfVersion),
+  milliseconds: z.number(),
+});
+
+export const unbarredAnswer = z.object({ release });
+
+export const logLines = z.array(
+  z.object({
+    commit: z.string(),
+    at: time,
+    actor: z.string(),
+    reason: z.string(),
+    message: z.string(),
+    changeId: z.string().nullable(),
+    releaseId: z.string().nullable(),
+    datasets: z.array(z.object({ dataset: z.string(), before: count.optional(), after: count.optional() })),
+  }),
+);
+
+export const usageLines = z.array(
+  z.object({ dataset: z.string(), versions: z.array(count), consumer: z.string(), reads: count, rows: count, lastAt: time }),
+);
+
+export const uptakeLines = z.array(
+  z.object({
+    dataset: z.string(),
+    version: count,
+    releasedAt: time,
+    readers: count,
+    notYet: z.array(z.string()),
+    unreadColumns: z.array(z.string()),
+  }),
+);
+
+export const whoReadAnswer = z.object({ dataset: z.string(), version: count.nullable(), readers: z.array(readerOfVersion) });
+
+const tag = z.object({ name: z.string(), commit: z.string() }).openapi("Tag");
+export const tagAnswer = tag;
+export const tagLines = z.array(tag);
+
+const column = z
+  .object({ name: z.string(), type: z.string(), required: z.boolean(), id: count, doc: z.string().optional() })
+  .openapi("Column");
+
+export const datasetLines = z.array(z.object({ name: z.string(), id: z.string(), version: version.nullable() }));
+
+export const datasetAnswer = z.object({
+  name: z.string(),
+  id: z.string(),
+  version: version.nullable(),
+  owners: z.array(z.string()),
+  key: z.array(z.string()),
+  columns: z.array(column),
+  view: z.string(),
+  reason: z.string(),
+});
+
+export const contractAnswer = z.record(z.string(), z.unknown()).openapi({ description: "An ODCS document." });
+export const rowAnswer = z.record(z.string(), z.unknown()).openapi({ description: "Values by column." });
+export const pathAnswer = z.object({ dataset: z.string(), version: count, path: z.string() });
+
+export const auditLines = z.array(
+  z.object({
+    seq: count,
+    at: time,
+    actor: z.string(),
+    action: z.string(),
+    subject: z.string(),
+    hash: z.string(),
+    payload: z.string().nullable().openapi({ description: "JSON text; null when it was erased." }),
+  }),
+);
+
+export const auditVerdict = z.object({
+  ok: z.boolean(),
+  events: count,
+  head: z.string(),
+  broken: z.object({ seq: count, reason: z.string(), expected: z.string().optional(), found: z.string().optional() }).optional(),
+});
+
+export const sweptAnswer = z.object({
+  condemned: z.array(z.object({ key: z.string(), reason: z.string() })),
+  deleted: z.array(z.string()),
+  kept: count,
+  bytes: count,
+});
+
+export const doctorAnswer = z.object({
+  checked: count,
+  findings: z.array(
+    z.object({ dataset: z.string(), version: count, file: z.string(), problem: z.string(), expected: z.string(), found: z.string() }),
+  ),
+});
+
+export const uploadAnswer = z.object({ id: z.string(), bytes: count, contentHash: z.string() });
+export const healthAnswer = z.object({ instance: z.string(), engine: z.string() });
+export const nothing = z.object({});
+export const createdAnswer = z.object({ id: z.string() });
+
+export const whoamiAnswer = z.object({
+  kind: z.enum(["person", "consumer"]),
+  name: z.string(),
+  role: z.enum(roles).nullable(),
+  actor: z.string().openapi({ description: "How the record names who acts: `ana`, or `ana as ben`." }),
+});
+
+export const personLines = z.array(
+  z.object({ name: z.string(), email: z.string().nullable(), role: z.enum(roles), createdAt: time, disabledAt: time.nullable() }),
+);
+export const groupLines = z.array(z.object({ name: z.string(), members: z.array(z.string()) }));
+export const consumerLines = z.array(
+  z.object({
+    name: z.string(),
+    kind: z.string(),
+    criticality: z.string(),
+    owner: z.string().nullable(),
+    labels: z.record(z.string(), z.string()),
+    createdAt: time,
+    disabledAt: time.nullable(),
+  }),
+);
+export const tokenLines = z.array(
+  z.object({
+    id: z.string(),
+    label: z.string(),
+    person: z.string().nullable(),
+    consumer: z.string().nullable(),
+    createdAt: time,
+    expiresAt: time.nullable(),
+    revokedAt: time.nullable(),
+  }),
+);
+export const tokenMade = z.object({
+  id: z.string(),
+  token: z.string().optional().openapi({ description: "Given once: a repeated request is answered without it." }),
+  expiresAt: time.optional(),
+});

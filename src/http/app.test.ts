@@ -1,0 +1,140 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { testApp, type TestApp } from "../../test/harness/app.ts";
+
+let app: TestApp;
+
+beforeAll(async () => {
+  app = await testApp();
+});
+afterAll(() => app.close());
+
+const airports = "iata,city,lat\nDEN,Denver,39.86\nLAS,Las Vegas,36.08\nORD,Chicago,41.98\n";
+
+test("the whole loop, every answer as it is promised", async () => {
+  const { ask, lake } = app;
+  const imported = await app.importCsv("geo.airports", airports, ["iata"]);
+  expect(imported.datasets[0]).toMatchObject({ dataset: "geo.airports", base: null, inserted: 3 });
+  expect(imported.merged.release).toMatchObject({ state: "completed" });
+
+  const upsert = await lake.file("names.csv", "iata,city,lat\nLAS,Paradise,36.08\n");
+  const proposal = { title: "Paradise", operations: [{ kind: "upsert", dataset: "airports", source: { paths: [upsert] } }] };
+  const { change } = await ask("POST", "/v1/changes", { body: proposal });
+  const more = {
+    operations: [{ kind: "update", dataset: "airports", set: [{ column: "lat", expression: "lat + 1" }], where: "iata = 'DEN'" }],
+  };
+  expect((await ask("POST", `/v1/changes/${change.id}/operations`, { body: more })).change.id).toBe(change.id);
+  expect(await ask("GET", "/v1/changes?state=waiting")).toMatchObject([{ id: change.id, datasets: ["geo.airports"] }]);
+  expect((await ask("GET", `/v1/changes/${change.id}`)).operations).toHaveLength(2);
+  expect((await ask("GET", `/v1/changes/${change.id}/diff`))[0].result.rows).toMatchObject({ modified: 2, differing: 2 });
+  expect((await ask("GET", `/v1/changes/${change.id}/diff/rows?kind=modified`)).rows).toHaveLength(2);
+
+  const merged = await ask("POST", `/v1/changes/${change.id}/merge`);
+  const { number } = merged.datasets[0].after;
+  await ask("POST", "/v1/consumers", { body: { name: "board", kind: "dashboard", labels: { team: "ops" } } });
+  await ask("POST", "/v1/consumers/board", { body: { owner: "root", criticality: "high" } });
+  expect(await ask("GET", "/v1/consumers")).toMatchObject([{ name: "board", owner: "root", criticality: "high", labels: { team: "ops" } }]);
+  const read = await app.send("GET", "/v1/datasets/airports/rows?as=board&columns=iata,city&format=ndjson");
+  expect(read.headers.get("tidegate-version")).toBe(`geo.airports@${number}`);
+  expect(read.headers.get("tidegate-reason")).toBe("live");
+  expect((await read.text()).trim().split("\n")).toHaveLength(3);
+  expect(await ask("GET", "/v1/datasets/airports/rows/LAS")).toMatchObject({ city: "Paradise" });
+
+  const back = await ask("POST", "/v1/rollback", { body: { target: "airports", reason: "wrong" } });
+  expect(back).toMatchObject({
+    barred: [change.id],
+    readers: [{ consumer: "board", version: number, columns: ["city", "iata"] }, { consumer: "(unattributed)" }],
+  });
+  await lake.drain();
+  expect(await ask("GET", `/v1/who-read/airports@${number}`)).toMatchObject({
+    version: number,
+    readers: [{ consumer: "board", reads: 1 }, {}],
+  });
+  const revert = (await ask("GET", "/v1/changes")).find((line: { origin: string }) => line.origin === "revert");
+  expect(revert).toBeDefined();
+  await ask("POST", "/v1/unbar", { body: { change: change.id, reason: "it was right" } });
+  expect((await ask("GET", "/v1/log?branch=live")).length).toBeGreaterThan(3);
+});
+
+test("every other question is answered as promised", async () => {
+  const { ask } = app;
+  await app.importCsv("geo.cities", "name\nOslo\nBergen\n");
+  expect(await ask("GET", "/v1/datasets")).toEqual(expect.arrayContaining([expect.objectContaining({ name: "geo.cities" })]));
+  expect(await ask("GET", "/v1/datasets/cities")).toMatchObject({ key: [], columns: [{ name: "name", type: "string" }], owners: ["root"] });
+  expect(await ask("GET", "/v1/datasets/cities/contract")).toMatchObject({ kind: "DataContract" });
+  expect((await ask("GET", "/v1/datasets/cities/path")).path).toMatch(/metadata\.json$/);
+  for (const path of [
+    "/v1/health",
+    "/v1/whoami",
+    "/v1/usage",
+    "/v1/usage/new",
+    "/v1/log",
+    "/v1/audit",
+    "/v1/persons",
+    "/v1/groups",
+    "/v1/tokens",
+    "/v1/diff?before=main&after=main",
+  ]) {
+    await ask("GET", path);
+  }
+  await ask("POST", "/v1/tags", { body: { name: "v1" } });
+  expect(await ask("GET", "/v1/tags")).toMatchObject([{ name: "v1" }]);
+  await ask("DELETE", "/v1/tags/v1");
+  expect((await ask("POST", "/v1/audit/verify")).ok).toBe(true);
+  expect((await ask("POST", "/v1/doctor")).findings).toEqual([]);
+  await ask("POST", "/v1/gc", { body: { dryRun: true } });
+  const operations = [{ kind: "sql", dataset: "cities", sql: "insert into cities values ('Trondheim')" }];
+  const { change } = await ask("POST", "/v1/changes", { body: { operations, auto: true } });
+  expect(await ask("POST", "/v1/restore", { body: { datasets: ["cities"], to: "@1" } })).toMatchObject({
+    datasets: [{ undoes: [change.id] }],
+  });
+  expect((await ask("POST", "/v1/revert", { body: { change: change.id } })).reverts).toBe(change.id);
+  const other = await ask("POST", "/v1/changes", { body: { operations } });
+  expect((await ask("POST", `/v1/changes/${other.change.id}/close`, { body: { reason: "no" } })).state).toBe("closed");
+});
+
+describe("bad requests", () => {
+  const cases: [string, string, unknown, Record<string, unknown>][] = [
+    ["POST", "/v1/changes", "{", { status: 400, code: "request.invalid" }],
+    ["POST", "/v1/changes", {}, { status: 400, code: "request.invalid", expected: "array", found: "nothing" }],
+    [
+      "POST",
+      "/v1/changes",
+      { operations: [{ kind: "appendd", dataset: "x" }] },
+      { status: 400, code: "request.invalid", found: '"appendd"' },
+    ],
+    [
+      "POST",
+      "/v1/changes",
+      { operations: [{ kind: "sql", dataset: "x", sql: 7 }] },
+      { code: "request.invalid", expected: "string", found: "7" },
+    ],
+    [
+      "POST",
+      "/v1/changes",
+      { operations: [{ kind: "sql", dataset: "x", sql: "select 1" }], sourceid: "7" },
+      { code: "request.invalid", found: "sourceid" },
+    ],
+    ["GET", "/v1/changes?limit=0", undefined, { code: "request.invalid", found: '"0"' }],
+    ["GET", "/v1/changes?limits=5", undefined, { code: "request.invalid", found: "limits" }],
+    ["GET", "/v1/changes/chg_none", undefined, { status: 404, code: "change.not_found" }],
+    ["GET", "/v1/datasets/none", undefined, { status: 404, code: "dataset.not_found" }],
+    ["GET", "/v1/nothing", undefined, { status: 404, code: "request.not_found" }],
+    [
+      "POST",
+      "/v1/changes",
+      { operations: [{ kind: "append", dataset: "x", source: { uploads: ["upl_none"] } }] },
+      { code: "input.not_found" },
+    ],
+  ];
+
+  test.each(cases)("%s %s %j", async (method, path, body, expected) => {
+    expect(await app.refused(method, path, body === undefined ? {} : { body })).toMatchObject(expected);
+  });
+
+  test("a body of 33 MB is refused before it is parsed", async () => {
+    expect(await app.refused("POST", "/v1/query", { body: { sql: "x".repeat(33 * 2 ** 20) } })).toMatchObject({
+      status: 413,
+      code: "request.too_large",
+    });
+  });
+});

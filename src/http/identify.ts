@@ -1,0 +1,86 @@
+import { timingSafeEqual } from "node:crypto";
+import type { Context } from "hono";
+import { getConsumer } from "../access/consumer-service.ts";
+import { authenticate } from "../access/token-service.ts";
+import type { Principal, Role } from "../access/principal.ts";
+import { AppError } from "../lib/errors.ts";
+import { sha256 } from "../lib/json.ts";
+import type { ReaderIdentity } from "../reading/reader.ts";
+import type { Services } from "./services.ts";
+
+/** How a request came in. */
+export interface Entrance {
+  /** The caller is this process's own user: no token needed, local paths allowed, `--as` allowed. */
+  local: boolean;
+  /** Token of the machine's own user, when a local server runs. */
+  localToken?: string | undefined;
+  /** Called after each request that may have changed something. */
+  afterMutation?: (() => void) | undefined;
+  /** Told of failures that nobody foresaw. */
+  report?: ((error: unknown) => void) | undefined;
+}
+
+/** The machine's own user. */
+export function localUser(services: Pick<Services, "localAdmin">): Principal {
+  return { kind: "person", id: "local", name: services.localAdmin, role: "admin" };
+}
+
+/** Who sends a request: the bearer of a token; without one the machine's own user, in process only. */
+export async function identify(services: Services, entrance: Entrance, c: Context): Promise<Principal> {
+  const header = c.req.header("authorization");
+  const token = /^Bearer +(\S+)$/i.exec(header ?? "")?.[1];
+  const as = c.req.header("tidegate-as");
+  if (entrance.local && header === undefined) return actingFor(services, as);
+  if (token === undefined) {
+    throw new AppError("auth.missing", "This server wants to know who asks.", {
+      expected: "Authorization: Bearer <token>",
+      found: header === undefined ? "no token" : "another kind of authorization",
+      hint: "tidegate token create, then TIDEGATE_TOKEN=…",
+    });
+  }
+  if (isSame(token, entrance.localToken)) return actingFor(services, as);
+  if (as !== undefined) {
+    throw new AppError("auth.denied", "Only the machine's own user may act for another person.", {
+      expected: "a request without --as",
+      found: as,
+      hint: `use a token of ${as}`,
+    });
+  }
+  return authenticate(services, token);
+}
+
+function isSame(token: string, own: string | undefined): boolean {
+  return own !== undefined && timingSafeEqual(Buffer.from(sha256(token)), Buffer.from(sha256(own)));
+}
+
+async function actingFor(services: Services, as: string | undefined): Promise<Principal> {
+  const self = localUser(services);
+  if (as === undefined) return self;
+  const person = await services.db
+    .selectFrom("persons")
+    .select(["id", "name", "role", "disabled_at"])
+    .where("name", "=", as)
+    .executeTakeFirst();
+  if (person === undefined || person.disabled_at !== null) {
+    throw new AppError("person.not_found", `There is no person ${as} who can act.`, { found: as, hint: "tidegate person list" });
+  }
+  return { kind: "person", id: person.id, name: self.name, role: person.role as Role, as: person.name };
+}
+
+/** Who reads, and what: a consumer only its own view; a person also a branch or version, or a consumer's view for it. */
+export async function readerOf(
+  { principal, services }: { principal: Principal; services: Services },
+  asked: { run?: string | undefined; at?: string | undefined; consumer?: string | undefined; versioned?: boolean },
+): Promise<ReaderIdentity> {
+  if (principal.kind === "consumer") {
+    if (asked.at === undefined && asked.consumer === undefined && asked.versioned !== true)
+      return { consumer: principal.name, run: asked.run, at: undefined };
+    throw new AppError("auth.denied", `${principal.name} reads its own view only.`, {
+      expected: "a read without --at, without a version and for no other consumer",
+      found: asked.at ?? asked.consumer ?? "a version by number",
+      hint: "ask for the dataset by its name alone",
+    });
+  }
+  const consumer = asked.consumer === undefined ? undefined : (await getConsumer(services, asked.consumer)).name;
+  return { consumer, run: asked.run, at: asked.at };
+}
