@@ -57,6 +57,13 @@ test("a database that does not exist is told apart", async () => {
   await none.close();
 });
 
+test("a pool whose connections are all in use says so", async () => {
+  const one = connect({ connectionString: database.url, max: 1, connectionTimeoutMillis: 100 });
+  const error = await one.db.connection().execute(() => failure(sql`select 1`.execute(one.db)));
+  expect(error).toMatchObject({ code: "db.unreachable", message: "All connections to Postgres are in use." });
+  await one.close();
+});
+
 test("a connection that is cut in a transaction, idle or busy, is db.unreachable, and the next statement works", async () => {
   const cut = async (pid: number | undefined): Promise<void> => {
     await sql`select pg_terminate_backend(${pid})`.execute(database.db);

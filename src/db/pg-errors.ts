@@ -54,6 +54,14 @@ export function connectError(error: unknown): AppError {
       cause: error,
     });
   }
+  if (found === "timeout exceeded when trying to connect") {
+    return new AppError("db.unreachable", "All connections to Postgres are in use.", {
+      expected: "one that becomes free",
+      found,
+      hint: "run the same command again",
+      cause: error,
+    });
+  }
   return new AppError("db.unreachable", "Postgres cannot be reached.", { expected: "a running Postgres", found, hint, cause: error });
 }
 

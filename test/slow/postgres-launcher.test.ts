@@ -59,7 +59,6 @@ interface User {
   kill(signal: NodeJS.Signals): Promise<void>;
 }
 
-/** Another process that uses the folder. */
 async function startUser(at = folder): Promise<User> {
   const child = spawn(process.execPath, [user, compiled("db/embedded/launcher.ts"), at], { stdio: ["pipe", "pipe", "inherit"] });
   children.push(child);
@@ -189,6 +188,7 @@ describe("what cannot start says why", () => {
     await (await startEmbedded(folder)).release();
     await writeFile(join(folder, "postgres.password"), "another");
     await expect(startEmbedded(folder)).rejects.toMatchObject({ code: "db.start_failed", expected: "the password in postgres.password" });
+    expect(postmasterPid()).toBeUndefined();
   });
 
   test("a cluster of another Postgres", async () => {

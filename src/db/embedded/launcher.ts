@@ -70,22 +70,27 @@ interface Joined {
   config: pg.PoolConfig;
 }
 
-/** Joins the running server, or starts one first. Whoever has started one joins it even when asked to stop, so that somebody stops it. */
+/** Joins the running server, or starts one first. Whoever started one joins it, also when asked to stop, or stops it. */
 async function joinServer(cluster: Cluster, stop: AbortSignal): Promise<Joined> {
   const deadline = AbortSignal.timeout(patience);
   let started = false;
-  while (!deadline.aborted && (started || !stop.aborted)) {
-    const found = await findPostmaster(cluster);
-    if (!found.running) started = (await tryStart(cluster)) || started;
-    else if (found.port !== undefined) {
-      const joined = await takeShare(cluster, found.host, found.port);
-      if (joined !== undefined) return joined;
+  try {
+    while (!deadline.aborted && (started || !stop.aborted)) {
+      const found = await findPostmaster(cluster);
+      if (!found.running) started = (await tryStart(cluster)) || started;
+      else if (found.port !== undefined) {
+        const joined = await takeShare(cluster, found.host, found.port);
+        if (joined !== undefined) return joined;
+      }
+      await sleep(pause);
     }
-    await sleep(pause);
+    throw startError(`no answer within ${patience / 1000} seconds`, {
+      hint: `is a process stopped that holds ${join(cluster.home, "start.lock")}?`,
+    });
+  } catch (error) {
+    if (started) await stopPostmaster(cluster);
+    throw error;
   }
-  throw startError(`no answer within ${patience / 1000} seconds`, {
-    hint: `is a process stopped that holds ${join(cluster.home, "start.lock")}?`,
-  });
 }
 
 /** Starts Postgres unless another process is about to; whether it was started. */
