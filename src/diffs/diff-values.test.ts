@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { keyless, tableFile, version, type ColumnSpec } from "../../test/harness/diff-sides.ts";
 import { testEngine } from "../../test/harness/test-engine.ts";
 import type { Cell } from "../engine/plan.ts";
+import { parseJson, toJson } from "../lib/json.ts";
 import { diffTables } from "./diff-service.ts";
 
 const lake = testEngine();
@@ -72,4 +73,26 @@ test("every type can be a column, and every legal one a key", async () => {
     const multiset = await diffTables(lake.engine, keyless(before), keyless(after));
     expect(multiset.rows, String(type)).toMatchObject({ added: 1, removed: 1 });
   }
+});
+
+test("a result is JSON without loss: NaN and the infinities are text, large integers keep their digits", async () => {
+  const spec: readonly ColumnSpec[] = [
+    ["k", "long", 1],
+    ["x", "double", 2],
+  ];
+  const rows = (shift: number): Cell[][] => [
+    [9_007_199_254_740_993n, Number.NaN],
+    [2, shift === 0 ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY],
+    [3, shift],
+  ];
+  const result = await diffTables(
+    lake.engine,
+    version("@1", spec, [await file(spec, rows(0))]),
+    version("@2", spec, [await file(spec, rows(1))]),
+    { statistics: "full" },
+  );
+  const read = parseJson(toJson(result));
+  expect(toJson(read)).toBe(toJson(result));
+  expect(result.columns[0]?.statistics?.after?.max).toBe(9_007_199_254_740_993n);
+  expect(result.samples[0]).toMatchObject({ key: [2], before: { x: "Infinity" }, after: { x: "-Infinity" } });
 });
