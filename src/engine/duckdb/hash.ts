@@ -1,6 +1,6 @@
 import type { FieldType } from "../../lake/schema.ts";
 import { mapLeaves } from "./convert.ts";
-import type { Value } from "./render-expr.ts";
+import type { Value } from "./value.ts";
 
 /*
  * The engine's hash of text takes eight bytes at a time and mixes only at the end. Texts that differ in the last byte of two such

@@ -50,7 +50,7 @@ export class DuckDb {
     await connection.run("SET GLOBAL TimeZone = 'UTC'");
     // Table files never change, so their footers may be kept.
     await connection.run("SET GLOBAL parquet_metadata_cache = true");
-    const [[version] = []] = await (await connection.runAndReadAll("SELECT version()")).getRows();
+    const [[version] = []] = (await connection.runAndReadAll("SELECT version()")).getRows();
     const database = new DuckDb(instance, String(version).replace(/^v/, ""));
     database.idle.push(connection);
     return database;

@@ -1,7 +1,8 @@
 import type { FieldType } from "../../lake/schema.ts";
 import { columnNamed } from "../plan-types.ts";
 import { slot } from "./sql.ts";
-import type { Scope, Value } from "./render-expr.ts";
+import type { Scope } from "./render-expr.ts";
+import type { Value } from "./value.ts";
 
 /** A column of a rendered plan; its SQL name is its position (`slot`). */
 export interface RelationColumn {

@@ -6,13 +6,7 @@ import { raiseSql } from "./errors.ts";
 import { hashSql } from "./hash.ts";
 import { literalSql } from "./literal.ts";
 import { sqlType } from "./types.ts";
-
-/** A rendered value: its SQL, its type, and whether it can be NULL. */
-export interface Value {
-  sql: string;
-  type: FieldType;
-  nullable: boolean;
-}
+import type { Value } from "./value.ts";
 
 /** Finds a column of the input by name. */
 export type Scope = (name: string) => Value;

@@ -3,8 +3,6 @@ import { AppError } from "../../lib/errors.ts";
 import { decimalShape, decimalType } from "../plan-types.ts";
 import { quoteName } from "./sql.ts";
 
-export { decimalShape } from "../plan-types.ts";
-
 /** DuckDB's name of each primitive Iceberg type that has no parameters. */
 const sqlNames = {
   boolean: "BOOLEAN",
