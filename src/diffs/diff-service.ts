@@ -55,9 +55,12 @@ type Statistics = Sides<Map<number, ColumnStatistics>>;
 async function statisticsOf(engine: Engine, prepared: Prepared, options: DiffOptions): Promise<Statistics | undefined> {
   const scope = options.statistics ?? "none";
   if (scope === "none") return undefined;
-  const of = async (side: "before" | "after"): Promise<Map<number, ColumnStatistics>> => {
+  const of = (side: "before" | "after"): Promise<Map<number, ColumnStatistics>> => {
     const fields = storedFields(prepared[side]).filter((field) => !prepared.masked.has(field.id));
-    return columnStatistics(engine, scope === "full" ? wholePlan(prepared[side]) : prepared.input[side], fields, options);
+    const [plan, rows] =
+      scope === "full" ? [wholePlan(prepared[side]), prepared.totalRows[side]] : [prepared.input[side], prepared.inputRows[side]];
+    const key = prepared.matching.by === "key" ? prepared.key.map((pair) => pair[side].name) : [];
+    return columnStatistics(engine, { plan, rows, key, fields }, options);
   };
   const before = await of("before");
   const isOneContent = prepared.inputRows.before + prepared.inputRows.after === 0 && prepared.schema.items.length === 0;
