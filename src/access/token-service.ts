@@ -119,6 +119,7 @@ export async function listTokens({ db }: Pick<AccessDeps, "db">, owner?: string)
     ])
     .where((eb) => (owner === undefined ? eb.val(true) : eb("persons.name", "=", owner)))
     .orderBy("tokens.created_at")
+    .orderBy("tokens.id")
     .execute();
   return rows.map(({ id, label, person, consumer, created_at: createdAt, expires_at: expiresAt, revoked_at: revokedAt }) => ({
     id,

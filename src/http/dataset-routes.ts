@@ -12,7 +12,7 @@ import type { Answer } from "../reading/reader.ts";
 import { contractAnswer, datasetAnswer, datasetLines, pathAnswer, rowAnswer } from "./answers.ts";
 import { readerOf } from "./identify.ts";
 import type { Call, Router } from "./router.ts";
-import { rowsResponse, rowTypes } from "./rows-response.ts";
+import { breakOff, rowsResponse, rowTypes } from "./rows-response.ts";
 import { schemaShape, versionShape } from "./shapes.ts";
 
 const reading = { run: z.string().max(200).optional(), at: z.string().optional(), as: z.string().optional() };
@@ -127,7 +127,7 @@ export function addDatasetRoutes(router: Router): void {
       const identity = await reader(call, call.query, call.params.name);
       const stream = await readRows(call.services, identity, call.params.name, { columns: columnsOf(columns), limit, offset }, call.signal);
       const { answer } = stream;
-      return rowsResponse(stream.rows, {
+      return rowsResponse(call, stream.rows, {
         format,
         columns: stream.columns.map((field) => field.name),
         headers: headersOf({ ...answer, versions: nameOf(answer) }),
@@ -164,6 +164,7 @@ export function addDatasetRoutes(router: Router): void {
         );
         const file = createReadStream(path);
         file.once("close", () => void drop());
+        file.once("error", (error) => breakOff(call, error));
         const headers = {
           "content-type": parquetType,
           "content-length": String(answer.bytes),
@@ -234,7 +235,11 @@ export function addDatasetRoutes(router: Router): void {
       const answer = await runQuery(call.services, await reader(call, call.body), call.body.sql, call.signal);
       const versions = answer.versions.map(({ dataset, version }) => `${dataset.name}@${version.number}`).join(" ");
       const headers = headersOf({ view: answer.view, reason: answer.reason, versions });
-      return rowsResponse(answer.rows, { format: call.body.format, columns: answer.columns.map((item) => item.name), headers });
+      return rowsResponse(call, answer.rows, {
+        format: call.body.format,
+        columns: answer.columns.map((item) => item.name),
+        headers,
+      });
     },
   );
 }

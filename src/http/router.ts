@@ -226,6 +226,7 @@ function describe(shape: AnyShape): object {
   return {
     method,
     path,
+    operationId: operationId(method, path),
     summary: shape.summary,
     description:
       shape.needs === "anyone"
@@ -247,4 +248,10 @@ function describe(shape: AnyShape): object {
       "5XX": { description: "Failed, with a code", content: { "application/json": { schema: failure } } },
     },
   };
+}
+
+/** `postChangesIdMerge` for POST /v1/changes/{id}/merge: a name for generated clients. */
+function operationId(method: string, path: string): string {
+  const words = path.split(/[^a-z0-9]+/i).filter((word) => word !== "" && word !== "v1");
+  return method + words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join("");
 }

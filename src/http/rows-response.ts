@@ -1,5 +1,8 @@
 import { parseJson, toJson } from "../lib/json.ts";
 import { LosslessNumber } from "lossless-json";
+import type { Call } from "./router.ts";
+
+type AnyCall = Pick<Call<unknown, unknown, unknown>, "context" | "entrance">;
 
 export type RowFormat = "json" | "ndjson" | "csv";
 
@@ -45,6 +48,7 @@ async function* textOf(rows: AsyncIterable<string[]>, format: RowFormat, columns
  * is an error like any other; one that fails later breaks the connection off: the reader never takes a part for the whole.
  */
 export async function rowsResponse(
+  call: AnyCall,
   rows: AsyncIterable<string[]>,
   options: { format: RowFormat; columns: readonly string[]; headers: Record<string, string> },
 ): Promise<Response> {
@@ -59,7 +63,8 @@ export async function rowsResponse(
         if (next.done === true) controller.close();
         else controller.enqueue(encoder.encode(next.value));
       } catch (error) {
-        controller.error(error);
+        if (breakOff(call, error)) controller.close();
+        else controller.error(error);
       }
     },
     cancel: async () => {
@@ -67,4 +72,15 @@ export async function rowsResponse(
     },
   });
   return new Response(body, { headers: { "content-type": types[options.format], ...options.headers } });
+}
+
+/**
+ * Cuts the connection of an answer that failed midway, if there is one: the server's own way would be to add the error's text and end well.
+ */
+export function breakOff({ context, entrance }: AnyCall, error: unknown): boolean {
+  const { outgoing } = (context.env ?? {}) as { outgoing?: { destroy(): void } };
+  if (outgoing === undefined) return false;
+  entrance.report?.(error);
+  outgoing.destroy();
+  return true;
 }

@@ -42,9 +42,9 @@ export async function serve(services: Services, { host, port: wanted, report }: 
   const token = randomBytes(24).toString("base64url");
   const chores = choresOf(services, report);
   const app = createApp(services, { local: false, localToken: token, afterMutation: () => chores.soon(), report });
-  const guarded = (request: Request): Response | Promise<Response> => {
+  const guarded = (request: Request, env: object): Response | Promise<Response> => {
     const refused = local ? refuseForeign(request.headers) : undefined;
-    return refused === undefined ? app.fetch(request) : refusal(refused);
+    return refused === undefined ? app.fetch(request, env) : refusal(refused);
   };
   const server = await new Promise<ServerType>((resolve, reject) => {
     const started = listen({ fetch: guarded, hostname: host, port: wanted }, () => resolve(started));
