@@ -17,7 +17,7 @@ const size = 8_000;
 const rows = Array.from({ length: size }, (_, index): Cell[] => [
   index,
   index % 10 === 0 ? null : `${index}.25`,
-  day(index),
+  day(index * 5),
   `s${index % 3}`,
 ]);
 
