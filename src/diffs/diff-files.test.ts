@@ -301,3 +301,73 @@ test("from nothing and to nothing", async () => {
   expect((await diffTables(lake.engine, some, none)).headline).toBe("All 2 rows are removed.");
   expect((await diffTables(lake.engine, none, none)).rows.differing).toBe(0);
 });
+
+test("ranges of another key than the one that matches the rows are not used", async () => {
+  const spec: readonly ColumnSpec[] = [
+    ["id", "int", 1],
+    ["n", "int", 2],
+  ];
+  const ranged = async (rows: readonly (readonly Cell[])[], lower: number, upper: number): Promise<DiffFile> => ({
+    ...(await file(spec, rows)),
+    keyRange: { lower: String(lower), upper: String(upper) },
+  });
+  const before = version(
+    "@1",
+    spec,
+    [
+      await ranged(
+        [
+          [1, 100],
+          [2, 101],
+        ],
+        1,
+        2,
+      ),
+    ],
+    [1],
+  );
+  const after = version(
+    "@2",
+    spec,
+    [
+      await ranged(
+        [
+          [2, 101],
+          [1, 100],
+        ],
+        100,
+        101,
+      ),
+    ],
+    [2],
+  );
+  const result = await diffTables(lake.engine, before, after, { rowsPerPart: 1 });
+  expect(result.matching).toMatchObject({ by: "key", columns: ["n"] });
+  expect(result.rows.differing).toBe(0);
+});
+
+test("a file that holds more rows than its metadata says is compared whole, and the diff says so", async () => {
+  const lying = async (rows: readonly (readonly Cell[])[]): Promise<DiffFile> => {
+    const data = await file(columns, rows);
+    return { ...data, scan: { ...data.scan, rows: 1 } };
+  };
+  const before = version("@1", columns, [
+    await lying([
+      [1, "a"],
+      [2, "b"],
+      [3, "c"],
+      [4, "d"],
+    ]),
+  ]);
+  const after = version("@2", columns, [
+    await lying([
+      [1, "A"],
+      [2, "B"],
+      [3, "C"],
+      [4, "D"],
+    ]),
+  ]);
+  const result = await diffTables(lake.engine, before, after);
+  expect(result.rows.modified).toBe(4);
+  expect(result.notes.at(-1)).toContain("they hold 4 and 4: run tidegate doctor");
+});

@@ -7,7 +7,7 @@ export interface DiffFile {
   /** Key in the object store. */
   key: string;
   scan: ScanFile;
-  /** Bounds of the first key column, as the engine's text; large versions are compared range by range where every file has them. */
+  /** Bounds of the first key column of the side's schema, as the engine's text; large versions are compared range by range where every file has them. */
   keyRange?: { lower: string; upper: string } | undefined;
 }
 

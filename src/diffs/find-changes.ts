@@ -15,7 +15,7 @@ import {
 } from "./compare-plans.ts";
 import { maskText, shownCell, type DuplicateKeys, type RowKind } from "./diff.ts";
 import { multisetPlan, type MultisetInput } from "./multiset-plans.ts";
-import { storedFields, type Prepared, type Sides } from "./prepare.ts";
+import { countPlan, storedFields, type Prepared, type Sides } from "./prepare.ts";
 import type { ColumnPair } from "./schema-diff.ts";
 
 /** The differing rows of a diff, staged for as long as its scratch folder lives. */
@@ -48,7 +48,7 @@ export async function findChanges(context: Context): Promise<Changes> {
   const found = await keyedChanges(context, compared, prepared.parts, prepared.inputRows);
   if (found.nulls > 0) return withoutKey(context);
   if (found.isUnique) return { ...nothing(prepared), keyed: found.keyed, counts: found.counts, cells: found.cells };
-  return withDuplicates(context, compared, found);
+  return withDuplicates(context, compared);
 }
 
 function nothing(prepared: Prepared): Changes {
@@ -189,11 +189,28 @@ export function multisetInput(prepared: Prepared, sides: Sides<Plan>): MultisetI
   return { ...sides, pairs: prepared.schema.pairs, shown: { before: shown("before"), after: shown("after") } };
 }
 
-async function withDuplicates(context: Context, compared: Compared, found: KeyedChanges): Promise<Changes> {
+/** The sums were wrong although no key is twice: files hold other numbers of rows than their metadata says. Counts them and joins again. */
+async function withCountedRows(context: Context, compared: Compared): Promise<Changes> {
+  const { engine, prepared } = context;
+  const rows = { before: 0, after: 0 };
+  const parts: Prepared["parts"] = [];
+  for (const part of prepared.parts) {
+    const [before, after] = [await countPlan(engine, part.before, context), await countPlan(engine, part.after, context)];
+    rows.before += before;
+    rows.after += after;
+    parts.push({ ...part, rows: before + after });
+  }
+  const { keyed, counts, cells } = await keyedChanges(context, compared, parts, rows);
+  const { inputRows } = prepared;
+  const said = `metadata says ${inputRows.before} and ${inputRows.after} rows in the files that differ, they hold ${rows.before} and ${rows.after}: run tidegate doctor`;
+  return { ...nothing(prepared), keyed, counts, cells, notes: [said] };
+}
+
+async function withDuplicates(context: Context, compared: Compared): Promise<Changes> {
   const { engine, scratch, prepared, signal } = context;
   const keys = await engine.stage(duplicateKeysPlan(compared), scratch, { signal });
   const duplicateKeys = await describeDuplicates(context, keys);
-  if (duplicateKeys === null) return { ...nothing(prepared), keyed: found.keyed, counts: found.counts, cells: found.cells };
+  if (duplicateKeys === null) return withCountedRows(context, compared);
   const withKeys = (sides: Sides<Plan>, how: "semi" | "anti"): Sides<Plan> => {
     const of = (side: "before" | "after"): Plan => {
       const columns = prepared[side].schema.fields.map(({ name }) => ({ name, expr: column(name) }));

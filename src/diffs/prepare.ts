@@ -88,11 +88,13 @@ export async function prepare(engine: Engine, before: DiffSide, after: DiffSide,
   return {
     ...common,
     input: { before: plan(before, parts.before), after: plan(after, parts.after) },
-    parts: rangeParts(key, parts, options.rowsPerPart ?? defaultRowsPerPart).map((part) => ({
-      before: plan(before, part.before),
-      after: plan(after, part.after),
-      rows: part.rows,
-    })),
+    parts: rangeParts(key, { before: before.schema, after: after.schema }, parts, options.rowsPerPart ?? defaultRowsPerPart).map(
+      (part) => ({
+        before: plan(before, part.before),
+        after: plan(after, part.after),
+        rows: part.rows,
+      }),
+    ),
     inputRows: { before: gone, after: come },
     totalRows: { before: gone + shared, after: come + shared },
     files: { before: old.length, after: now.length, shared: parts.shared.length },
@@ -102,11 +104,19 @@ export async function prepare(engine: Engine, before: DiffSide, after: DiffSide,
 /** Below this, cutting costs more than it saves; measured on 10 M × 12 against 10 M, a join of all at once peaks at 3.6 GB, in such parts at 0.9 GB, in the same time. */
 const defaultRowsPerPart = 4_000_000;
 
-function rangeParts(key: readonly ColumnPair[], files: Sides<readonly DiffFile[]>, rowsPerPart: number): RangePart[] {
+/** Ranges are those of the first key column of each side's own schema; they say nothing when the rows are matched by another one. */
+function rangeParts(
+  key: readonly ColumnPair[],
+  schemas: Sides<Schema>,
+  files: Sides<readonly DiffFile[]>,
+  rowsPerPart: number,
+): RangePart[] {
   const { before, after } = files;
   const rows = [...before, ...after].reduce((sum, file) => sum + file.scan.rows, 0);
   const [first] = key;
-  const type = first?.comparison.by === "value" ? first.comparison.type : undefined;
+  const isRanged =
+    first !== undefined && (["before", "after"] as const).every((side) => schemas[side]["identifier-field-ids"]?.[0] === first[side].id);
+  const type = isRanged && first.comparison.by === "value" ? first.comparison.type : undefined;
   if (rows <= rowsPerPart || typeof type !== "string") return [{ before, after, rows }];
   return partByKeyRange(before, after, type, rowsPerPart);
 }
