@@ -171,3 +171,17 @@ test("a query is recorded for every dataset that it reads, also where a name is 
     expect(await readersOf(lake.db, [version]), name).toMatchObject([{ consumer: "sql-board", columns: ["total"], doors: ["query"], reads: 1 }]);
   }
 });
+
+test("a dropped dataset comes back by rollback", async () => {
+  await importAirports("gone.airports");
+  const { change: drop } = await lake.propose({ operations: [{ kind: "drop", dataset: "gone.airports" }] });
+  await lake.merge(drop?.id ?? "");
+  await expect(rowsOf(lake, "gone.airports")).rejects.toMatchObject({ code: "dataset.not_found" });
+  const log = await branchLog(lake.db, "live/production", { limit: 1 });
+  await rollback(lake, { target: log[0]?.releaseId ?? "", reason: "still needed", actor: "ana", environment: "production" });
+  expect(await rowsOf(lake, "gone.airports")).toHaveLength(3);
+  await lake.drain();
+  const revert = (await showChange(lake.db, drop?.id ?? "")).revertedBy[0] ?? "";
+  await lake.merge(revert);
+  expect(await rowsOf(lake, "gone.airports", { at: "main" })).toHaveLength(3);
+});

@@ -115,6 +115,23 @@ export async function takeOneEach(tx: Tx, datasetIds: readonly string[], counter
   return taken;
 }
 
+/** Brings dropped datasets back under their names; `dataset.exists` when another has taken one meanwhile. */
+export async function undropDatasets(tx: Tx, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  const dropped = await tx.selectFrom("datasets").select(["id", "name"]).where("id", "in", [...ids]).where("dropped_at", "is not", null).execute();
+  if (dropped.length === 0) return;
+  const names = dropped.map((row) => row.name);
+  const taken = await tx.selectFrom("datasets").select("name").where("name", "in", names).where("dropped_at", "is", null).executeTakeFirst();
+  if (taken !== undefined) throw datasetExists(taken.name);
+  await tx.updateTable("datasets").set({ dropped_at: null }).where("id", "in", dropped.map((row) => row.id)).execute();
+}
+
+/** Whether readers have ever had a dataset: then its name is not given to another while a rollback may bring it back. */
+export async function wasReleased(db: Reader, datasetId: string): Promise<boolean> {
+  const row = await db.selectFrom("release_entries").select("release_id").where("dataset_id", "=", datasetId).limit(1).executeTakeFirst();
+  return row !== undefined;
+}
+
 export async function dropDatasets(tx: Tx, ids: readonly string[], at: Date): Promise<void> {
   if (ids.length > 0) await tx.updateTable("datasets").set({ dropped_at: at }).where("id", "in", [...ids]).execute();
 }

@@ -1,6 +1,6 @@
 import { mutate, type Mutation } from "../audit/mutation.ts";
 import { writeCommit, writeTree } from "../catalog/commit-store.ts";
-import { dropDatasets, lockDatasets, takeOneEach } from "../catalog/dataset-store.ts";
+import { dropDatasets, lockDatasets, takeOneEach, undropDatasets } from "../catalog/dataset-store.ts";
 import { changeRef, dropRef, liveRef, lockRefs, mainRef, moveRef, type Ref } from "../catalog/ref-store.ts";
 import type { Version } from "../catalog/version.ts";
 import { endLease, type WriteLease } from "../catalog/write-lease.ts";
@@ -70,6 +70,7 @@ export async function commitMerge(deps: LakeDeps, request: MergeCommitRequest): 
       ordinary: request.ordinary,
       reason: change.title,
     });
+    await undropDatasets(m.tx, plan.pieces.filter((piece) => piece.result !== undefined && piece.dataset.droppedAt !== null).map((piece) => piece.dataset.id));
     await dropDatasets(m.tx, plan.pieces.filter((piece) => piece.result === undefined).map((piece) => piece.dataset.id), m.at);
     await finishEntry(m.tx, request.queueId, { state: "merged", at: m.at });
     m.record({ action: "change.merge", subject: change.id, payload: { commit, release: release.id, datasets: ids.length } });

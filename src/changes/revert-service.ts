@@ -3,7 +3,7 @@ import { withOpen } from "../catalog/change-set.ts";
 import type { Dataset } from "../catalog/dataset.ts";
 import { getDatasets } from "../catalog/dataset-store.ts";
 import { getRef, mainRef } from "../catalog/ref-store.ts";
-import { getVersions } from "../catalog/version-store.ts";
+import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import { withWriteLease } from "../catalog/write-lease.ts";
 import { carryVersion } from "../effects/line-writer.ts";
@@ -96,7 +96,11 @@ async function inverse(deps: LakeDeps, work: Inverse): Promise<Draft | undefined
       hint: `tidegate restore ${dataset.name} --to <version>`,
       details,
     });
-  if (before === undefined) throw refuse("it dropped the dataset");
+  if (before === undefined && after !== undefined && onto === undefined) {
+    // It dropped the dataset: the revert brings back what was there.
+    return sameContent(deps, after, { changeSet: withOpen(await settledChangeSet(deps.db, after), work.changeId), changeId: work.changeId });
+  }
+  if (before === undefined) throw refuse("it dropped the dataset, and another stands there now");
   if (onto === undefined) throw refuse("the dataset is no longer on main");
   if (after === undefined) {
     if (onto.metadataKey !== before.metadataKey) throw refuse("it created the dataset, and later changes wrote to it");

@@ -1,7 +1,7 @@
 import { readSome, type Commit } from "../catalog/commit-store.ts";
 import { emptyChangeSet, withOpen } from "../catalog/change-set.ts";
 import { newDatasetName, type Dataset } from "../catalog/dataset.ts";
-import { datasetExists, findDatasetByFullName, resolveDataset } from "../catalog/dataset-store.ts";
+import { datasetExists, findDatasetByFullName, resolveDataset, wasReleased } from "../catalog/dataset-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import type { Contract } from "../contracts/contract.ts";
@@ -93,9 +93,24 @@ async function newPiece(deps: ChangeDeps, name: string): Promise<Workpiece> {
   const full = newDatasetName(name);
   const known = await findDatasetByFullName(deps.db, full);
   if (known !== undefined && known.droppedAt === null) throw datasetExists(full);
+  await refuseHeldName(deps, known);
   const bytes = Buffer.from(deps.ids.bytes(16)).toString("hex");
   const tableUuid = `${bytes.slice(0, 8)}-${bytes.slice(8, 12)}-4${bytes.slice(13, 16)}-8${bytes.slice(17, 20)}-${bytes.slice(20)}`;
   return blankPiece({ id: deps.ids.next("ds"), name: full, tableUuid, createdAt: deps.clock.now(), droppedAt: null }, true);
+}
+
+/** How long a rollback may bring a dropped dataset back, and so holds its name. */
+const rollbackWindow = 30 * 86_400_000;
+
+async function refuseHeldName(deps: ChangeDeps, known: Dataset | undefined): Promise<void> {
+  if (known === undefined || known.droppedAt === null) return;
+  const until = new Date(known.droppedAt.getTime() + rollbackWindow);
+  if (until <= deps.clock.now() || !(await wasReleased(deps.db, known.id))) return;
+  throw new AppError("dataset.exists", `The name ${known.name} is still held: its dataset was dropped, and a rollback may bring it back.`, {
+    expected: `another name until ${until.toISOString()}`,
+    found: known.name,
+    hint: `tidegate log --live`,
+  });
 }
 
 async function existingPiece(deps: ChangeDeps, name: string): Promise<Workpiece> {

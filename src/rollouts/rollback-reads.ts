@@ -1,36 +1,33 @@
 import { getVersionByNumber, getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import { contains } from "../catalog/change-set.ts";
 import type { Dataset } from "../catalog/dataset.ts";
-import { liveRef } from "../catalog/ref-store.ts";
-import { readCommit, readSome } from "../catalog/commit-store.ts";
 import type { Reader } from "../db/db.ts";
 import { barsOn } from "./bar-store.ts";
 import { releaseChanges, releasesOf, type Release } from "./release-store.ts";
 
 /**
- * The newest version of a dataset that readers had and that brings no barred change; null when the dataset was not there before.
- * The line of live is walked backwards, so that a rollback after a rollback never lands on the first one's bad version.
+ * The newest version of a dataset that readers had and that brings no barred change; null when the dataset was not there before. Releases
+ * that were rolled back are passed over, so that a rollback after a rollback never lands on the first one's bad version.
  */
 export async function goodVersion(db: Reader, environment: string, datasetId: string): Promise<string | null> {
-  const page = 50;
-  const seen = new Set<string>();
-  for (let before: bigint | undefined; ; ) {
-    let query = db.selectFrom("ref_history").select(["generation", "commit_id"]).where("ref", "=", liveRef(environment));
-    if (before !== undefined) query = query.where("generation", "<", before);
-    const lines = await query.orderBy("generation", "desc").limit(page).execute();
-    for (const line of lines) {
-      if (line.commit_id === null) continue;
-      const commit = await readCommit(db, line.commit_id);
-      const id = (await readSome(db, commit.tree, [datasetId])).get(datasetId);
-      if (id === undefined) return null;
-      if (seen.has(id)) continue;
-      seen.add(id);
-      const version = (await getVersions(db, [id])).get(id);
-      if (version !== undefined && (await barsOn(db, [version])).size === 0) return id;
-    }
-    if (lines.length < page) return null;
-    before = lines.at(-1)?.generation;
+  const rows = await db
+    .selectFrom("release_entries")
+    .innerJoin("releases", "releases.id", "release_entries.release_id")
+    .select("release_entries.after_version")
+    .where("release_entries.dataset_id", "=", datasetId)
+    .where("releases.environment", "=", environment)
+    .where("releases.state", "!=", "rolled_back")
+    .where("releases.live_commit", "is not", null)
+    .orderBy("releases.created_at", "desc")
+    .orderBy("releases.id", "desc")
+    .execute();
+  const versions = await getVersions(db, [...new Set(rows.flatMap((row) => row.after_version ?? []))]);
+  for (const { after_version: id } of rows) {
+    if (id === null) return null;
+    const version = versions.get(id);
+    if (version !== undefined && (await barsOn(db, [version])).size === 0) return id;
   }
+  return null;
 }
 
 export interface LaterRelease {

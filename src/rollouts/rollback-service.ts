@@ -1,6 +1,6 @@
 import { mutate, type Mutation } from "../audit/mutation.ts";
 import { readCommit, readSome } from "../catalog/commit-store.ts";
-import { getDatasets, lockDatasets, resolveDataset } from "../catalog/dataset-store.ts";
+import { getDatasets, lockDatasets, resolveDataset, undropDatasets } from "../catalog/dataset-store.ts";
 import { liveRef, lockRefs } from "../catalog/ref-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
@@ -59,6 +59,7 @@ export async function rollback(deps: LakeDeps, request: RollbackRequest): Promis
     const from = await readSome(m.tx, tree, datasetIds);
     const edits = new Map<string, string | null>();
     for (const id of datasetIds) edits.set(id, await goodVersion(m.tx, request.environment, id));
+    await undropDatasets(m.tx, datasetIds.filter((id) => edits.get(id) !== null));
     const release = await recordRollback(m, deps, request, { datasetIds, from, edits, changes });
     const liveCommit = await moveLive(m, live, { edits, message: `roll back ${changes.join(", ")}`, releaseId: release.id, parentTree: tree });
     await m.tx.updateTable("releases").set({ live_commit: liveCommit }).where("id", "=", release.id).execute();

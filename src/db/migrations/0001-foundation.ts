@@ -225,6 +225,7 @@ create table release_entries (
   after_version text references versions,
   primary key (release_id, dataset_id)
 );
+create index release_entries_dataset on release_entries (dataset_id);
 create table release_changes (
   release_id text not null references releases,
   change_id text not null references changes,
