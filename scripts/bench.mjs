@@ -15,6 +15,11 @@ for (const file of benches) {
   const name = file.replace(".ts", "");
   if (named.length > 0 && !named.includes(name)) continue;
   process.stdout.write(`\n== ${name}\n`);
-  const env = { ...process.env, BENCH_ROWS: String(Math.round(10_000_000 * scale)), BENCH_SCALE: String(scale), ...(scale < 1 ? { BENCH_ROUNDS: "1" } : {}) };
+  const env = {
+    ...process.env,
+    BENCH_ROWS: String(Math.round(10_000_000 * scale)),
+    BENCH_SCALE: String(scale),
+    ...(scale < 1 ? { BENCH_ROUNDS: "1" } : {}),
+  };
   run(process.execPath, [join(root, "dist-bench", "bench", `${name}.js`)], { env });
 }

@@ -19,7 +19,9 @@ export function run(command, args, options = {}) {
 
 /** Installs from the lock file what is missing, and only then. Install scripts stay off: the project needs none. */
 export function ensureInstalled() {
-  const lock = createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex");
+  const lock = createHash("sha256")
+    .update(readFileSync(join(root, "package-lock.json")))
+    .digest("hex");
   const mark = join(root, "node_modules", ".tidegate-lock");
   if (existsSync(mark) && readFileSync(mark, "utf8") === lock) return;
   process.stderr.write("Installing dependencies (once) …\n");

@@ -32,5 +32,9 @@ const seconds = (Date.now() - began) / 1000;
 child.kill("SIGTERM");
 await new Promise((resolve) => child.on("exit", resolve));
 rmSync(data, { recursive: true, force: true });
-process.stdout.write(found === undefined ? "no change came to wait within 180 s\n" : `${seconds.toFixed(1)} s from npm start to HTTP 200 on ${found.id} «${found.title}»\n`);
+process.stdout.write(
+  found === undefined
+    ? "no change came to wait within 180 s\n"
+    : `${seconds.toFixed(1)} s from npm start to HTTP 200 on ${found.id} «${found.title}»\n`,
+);
 process.exit(found === undefined || seconds > 90 ? 1 : 0);

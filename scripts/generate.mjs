@@ -8,7 +8,11 @@ import { ensureBuilt, ensureInstalled, root } from "./ensure.mjs";
 ensureInstalled();
 ensureBuilt();
 const load = (path) => import(pathToFileURL(join(root, "dist", path)).href);
-const [{ createApp }, { openApiInfo }, { errorCodes, errorKinds }] = await Promise.all([load("http/app.js"), load("http/openapi.js"), load("lib/error-codes.js")]);
+const [{ createApp }, { openApiInfo }, { errorCodes, errorKinds }] = await Promise.all([
+  load("http/app.js"),
+  load("http/openapi.js"),
+  load("lib/error-codes.js"),
+]);
 const app = createApp({}, { local: true });
 const errors = Object.entries(errorCodes).map(([code, kind]) => `| \`${code}\` | ${errorKinds[kind].status} | ${errorKinds[kind].exit} |`);
 const outputs = {

@@ -17,7 +17,11 @@ const folder = mkdtempSync(join(tmpdir(), "tidegate-report-"));
 const report = join(folder, "report.json");
 const began = Date.now();
 const args = ["run", "--project", project, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...rest];
-const done = spawnSync(join(root, "node_modules", ".bin", "vitest"), args, { cwd: root, stdio: "inherit", env: { ...process.env, FORCE_COLOR: "0" } });
+const done = spawnSync(join(root, "node_modules", ".bin", "vitest"), args, {
+  cwd: root,
+  stdio: "inherit",
+  env: { ...process.env, FORCE_COLOR: "0" },
+});
 let summary = { passed: 0, failed: 1, noData: 0, notRun: 0 };
 try {
   const result = JSON.parse(readFileSync(report, "utf8"));
@@ -26,7 +30,9 @@ try {
   summary = {
     passed: count((test) => test.status === "passed"),
     // A file that does not even load is a failure too.
-    failed: count((test) => test.status === "failed") + result.testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0).length,
+    failed:
+      count((test) => test.status === "failed") +
+      result.testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0).length,
     noData: count((test) => isSkipped(test) && isNoData(test)),
     notRun: count((test) => isSkipped(test) && !isNoData(test)),
   };
@@ -36,7 +42,9 @@ try {
 }
 rmSync(folder, { recursive: true, force: true });
 const seconds = ((Date.now() - began) / 1000).toFixed(1);
-process.stdout.write(`\n${project}: ${summary.passed} passed, ${summary.failed} failed, ${summary.noData} no data, ${summary.notRun} not run, ${seconds} s\n`);
+process.stdout.write(
+  `\n${project}: ${summary.passed} passed, ${summary.failed} failed, ${summary.noData} no data, ${summary.notRun} not run, ${seconds} s\n`,
+);
 const inCi = process.env.TIDEGATE_CI === "1";
 process.exit(done.status !== 0 || summary.failed > 0 || (inCi && summary.notRun > 0) ? 1 : 0);
 

@@ -40,7 +40,10 @@ export async function openServices(config: Config): Promise<Services> {
     const base = { db: database.db, clock, ids, headFile };
     await initialise(base, { storeRoot: root, environment: config.environment });
     const admin = await ensureAdmin(base, localUser());
-    const budget = budgetOf({ memoryMb: totalmem() / 2 ** 20, processors: availableParallelism() }, { memoryMb: config.memoryMb, threads: config.threads });
+    const budget = budgetOf(
+      { memoryMb: totalmem() / 2 ** 20, processors: availableParallelism() },
+      { memoryMb: config.memoryMb, threads: config.threads },
+    );
     const resources = shareResources(budget);
     const tempDir = join(config.dataDir, "tmp");
     const engine = await duckdbEngine({ ...resources.engine, tempDir });
@@ -87,7 +90,13 @@ export async function relocate(config: Config): Promise<{ versions: number; root
   try {
     await migrate(database.db, systemClock);
     const root = join(config.dataDir, "lake");
-    const deps = { db: database.db, clock: systemClock, ids: systemIds, headFile: appendingHeadFile(join(config.dataDir, "audit.head")), store: await localStore(root) };
+    const deps = {
+      db: database.db,
+      clock: systemClock,
+      ids: systemIds,
+      headFile: appendingHeadFile(join(config.dataDir, "audit.head")),
+      store: await localStore(root),
+    };
     return await relocateStore(deps, { root, actor: localUser() });
   } finally {
     await database.close();
@@ -111,6 +120,9 @@ export async function withFileDiff<T>(work: (diff: (options: FileDiffOptions) =>
 }
 
 function localUser(): string {
-  const name = userInfo().username.toLowerCase().replaceAll(/[^a-z0-9._-]+/g, "-").replace(/^[^a-z0-9]+/, "");
+  const name = userInfo()
+    .username.toLowerCase()
+    .replaceAll(/[^a-z0-9._-]+/g, "-")
+    .replace(/^[^a-z0-9]+/, "");
   return name === "" ? "admin" : name;
 }

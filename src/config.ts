@@ -27,7 +27,11 @@ function positive(env: Environment, name: string): number | undefined {
   if (text === undefined || text === "") return undefined;
   const value = Number(text);
   if (Number.isInteger(value) && value > 0) return value;
-  throw new AppError("usage.invalid", `${name} is not a positive whole number.`, { expected: "such as 2048", found: text, hint: `unset ${name}` });
+  throw new AppError("usage.invalid", `${name} is not a positive whole number.`, {
+    expected: "such as 2048",
+    found: text,
+    hint: `unset ${name}`,
+  });
 }
 
 /** Reads the configuration from environment variables; flags given on the command line win. */

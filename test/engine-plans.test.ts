@@ -43,7 +43,10 @@ test("random plans give the same rows on both engines", { timeout: 120_000 }, as
     fc.asyncProperty(fc.gen(), fc.integer({ min: 1, max: 4 }), async (generate, depth) => {
       const plan = new PlanMaker((arbitrary) => generate(() => arbitrary)).plan(depth);
       const [found, expected] = [await engine.rows(plan), await naiveRows(plan, (scan) => engine.rows(scan))];
-      expect(bag(found), JSON.stringify(plan, (_, value: unknown) => (typeof value === "bigint" ? `${value}` : value))).toEqual(bag(expected));
+      expect(
+        bag(found),
+        JSON.stringify(plan, (_, value: unknown) => (typeof value === "bigint" ? `${value}` : value)),
+      ).toEqual(bag(expected));
       expect(Object.keys(found[0] ?? {})).toEqual(found.length === 0 ? [] : planColumns(plan).map(({ name }) => name));
     }),
     { numRuns: Number(process.env["TIDEGATE_TEST_RUNS"] ?? 300), endOnFailure: true },

@@ -19,7 +19,10 @@ const reader = (consumer: string, run?: string) => ({ consumer, run, at: undefin
 
 async function importAirports(name: string): Promise<string> {
   const file = await lake.file(`${name}.csv`, "iata,name,lat\nDEN,Denver,39.85\nLAS,Las Vegas,36.08\nORD,O'Hare,41.97\n");
-  const proposed = await lake.propose({ operations: [{ kind: "create", dataset: name, source: source(file), key: ["iata"] }], origin: "import" });
+  const proposed = await lake.propose({
+    operations: [{ kind: "create", dataset: name, source: source(file), key: ["iata"] }],
+    origin: "import",
+  });
   return (await lake.merge(proposed.change?.id ?? "")).change.id;
 }
 
@@ -66,7 +69,13 @@ test("while a bar stands ordinary batches flow on to readers without the barred 
   await lake.merge(bad);
   const later = await change("flow.airports", "append", "iata,name,lat\nSFO,San Francisco,37.62\n");
   await lake.merge(later);
-  const back = await rollback(lake, { target: `flow.airports`, to: { number: 1 }, reason: "bad", actor: "ana", environment: "production" }).catch((error: unknown) => error);
+  const back = await rollback(lake, {
+    target: `flow.airports`,
+    to: { number: 1 },
+    reason: "bad",
+    actor: "ana",
+    environment: "production",
+  }).catch((error: unknown) => error);
   expect(back).toMatchObject({ barred: expect.arrayContaining([bad, later]) as unknown });
 });
 
@@ -81,7 +90,12 @@ test("rollback of an older release keeps the later one, carried onto the version
   expect(await rowsOf(lake, "keep.airports")).toHaveLength(3);
   await lake.drain();
   const rows = await rowsOf(lake, "keep.airports");
-  expect(rows.map((row) => [row["iata"], row["lat"]])).toEqual([["DEN", 39.85], ["LAS", 36.08], ["ORD", 41.97], ["SFO", 37.62]]);
+  expect(rows.map((row) => [row["iata"], row["lat"]])).toEqual([
+    ["DEN", 39.85],
+    ["LAS", 36.08],
+    ["ORD", 41.97],
+    ["SFO", 37.62],
+  ]);
 
   const third = await change("keep.airports", "append", "iata,name,lat\nJFK,Kennedy,40.64\n");
   const waiting = await lake.merge(third);
@@ -125,7 +139,11 @@ test("two changes of different rows merge in any order; of one row they conflict
   expect(rows.map((row) => row["name"])).toEqual(["Denver Intl", "Harry Reid", "O'Hare"]);
   await expect(lake.merge(three)).rejects.toMatchObject({
     code: "merge.conflict",
-    details: { conflicts: [{ keyCount: 1, keys: [{ key: ["DEN"], base: { name: "Denver" }, ours: { name: "Stapleton" }, theirs: { name: "Denver Intl" } }] }] },
+    details: {
+      conflicts: [
+        { keyCount: 1, keys: [{ key: ["DEN"], base: { name: "Denver" }, ours: { name: "Stapleton" }, theirs: { name: "Denver Intl" } }] },
+      ],
+    },
   });
   const { resolveChange } = await import("../src/changes/change-service.ts");
   expect(await resolveChange(lake, { changeId: three, side: "ours", actor: "ana" })).toMatchObject({ resolved: 1 });
@@ -160,7 +178,10 @@ test("a replace that drops and adds columns says so in the schema and keeps the 
 test("a query is recorded for every dataset that it reads, also where a name is a word of SQL", async () => {
   for (const name of ["default.orders", "select.group", "public.order"]) {
     const file = await lake.file(`${name}.csv`, "id,total,note\n1,2,a\n");
-    const { change } = await lake.propose({ operations: [{ kind: "create", dataset: name, source: source(file), key: ["id"] }], origin: "import" });
+    const { change } = await lake.propose({
+      operations: [{ kind: "create", dataset: name, source: source(file), key: ["id"] }],
+      origin: "import",
+    });
     await lake.merge(change?.id ?? "");
     const { runQuery } = await import("../src/reading/query-service.ts");
     const [schema, table] = name.split(".");
@@ -168,7 +189,9 @@ test("a query is recorded for every dataset that it reads, also where a name is 
     for await (const _batch of answer.rows);
     await lake.ledger.flush();
     const version = (await answerFor(lake, reader("x"), name)).version.id;
-    expect(await readersOf(lake.db, [version]), name).toMatchObject([{ consumer: "sql-board", columns: ["total"], doors: ["query"], reads: 1 }]);
+    expect(await readersOf(lake.db, [version]), name).toMatchObject([
+      { consumer: "sql-board", columns: ["total"], doors: ["query"], reads: 1 },
+    ]);
   }
 });
 

@@ -29,7 +29,11 @@ async function readNodes(db: Reader, hashes: readonly string[]): Promise<Map<str
 
 async function writeNodes(tx: Tx, nodes: readonly TreeNode[]): Promise<void> {
   for (let from = 0; from < nodes.length; from += 100) {
-    await tx.insertInto("tree_nodes").values(nodes.slice(from, from + 100)).onConflict((oc) => oc.doNothing()).execute();
+    await tx
+      .insertInto("tree_nodes")
+      .values(nodes.slice(from, from + 100))
+      .onConflict((oc) => oc.doNothing())
+      .execute();
   }
 }
 

@@ -24,7 +24,12 @@ export async function insertDatasets(tx: Tx, datasets: readonly (Dataset & { nex
       next_merge_seq: 1,
     }));
     const names = rows.map((row) => row.name);
-    const inserted = await tx.insertInto("datasets").values(rows).onConflict((oc) => oc.doNothing()).returning("name").execute();
+    const inserted = await tx
+      .insertInto("datasets")
+      .values(rows)
+      .onConflict((oc) => oc.doNothing())
+      .returning("name")
+      .execute();
     const taken = names.find((name) => !inserted.some((row) => row.name === name));
     if (taken !== undefined) throw datasetExists(taken);
   }
@@ -46,7 +51,11 @@ export async function getDataset(db: Reader, id: string): Promise<Dataset> {
 
 export async function getDatasets(db: Reader, ids: readonly string[]): Promise<Map<string, Dataset>> {
   if (ids.length === 0) return new Map();
-  const rows = await db.selectFrom("datasets").selectAll().where("id", "in", [...ids]).execute();
+  const rows = await db
+    .selectFrom("datasets")
+    .selectAll()
+    .where("id", "in", [...ids])
+    .execute();
   return new Map(rows.map((row) => [row.id, fromRow(row)]));
 }
 
@@ -63,7 +72,10 @@ export async function resolveDataset(db: Reader, name: string): Promise<Dataset>
 }
 
 function reversedLike(name: string): string {
-  return [...name].reverse().join("").replaceAll(/[\\%_]/g, (char) => `\\${char}`);
+  return [...name]
+    .reverse()
+    .join("")
+    .replaceAll(/[\\%_]/g, (char) => `\\${char}`);
 }
 
 export async function findDatasetByFullName(db: Reader, name: string): Promise<Dataset | undefined> {
@@ -80,7 +92,13 @@ export async function findDatasetByFullName(db: Reader, name: string): Promise<D
 /** Locks datasets in the order of their ids, as the lock order wants. */
 export async function lockDatasets(tx: Tx, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
-  await tx.selectFrom("datasets").select("id").where("id", "in", [...ids]).orderBy("id").forUpdate().execute();
+  await tx
+    .selectFrom("datasets")
+    .select("id")
+    .where("id", "in", [...ids])
+    .orderBy("id")
+    .forUpdate()
+    .execute();
 }
 
 type Counter = "next_number" | "next_field_id" | "next_schema_id" | "next_merge_seq";
@@ -118,12 +136,30 @@ export async function takeOneEach(tx: Tx, datasetIds: readonly string[], counter
 /** Brings dropped datasets back under their names; `dataset.exists` when another has taken one meanwhile. */
 export async function undropDatasets(tx: Tx, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
-  const dropped = await tx.selectFrom("datasets").select(["id", "name"]).where("id", "in", [...ids]).where("dropped_at", "is not", null).execute();
+  const dropped = await tx
+    .selectFrom("datasets")
+    .select(["id", "name"])
+    .where("id", "in", [...ids])
+    .where("dropped_at", "is not", null)
+    .execute();
   if (dropped.length === 0) return;
   const names = dropped.map((row) => row.name);
-  const taken = await tx.selectFrom("datasets").select("name").where("name", "in", names).where("dropped_at", "is", null).executeTakeFirst();
+  const taken = await tx
+    .selectFrom("datasets")
+    .select("name")
+    .where("name", "in", names)
+    .where("dropped_at", "is", null)
+    .executeTakeFirst();
   if (taken !== undefined) throw datasetExists(taken.name);
-  await tx.updateTable("datasets").set({ dropped_at: null }).where("id", "in", dropped.map((row) => row.id)).execute();
+  await tx
+    .updateTable("datasets")
+    .set({ dropped_at: null })
+    .where(
+      "id",
+      "in",
+      dropped.map((row) => row.id),
+    )
+    .execute();
 }
 
 /** Whether readers have ever had a dataset: then its name is not given to another while a rollback may bring it back. */
@@ -133,5 +169,10 @@ export async function wasReleased(db: Reader, datasetId: string): Promise<boolea
 }
 
 export async function dropDatasets(tx: Tx, ids: readonly string[], at: Date): Promise<void> {
-  if (ids.length > 0) await tx.updateTable("datasets").set({ dropped_at: at }).where("id", "in", [...ids]).execute();
+  if (ids.length > 0)
+    await tx
+      .updateTable("datasets")
+      .set({ dropped_at: at })
+      .where("id", "in", [...ids])
+      .execute();
 }

@@ -64,7 +64,13 @@ async function namedMetadata(db: Db, before: Date): Promise<Set<string>> {
     .selectFrom("versions")
     .leftJoin("changes", "changes.id", "versions.created_by_change")
     .select(["versions.metadata_key"])
-    .where((eb) => eb.or([eb("changes.state", "is", null), eb("changes.state", "not in", ["closed", "superseded"]), eb("changes.updated_at", ">=", before)]))
+    .where((eb) =>
+      eb.or([
+        eb("changes.state", "is", null),
+        eb("changes.state", "not in", ["closed", "superseded"]),
+        eb("changes.updated_at", ">=", before),
+      ]),
+    )
     .execute();
   return new Set(rows.map((row) => row.metadata_key));
 }
@@ -73,10 +79,22 @@ async function carryOut(deps: GcDeps, swept: Swept, rescued: readonly string[], 
   await mutate(deps, actor, async (m) => {
     for (let from = 0; from < swept.condemned.length; from += 500) {
       const rows = swept.condemned.slice(from, from + 500).map((item) => ({ ...item, condemned_at: m.at }));
-      await m.tx.insertInto("condemned_files").values(rows).onConflict((oc) => oc.doNothing()).execute();
+      await m.tx
+        .insertInto("condemned_files")
+        .values(rows)
+        .onConflict((oc) => oc.doNothing())
+        .execute();
     }
-    if (rescued.length > 0) await m.tx.deleteFrom("condemned_files").where("key", "in", [...rescued]).execute();
-    m.record({ action: "gc", subject: "store", payload: { condemned: swept.condemned.length, deleted: swept.deleted.length, bytes: swept.bytes } });
+    if (rescued.length > 0)
+      await m.tx
+        .deleteFrom("condemned_files")
+        .where("key", "in", [...rescued])
+        .execute();
+    m.record({
+      action: "gc",
+      subject: "store",
+      payload: { condemned: swept.condemned.length, deleted: swept.deleted.length, bytes: swept.bytes },
+    });
   });
   for (const key of swept.deleted) await deps.store.delete(key);
   if (swept.deleted.length > 0) await deps.db.deleteFrom("condemned_files").where("key", "in", swept.deleted).execute();

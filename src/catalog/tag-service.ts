@@ -15,15 +15,27 @@ interface TagDeps {
 const tagPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
 /** Gives a commit a name that does not move. */
-export async function createTag(deps: TagDeps, request: { name: string; at: string; actor: string }): Promise<{ name: string; commit: string }> {
+export async function createTag(
+  deps: TagDeps,
+  request: { name: string; at: string; actor: string },
+): Promise<{ name: string; commit: string }> {
   if (!tagPattern.test(request.name)) {
-    throw new AppError("name.invalid", `«${request.name}» cannot be a tag.`, { expected: "letters, digits, dot, dash, underscore", found: request.name, hint: "tidegate tag create v1" });
+    throw new AppError("name.invalid", `«${request.name}» cannot be a tag.`, {
+      expected: "letters, digits, dot, dash, underscore",
+      found: request.name,
+      hint: "tidegate tag create v1",
+    });
   }
   const commit = await resolveCommit(deps.db, request.at);
   return mutate(deps, request.actor, async (m) => {
     const name = tagRef(request.name);
     const taken = await lockRefs(m.tx, [name]);
-    if (taken.size > 0) throw new AppError("tag.exists", `There is a tag ${request.name} already.`, { expected: "a new name", found: request.name, hint: "tidegate tag list" });
+    if (taken.size > 0)
+      throw new AppError("tag.exists", `There is a tag ${request.name} already.`, {
+        expected: "a new name",
+        found: request.name,
+        hint: "tidegate tag list",
+      });
     await createRef(m.tx, { name, commitId: commit.id, at: m.at, actor: m.actor, reason: `tag ${request.name}` });
     m.record({ action: "tag.create", subject: request.name, payload: { commit: commit.id } });
     return { name: request.name, commit: commit.id };
@@ -33,7 +45,8 @@ export async function createTag(deps: TagDeps, request: { name: string; at: stri
 export async function deleteTag(deps: TagDeps, request: { name: string; actor: string }): Promise<void> {
   await mutate(deps, request.actor, async (m) => {
     const ref = (await lockRefs(m.tx, [tagRef(request.name)])).get(tagRef(request.name));
-    if (ref === undefined) throw new AppError("tag.not_found", `There is no tag ${request.name}.`, { found: request.name, hint: "tidegate tag list" });
+    if (ref === undefined)
+      throw new AppError("tag.not_found", `There is no tag ${request.name}.`, { found: request.name, hint: "tidegate tag list" });
     await dropRef(m.tx, ref, { name: ref.name, at: m.at, actor: m.actor, reason: "deleted" });
     m.record({ action: "tag.delete", subject: request.name, payload: { commit: ref.commitId } });
   });

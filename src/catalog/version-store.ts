@@ -26,7 +26,11 @@ function fromRow(row: Selectable<VersionsTable>): Version {
 
 /** Gives drafts their numbers and inserts them; the caller has locked the datasets. One draft per dataset and call. */
 export async function insertVersions(tx: Tx, drafts: readonly VersionDraft[], at: Date): Promise<Version[]> {
-  const numbers = await takeOneEach(tx, drafts.map((draft) => draft.datasetId), "next_number");
+  const numbers = await takeOneEach(
+    tx,
+    drafts.map((draft) => draft.datasetId),
+    "next_number",
+  );
   const versions = drafts.map((draft) => {
     const number = numbers.get(draft.datasetId);
     if (number === undefined) throw new AppError("dataset.not_found", `There is no dataset ${draft.datasetId}.`);
@@ -68,7 +72,11 @@ export async function getVersion(db: Reader, id: string): Promise<Version> {
 export async function getVersions(db: Reader, ids: readonly string[]): Promise<Map<string, Version>> {
   const found = new Map<string, Version>();
   for (let from = 0; from < ids.length; from += 5000) {
-    const rows = await db.selectFrom("versions").selectAll().where("id", "in", ids.slice(from, from + 5000)).execute();
+    const rows = await db
+      .selectFrom("versions")
+      .selectAll()
+      .where("id", "in", ids.slice(from, from + 5000))
+      .execute();
     for (const row of rows) found.set(row.id, fromRow(row));
   }
   return found;

@@ -25,25 +25,42 @@ export async function withWriteLease<T>(
   const rows = prefixes.map((prefix) => ({ id: deps.ids.next("lse"), prefix, holder, expires_at: expires() }));
   const ids = rows.map((row) => row.id);
   for (let from = 0; from < rows.length; from += 1000) {
-    await deps.db.insertInto("write_leases").values(rows.slice(from, from + 1000)).execute();
+    await deps.db
+      .insertInto("write_leases")
+      .values(rows.slice(from, from + 1000))
+      .execute();
   }
   const heartbeat = setInterval(() => {
     // A beat that fails is made good by the next one; a lease that ran out is found by the commit.
-    void deps.db.updateTable("write_leases").set({ expires_at: expires() }).where("id", "in", ids).execute().catch(() => undefined);
+    void deps.db
+      .updateTable("write_leases")
+      .set({ expires_at: expires() })
+      .where("id", "in", ids)
+      .execute()
+      .catch(() => undefined);
   }, renewEvery);
   heartbeat.unref();
   try {
     return await work({ ids });
   } finally {
     clearInterval(heartbeat);
-    await deps.db.deleteFrom("write_leases").where("id", "in", ids).execute().catch(() => undefined);
+    await deps.db
+      .deleteFrom("write_leases")
+      .where("id", "in", ids)
+      .execute()
+      .catch(() => undefined);
   }
 }
 
 /** Ends a lease inside the commit that names its files; `lease.lost` when the clean-up has taken it. */
 export async function endLease(tx: Tx, lease: WriteLease, at: Date): Promise<void> {
   if (lease.ids.length === 0) return;
-  const gone = await tx.deleteFrom("write_leases").where("id", "in", [...lease.ids]).where("expires_at", ">", at).returning("id").execute();
+  const gone = await tx
+    .deleteFrom("write_leases")
+    .where("id", "in", [...lease.ids])
+    .where("expires_at", ">", at)
+    .returning("id")
+    .execute();
   if (gone.length !== lease.ids.length) {
     throw new AppError("lease.lost", "The lease on the files of this write ran out before it was committed.", {
       expected: "a commit within two minutes of the last heartbeat",

@@ -77,7 +77,8 @@ function addOutcomes(a: OperationOutcome, b: OperationOutcome): OperationOutcome
 }
 
 function stateOf(piece: Workpiece): TableState {
-  if (piece.state === undefined) throw new AppError("dataset.not_found", `${piece.dataset.name} has no content yet.`, { hint: "tidegate import" });
+  if (piece.state === undefined)
+    throw new AppError("dataset.not_found", `${piece.dataset.name} has no content yet.`, { hint: "tidegate import" });
   return piece.state;
 }
 
@@ -89,7 +90,10 @@ async function open(context: ApplyContext, source: SourceInput, as?: Pick<Source
 async function create(context: ApplyContext, piece: Workpiece, operation: Of<"create">): Promise<OperationOutcome> {
   const opened = operation.source === undefined ? undefined : await open(context, operation.source);
   const columns: readonly Column[] = opened?.columns ?? operation.columns ?? [];
-  const { schema, lastColumnId } = schemaFromColumns(columns, operation.key, { dataset: piece.dataset.name, tentative: opened?.tentative ?? [] });
+  const { schema, lastColumnId } = schemaFromColumns(columns, operation.key, {
+    dataset: piece.dataset.name,
+    tentative: opened?.tentative ?? [],
+  });
   const empty: TableState = { schema, files: [] };
   piece.lastColumnId = lastColumnId;
   piece.contract = firstContract({ datasetId: piece.dataset.id, name: piece.dataset.name, schema, owner: context.actor });
@@ -108,7 +112,11 @@ function typed(input: Plan, fields: readonly Field[]): Plan {
   return { op: "project", input, columns: fields.map((field) => ({ name: field.name, expr: cast(column(field.name), field.type) })) };
 }
 
-async function addRows(context: ApplyContext, piece: Workpiece, operation: Of<"append" | "replace" | "upsert" | "delete">): Promise<OperationOutcome> {
+async function addRows(
+  context: ApplyContext,
+  piece: Workpiece,
+  operation: Of<"append" | "replace" | "upsert" | "delete">,
+): Promise<OperationOutcome> {
   const state = stateOf(piece);
   const { schema } = state;
   if (operation.kind === "upsert") requireKey(piece, schema, "--upsert");
@@ -138,7 +146,11 @@ function requireKey(piece: Workpiece, schema: Schema, flag: string): void {
   });
 }
 
-async function deleteRows(context: ApplyContext, piece: Workpiece, operation: Of<"append" | "replace" | "upsert" | "delete">): Promise<OperationOutcome> {
+async function deleteRows(
+  context: ApplyContext,
+  piece: Workpiece,
+  operation: Of<"append" | "replace" | "upsert" | "delete">,
+): Promise<OperationOutcome> {
   const state = stateOf(piece);
   const { schema } = state;
   const opened = await open(context, operation.source, { as: schema.fields, columns: isKeyed(schema) ? "subset" : "exact" });
@@ -168,14 +180,22 @@ async function deleteRows(context: ApplyContext, piece: Workpiece, operation: Of
   return settle(piece, await writeKeyed(context, state, { dataset: piece.dataset.name, deletes: keys }), opened.notes);
 }
 
-async function replace(context: ApplyContext, piece: Workpiece, operation: Of<"append" | "replace" | "upsert" | "delete">): Promise<OperationOutcome> {
+async function replace(
+  context: ApplyContext,
+  piece: Workpiece,
+  operation: Of<"append" | "replace" | "upsert" | "delete">,
+): Promise<OperationOutcome> {
   const { schema } = stateOf(piece);
   const opened = await open(context, operation.source, { as: schema.fields, columns: "any" });
   return replaceWith(context, piece, { plan: opened.plan, columns: opened.columns, notes: opened.notes });
 }
 
 /** Makes the dataset's content equal to `content`, writing only files that must change. New and missing columns become schema edits. */
-async function replaceWith(context: ApplyContext, piece: Workpiece, content: { plan: Plan; columns: readonly Column[]; notes: string[] }): Promise<OperationOutcome> {
+async function replaceWith(
+  context: ApplyContext,
+  piece: Workpiece,
+  content: { plan: Plan; columns: readonly Column[]; notes: string[] },
+): Promise<OperationOutcome> {
   const edits = columnsForReplace(stateOf(piece).schema, content.columns);
   if (edits.length > 0) piece.state = await applySchemaEdits(context, piece, edits);
   const state = stateOf(piece);
@@ -184,7 +204,11 @@ async function replaceWith(context: ApplyContext, piece: Workpiece, content: { p
   if (isKeyed(schema)) await checkKeys(context.engine, rows, keyFields(schema), piece.dataset.name);
   const effect = await effectOfPlans(context, scan(context.store, state.files, schema.fields), rows, schema);
   if (effect.kind === "keyed") {
-    return settle(piece, await writeKeyed(context, state, { dataset: piece.dataset.name, upserts: effect.upserts, deletes: effect.deletes }), content.notes);
+    return settle(
+      piece,
+      await writeKeyed(context, state, { dataset: piece.dataset.name, upserts: effect.upserts, deletes: effect.deletes }),
+      content.notes,
+    );
   }
   const result = await writeKeyless(context, state, effect);
   if (result.added + result.removed > 0) piece.state = result.state;
@@ -209,7 +233,12 @@ async function update(context: ApplyContext, piece: Workpiece, operation: Of<"up
     });
   }
   const target = tableOf(context, piece);
-  const request = { target, set: operation.set, caps: rewriteCaps(context.sqlCaps), ...(operation.where === undefined ? {} : { where: operation.where }) };
+  const request = {
+    target,
+    set: operation.set,
+    caps: rewriteCaps(context.sqlCaps),
+    ...(operation.where === undefined ? {} : { where: operation.where }),
+  };
   const result = await context.sandbox.update(request, context.scratch, { signal: context.signal });
   return replaceWith(context, piece, { plan: result.plan, columns: result.columns, notes: [] });
 }
@@ -232,7 +261,10 @@ async function tablesFor(context: ApplyContext, piece: Workpiece, text: string):
   const datasets = await getDatasets(context.db, [...entries.keys()]);
   const lower = text.toLowerCase();
   const mentioned = [...datasets.values()].filter(({ name }) => lower.includes(name.slice(name.lastIndexOf(".") + 1)));
-  const versions = await getVersions(context.db, mentioned.flatMap(({ id }) => entries.get(id) ?? []));
+  const versions = await getVersions(
+    context.db,
+    mentioned.flatMap(({ id }) => entries.get(id) ?? []),
+  );
   const others = await Promise.all(
     mentioned.map(async ({ id, name }) => {
       const version = versions.get(entries.get(id) ?? "");
@@ -243,4 +275,3 @@ async function tablesFor(context: ApplyContext, piece: Workpiece, text: string):
   );
   return [tableOf(context, piece), ...others.flat()];
 }
-

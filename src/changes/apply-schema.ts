@@ -1,7 +1,17 @@
 import { takeNumbers } from "../catalog/dataset-store.ts";
 import { scan, writeDataFiles, type TableState } from "../effects/table-state.ts";
 import { cast, column, type Column } from "../engine/plan.ts";
-import { assignIds, addColumn, dropColumn, idsNeeded, isWidening, makeNullable, renameColumn, reorderColumns, widenColumn } from "../lake/schema-edits.ts";
+import {
+  assignIds,
+  addColumn,
+  dropColumn,
+  idsNeeded,
+  isWidening,
+  makeNullable,
+  renameColumn,
+  reorderColumns,
+  widenColumn,
+} from "../lake/schema-edits.ts";
 import type { Field, PrimitiveType, Schema } from "../lake/schema.ts";
 import { AppError } from "../lib/errors.ts";
 import type { ApplyContext } from "./apply-context.ts";
@@ -18,7 +28,10 @@ export function schemaFromColumns(
   about: { dataset: string; tentative: readonly string[] },
 ): { schema: Schema; lastColumnId: number } {
   if (columns.length === 0) {
-    throw new AppError("input.empty", `${about.dataset} would have no columns.`, { expected: "at least one column", hint: "tidegate import <name> <file>" });
+    throw new AppError("input.empty", `${about.dataset} would have no columns.`, {
+      expected: "at least one column",
+      hint: "tidegate import <name> <file>",
+    });
   }
   let last = 0;
   const fields = assignIds(columns, () => (last += 1));
@@ -58,7 +71,9 @@ export function columnsForReplace(schema: Schema, columns: readonly Column[]): S
   const known = new Set(schema.fields.map((field) => lower(field.name)));
   const brought = new Set(columns.map((item) => lower(item.name)));
   return [
-    ...columns.filter((item) => !known.has(lower(item.name))).map((item): SchemaEdit => ({ edit: "add", name: item.name, type: item.type })),
+    ...columns
+      .filter((item) => !known.has(lower(item.name)))
+      .map((item): SchemaEdit => ({ edit: "add", name: item.name, type: item.type })),
     ...schema.fields.filter((field) => !brought.has(lower(field.name))).map((field): SchemaEdit => ({ edit: "drop", name: field.name })),
   ];
 }
@@ -75,7 +90,14 @@ async function applyEdit(context: ApplyContext, piece: Workpiece, state: TableSt
   const { schema } = state;
   switch (edit.edit) {
     case "add":
-      return { ...state, schema: addColumn(schema, { name: edit.name, type: edit.type, ...(edit.doc === undefined ? {} : { doc: edit.doc }) }, await idSource(context, piece, edit.type)) };
+      return {
+        ...state,
+        schema: addColumn(
+          schema,
+          { name: edit.name, type: edit.type, ...(edit.doc === undefined ? {} : { doc: edit.doc }) },
+          await idSource(context, piece, edit.type),
+        ),
+      };
     case "drop":
       return { ...state, schema: dropColumn(schema, edit.name) };
     case "rename":
@@ -97,7 +119,12 @@ async function idSource(context: ApplyContext, piece: Workpiece, type: Field["ty
   return () => next++;
 }
 
-async function retype(context: ApplyContext, piece: Workpiece, state: TableState, edit: Extract<SchemaEdit, { edit: "retype" }>): Promise<TableState> {
+async function retype(
+  context: ApplyContext,
+  piece: Workpiece,
+  state: TableState,
+  edit: Extract<SchemaEdit, { edit: "retype" }>,
+): Promise<TableState> {
   const { schema } = state;
   const field = schema.fields.find((candidate) => candidate.name.toLowerCase() === edit.name.toLowerCase());
   if (field === undefined) {
@@ -122,7 +149,10 @@ async function retype(context: ApplyContext, piece: Workpiece, state: TableState
   const rows = {
     op: "project" as const,
     input: scan(context.store, state.files, schema.fields),
-    columns: fields.map((item) => ({ name: item.name, expr: item.id === renewed.id ? cast(column(item.name), item.type) : column(item.name) })),
+    columns: fields.map((item) => ({
+      name: item.name,
+      expr: item.id === renewed.id ? cast(column(item.name), item.type) : column(item.name),
+    })),
   };
   const files = field.doc === tentativeDoc ? state.files : await writeDataFiles(context, rows, retyped);
   return { schema: retyped, files };

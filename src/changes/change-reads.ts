@@ -44,7 +44,11 @@ export async function listChanges(
           .selectFrom("change_datasets")
           .innerJoin("datasets", "datasets.id", "change_datasets.dataset_id")
           .select(["change_datasets.change_id", "datasets.name"])
-          .where("change_datasets.change_id", "in", rows.map((row) => row.id))
+          .where(
+            "change_datasets.change_id",
+            "in",
+            rows.map((row) => row.id),
+          )
           .orderBy("datasets.name")
           .execute();
   return rows.map((row) => ({
@@ -79,7 +83,10 @@ export interface ShownChange {
 export async function showChange(db: Reader, text: string): Promise<ShownChange> {
   const change = await getChange(db, text);
   const items = await changeDatasets(db, change.id);
-  const datasets = await getDatasets(db, items.map((item) => item.datasetId));
+  const datasets = await getDatasets(
+    db,
+    items.map((item) => item.datasetId),
+  );
   const name = (id: string) => datasets.get(id)?.name ?? id;
   const ids = items.flatMap((item) => [item.baseVersion ?? [], item.candidateVersion ?? [], item.mergedVersion ?? []].flat());
   const versions = await getVersions(db, [...new Set(ids)]);
@@ -99,7 +106,14 @@ export async function showChange(db: Reader, text: string): Promise<ShownChange>
       createdDataset: item.createdDataset,
       droppedDataset: item.droppedDataset,
     })),
-    operations: operations.map((row) => ({ ordinal: row.ordinal, dataset: name(row.dataset_id), kind: row.kind, payload: row.payload, author: row.author, at: row.at })),
+    operations: operations.map((row) => ({
+      ordinal: row.ordinal,
+      dataset: name(row.dataset_id),
+      kind: row.kind,
+      payload: row.payload,
+      author: row.author,
+      at: row.at,
+    })),
     revertedBy: reverts.map((row) => row.id),
   };
 }

@@ -19,14 +19,22 @@ export async function closeChange(deps: LakeDeps, request: { changeId: string; a
     const refs = await lockRefs(m.tx, [changeRef(id)]);
     const change = await lockChange(m.tx, id);
     if (change.state === "queued") {
-      throw new AppError("change.closed", `${id} is being merged.`, { expected: "an open change", found: "queued", hint: `tidegate change show ${id}` });
+      throw new AppError("change.closed", `${id} is being merged.`, {
+        expected: "an open change",
+        found: "queued",
+        hint: `tidegate change show ${id}`,
+      });
     }
     const state = await moveChange(m.tx, change, "close", { at: m.at, closedReason: request.reason });
     const branch = refs.get(changeRef(id));
     if (branch !== undefined) await dropRef(m.tx, branch, { name: branch.name, at: m.at, actor: m.actor, reason: `close ${id}` });
     // A dataset that only this change knew gives its name back.
     const created = (await changeDatasets(m.tx, id)).filter((item) => item.createdDataset && item.baseVersion === null);
-    await dropDatasets(m.tx, created.map((item) => item.datasetId), m.at);
+    await dropDatasets(
+      m.tx,
+      created.map((item) => item.datasetId),
+      m.at,
+    );
     m.record({ action: "change.close", subject: id, payload: { reason: request.reason } });
     return { ...change, state, closedReason: request.reason };
   });
@@ -54,7 +62,13 @@ export async function resolveChange(deps: LakeDeps, request: ResolveRequest): Pr
     if (theirs === undefined || conflict.keyCount === 0) continue;
     const version = await getVersion(deps.db, theirs);
     const { state } = await deps.tables.open(version);
-    const keys = request.keys === undefined ? conflict.keys.map((item) => item.key) : pickKeys(conflict.keys.map((item) => item.key), request.keys);
+    const keys =
+      request.keys === undefined
+        ? conflict.keys.map((item) => item.key)
+        : pickKeys(
+            conflict.keys.map((item) => item.key),
+            request.keys,
+          );
     if (keyFields(state.schema).length > 0) chosen.push({ datasetId: conflict.datasetId, theirsVersion: theirs, keys });
   }
   const count = chosen.reduce((sum, item) => sum + item.keys.length, 0);

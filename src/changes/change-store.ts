@@ -73,7 +73,12 @@ export async function getChange(db: Reader, text: string): Promise<Change> {
   if (exact !== undefined) return fromRow(exact);
   const start = text.startsWith("chg_") ? text : `chg_${text}`;
   if (!/^chg_[0-9a-z]+$/.test(start)) throw notFound(text);
-  const rows = await db.selectFrom("changes").selectAll().where("id", "like", `${start.replaceAll("_", "\\_")}%`).limit(2).execute();
+  const rows = await db
+    .selectFrom("changes")
+    .selectAll()
+    .where("id", "like", `${start.replaceAll("_", "\\_")}%`)
+    .limit(2)
+    .execute();
   if (rows.length > 1) {
     throw new AppError("change.ambiguous", `More than one change begins with ${text}.`, {
       expected: "more characters of the id",
@@ -115,7 +120,11 @@ export async function moveChange(
 }
 
 export async function addAuthor(tx: Tx, changeId: string, author: string): Promise<void> {
-  await tx.insertInto("change_authors").values({ change_id: changeId, author }).onConflict((oc) => oc.doNothing()).execute();
+  await tx
+    .insertInto("change_authors")
+    .values({ change_id: changeId, author })
+    .onConflict((oc) => oc.doNothing())
+    .execute();
 }
 
 export async function changeDatasets(db: Reader, changeId: string): Promise<ChangeDataset[]> {

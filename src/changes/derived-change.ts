@@ -38,11 +38,18 @@ export interface DerivedChange {
 export async function commitDerived(deps: LakeDeps, work: DerivedChange): Promise<Change> {
   const { changeId, pieces, actor, title } = work;
   return mutate(deps, actor, async (m) => {
-    await lockDatasets(m.tx, pieces.map((piece) => piece.dataset.id));
+    await lockDatasets(
+      m.tx,
+      pieces.map((piece) => piece.dataset.id),
+    );
     await endLease(m.tx, work.lease, m.at);
     const drafts = new Map(pieces.flatMap((piece) => (piece.draft === undefined ? [] : [[piece.dataset.id, piece.draft] as const])));
     const versions = await insertDrafts(m, drafts);
-    const tree = await writeTree(m.tx, work.base.tree, new Map(pieces.map((piece) => [piece.dataset.id, versions.get(piece.dataset.id)?.id ?? null])));
+    const tree = await writeTree(
+      m.tx,
+      work.base.tree,
+      new Map(pieces.map((piece) => [piece.dataset.id, versions.get(piece.dataset.id)?.id ?? null])),
+    );
     const commit = await writeCommit(m.tx, { tree, parents: [work.base.id], author: actor, message: title, at: m.at, changeId });
     await createRef(m.tx, { name: changeRef(changeId), commitId: commit, at: m.at, actor, reason: title });
     const change: Change = {
@@ -91,7 +98,11 @@ export async function commitDerived(deps: LakeDeps, work: DerivedChange): Promis
         at: m.at,
       })),
     );
-    m.record({ action: `change.${work.origin}`, subject: changeId, payload: { title, reverts: work.reverts, datasets: pieces.map((piece) => piece.dataset.name) } });
+    m.record({
+      action: `change.${work.origin}`,
+      subject: changeId,
+      payload: { title, reverts: work.reverts, datasets: pieces.map((piece) => piece.dataset.name) },
+    });
     m.enqueue("change.written", { change: changeId });
     return change;
   });

@@ -15,9 +15,13 @@ export async function carryInverse(
   const versions = await getVersions(deps.db, [item?.beforeVersion ?? [], item?.mergedVersion ?? []].flat());
   const [merged, before] = [versions.get(item?.mergedVersion ?? ""), versions.get(item?.beforeVersion ?? "")];
   if (merged === undefined || before === undefined) {
-    throw new AppError("revert.conflict", `${request.changeId} created or dropped ${request.dataset}: its effect cannot be taken out row by row.`, {
-      hint: `tidegate restore ${request.dataset} --to <version>`,
-    });
+    throw new AppError(
+      "revert.conflict",
+      `${request.changeId} created or dropped ${request.dataset}: its effect cannot be taken out row by row.`,
+      {
+        hint: `tidegate restore ${request.dataset} --to <version>`,
+      },
+    );
   }
   const [from, to] = [await deps.tables.open(merged), await deps.tables.open(before)];
   const carried = await carry(context, { dataset: request.dataset, before: from.state, after: to.state, onto: request.onto });

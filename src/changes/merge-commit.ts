@@ -45,18 +45,28 @@ export async function commitMerge(deps: LakeDeps, request: MergeCommitRequest): 
     const refs = await lockRefs(m.tx, [branch, liveRef(environment), mainRef]);
     const main = refs.get(mainRef);
     const live = refs.get(liveRef(environment));
-    if (main === undefined || live === undefined) throw new AppError("branch.not_found", "main or live is missing.", { hint: "tidegate doctor" });
+    if (main === undefined || live === undefined)
+      throw new AppError("branch.not_found", "main or live is missing.", { hint: "tidegate doctor" });
     if (main.generation !== plan.main.generation) throw new MainMoved();
     const now = await lockChange(m.tx, change.id);
     if (now.generation !== change.generation) {
-      throw new AppError("change.closed", `${change.id} was written to while it was being merged.`, { hint: `tidegate merge ${change.id}` });
+      throw new AppError("change.closed", `${change.id} was written to while it was being merged.`, {
+        hint: `tidegate merge ${change.id}`,
+      });
     }
     const ids = plan.pieces.map((piece) => piece.dataset.id);
     await lockDatasets(m.tx, ids);
     await endLease(m.tx, request.lease, m.at);
     const results = await nameResults(m, plan.pieces);
     const tree = await writeTree(m.tx, plan.mainTree, new Map(ids.map((id) => [id, results.get(id)?.id ?? null])));
-    const commit = await writeCommit(m.tx, { tree, parents: [main.commitId, change.baseCommit], author: request.actor, message: change.title, at: m.at, changeId: change.id });
+    const commit = await writeCommit(m.tx, {
+      tree,
+      parents: [main.commitId, change.baseCommit],
+      author: request.actor,
+      message: change.title,
+      at: m.at,
+      changeId: change.id,
+    });
     await moveRef(m.tx, main, { name: mainRef, commitId: commit, at: m.at, actor: request.actor, reason: `merge ${change.id}` });
     await endBranch(m, refs.get(branch), change);
     const state = await moveChange(m.tx, now, "merge", { at: m.at, mergedBy: request.actor, mergeCommit: commit });
@@ -70,13 +80,31 @@ export async function commitMerge(deps: LakeDeps, request: MergeCommitRequest): 
       ordinary: request.ordinary,
       reason: change.title,
     });
-    await undropDatasets(m.tx, plan.pieces.filter((piece) => piece.result !== undefined && piece.dataset.droppedAt !== null).map((piece) => piece.dataset.id));
-    await dropDatasets(m.tx, plan.pieces.filter((piece) => piece.result === undefined).map((piece) => piece.dataset.id), m.at);
+    await undropDatasets(
+      m.tx,
+      plan.pieces.filter((piece) => piece.result !== undefined && piece.dataset.droppedAt !== null).map((piece) => piece.dataset.id),
+    );
+    await dropDatasets(
+      m.tx,
+      plan.pieces.filter((piece) => piece.result === undefined).map((piece) => piece.dataset.id),
+      m.at,
+    );
     await finishEntry(m.tx, request.queueId, { state: "merged", at: m.at });
     m.record({ action: "change.merge", subject: change.id, payload: { commit, release: release.id, datasets: ids.length } });
     m.enqueue("change.merged", { change: change.id, commit });
-    const datasets = plan.pieces.map((piece) => ({ datasetId: piece.dataset.id, dataset: piece.dataset.name, before: piece.onto, after: results.get(piece.dataset.id) }));
-    return { change: { ...now, state, mergedAt: m.at, mergedBy: request.actor, mergeCommit: commit }, commit, previousCommit: main.commitId, datasets, release };
+    const datasets = plan.pieces.map((piece) => ({
+      datasetId: piece.dataset.id,
+      dataset: piece.dataset.name,
+      before: piece.onto,
+      after: results.get(piece.dataset.id),
+    }));
+    return {
+      change: { ...now, state, mergedAt: m.at, mergedBy: request.actor, mergeCommit: commit },
+      commit,
+      previousCommit: main.commitId,
+      datasets,
+      release,
+    };
   });
 }
 
@@ -98,8 +126,17 @@ async function endBranch(m: Mutation, branch: Ref | undefined, change: Change): 
   if (branch !== undefined) await dropRef(m.tx, branch, { name: branch.name, at: m.at, actor: m.actor, reason: `merge ${change.id}` });
 }
 
-async function recordMerged(m: Mutation, change: Change, pieces: readonly MergePiece[], results: ReadonlyMap<string, Version>): Promise<void> {
-  const seqs = await takeOneEach(m.tx, pieces.map((piece) => piece.dataset.id), "next_merge_seq");
+async function recordMerged(
+  m: Mutation,
+  change: Change,
+  pieces: readonly MergePiece[],
+  results: ReadonlyMap<string, Version>,
+): Promise<void> {
+  const seqs = await takeOneEach(
+    m.tx,
+    pieces.map((piece) => piece.dataset.id),
+    "next_merge_seq",
+  );
   await putChangeDatasets(
     m.tx,
     pieces.map(({ dataset, item, onto }) => ({
@@ -111,4 +148,3 @@ async function recordMerged(m: Mutation, change: Change, pieces: readonly MergeP
     })),
   );
 }
-

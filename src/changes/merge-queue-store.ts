@@ -11,7 +11,10 @@ export interface QueueEntry {
   error: AppError | undefined;
 }
 
-export async function enqueueMerge(tx: Tx, entry: { id: string; branch: string; changeId: string; actor: string; at: Date }): Promise<void> {
+export async function enqueueMerge(
+  tx: Tx,
+  entry: { id: string; branch: string; changeId: string; actor: string; at: Date },
+): Promise<void> {
   await tx
     .insertInto("merge_queue")
     .values({
@@ -70,7 +73,11 @@ export async function entryOfChange(db: Reader, changeId: string): Promise<Queue
   return row && fromRow(row);
 }
 
-export async function finishEntry(tx: Tx, id: string, end: { state: "merged" | "conflicted" | "failed"; at: Date; error?: AppError }): Promise<void> {
+export async function finishEntry(
+  tx: Tx,
+  id: string,
+  end: { state: "merged" | "conflicted" | "failed"; at: Date; error?: AppError },
+): Promise<void> {
   await tx
     .updateTable("merge_queue")
     .set({ state: end.state, finished_at: end.at, error: end.error === undefined ? null : toJson(parseJson(toJson(end.error.toJSON()))) })

@@ -10,11 +10,24 @@ import type { Merged } from "./merge-commit.ts";
 /** What a merge that is done brought, as the merge itself told it. */
 export async function mergeReads(deps: { db: Reader }, changeId: string): Promise<Merged> {
   const change = await getChange(deps.db, changeId);
-  if (change.mergeCommit === null) throw new AppError("change.not_found", `${changeId} is not merged.`, { hint: `tidegate merge ${changeId}` });
+  if (change.mergeCommit === null)
+    throw new AppError("change.not_found", `${changeId} is not merged.`, { hint: `tidegate merge ${changeId}` });
   const items = await changeDatasets(deps.db, changeId);
-  const datasets = await getDatasets(deps.db, items.map((item) => item.datasetId));
-  const versions = await getVersions(deps.db, items.flatMap((item) => [item.beforeVersion ?? [], item.mergedVersion ?? []].flat()));
-  const row = await deps.db.selectFrom("releases").select("id").where("change_id", "=", changeId).orderBy("created_at").limit(1).executeTakeFirst();
+  const datasets = await getDatasets(
+    deps.db,
+    items.map((item) => item.datasetId),
+  );
+  const versions = await getVersions(
+    deps.db,
+    items.flatMap((item) => [item.beforeVersion ?? [], item.mergedVersion ?? []].flat()),
+  );
+  const row = await deps.db
+    .selectFrom("releases")
+    .select("id")
+    .where("change_id", "=", changeId)
+    .orderBy("created_at")
+    .limit(1)
+    .executeTakeFirst();
   const release = row && (await findRelease(deps.db, row.id));
   if (release === undefined) throw new AppError("release.not_found", `${changeId} has no release.`, { hint: "tidegate doctor" });
   const commit = await readCommit(deps.db, change.mergeCommit);

@@ -96,7 +96,9 @@ async function runEntry(deps: MergeDeps, entry: QueueEntry, signal: AbortSignal 
         if (!(error instanceof MainMoved)) throw error;
       }
     }
-    throw new AppError("merge.lost_race", `${entry.changeId} lost the race for main ${rebuilds} times.`, { hint: `tidegate merge ${entry.changeId}` });
+    throw new AppError("merge.lost_race", `${entry.changeId} lost the race for main ${rebuilds} times.`, {
+      hint: `tidegate merge ${entry.changeId}`,
+    });
   } catch (error) {
     await failEntry(deps, entry, actor, asAppError(error));
     throw error;
@@ -153,6 +155,10 @@ async function failEntry(deps: MergeDeps, entry: QueueEntry, actor: string, erro
     const change = await lockChange(m.tx, entry.changeId);
     if (change.state === "queued") await moveChange(m.tx, change, conflicted ? "conflict" : "fail", { at: m.at });
     await finishEntry(m.tx, entry.id, { state: conflicted ? "conflicted" : "failed", at: m.at, error });
-    m.record({ action: conflicted ? "change.conflict" : "change.merge_failed", subject: entry.changeId, payload: { code: error.code, message: error.message } });
+    m.record({
+      action: conflicted ? "change.conflict" : "change.merge_failed",
+      subject: entry.changeId,
+      payload: { code: error.code, message: error.message },
+    });
   });
 }

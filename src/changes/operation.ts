@@ -24,7 +24,13 @@ export type SchemaEdit =
 
 /** What a person or a pipeline asks a change to do. */
 export type OperationRequest =
-  | { kind: "create"; dataset: string; source?: SourceInput | undefined; columns?: readonly { name: string; type: FieldType }[] | undefined; key: readonly string[] }
+  | {
+      kind: "create";
+      dataset: string;
+      source?: SourceInput | undefined;
+      columns?: readonly { name: string; type: FieldType }[] | undefined;
+      key: readonly string[];
+    }
   | { kind: "append" | "replace" | "upsert" | "delete"; dataset: string; source: SourceInput }
   | { kind: "sql"; dataset: string; sql: string }
   | { kind: "update"; dataset: string; set: readonly { column: string; expression: string }[]; where?: string | undefined }

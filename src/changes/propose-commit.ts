@@ -31,22 +31,27 @@ export interface Proposal {
 }
 
 /** The commit point of a proposal: versions, the branch's commit, the change and its audit event, in one transaction. */
-export async function commitProposal(
-  deps: ChangeDeps,
-  proposal: Proposal,
-): Promise<{ change: Change; versions: Map<string, Version> }> {
+export async function commitProposal(deps: ChangeDeps, proposal: Proposal): Promise<{ change: Change; versions: Map<string, Version> }> {
   const { actor, changeId, pieces, drafts } = proposal;
   return mutate(deps, actor, async (m) => {
     const branch = changeRef(changeId);
     const refs = await lockRefs(m.tx, [branch]);
     const change = proposal.change === undefined ? undefined : await lockChange(m.tx, changeId);
     if (change !== undefined && change.generation !== proposal.change?.generation) {
-      throw new AppError("merge.lost_race", `${changeId} was written to by someone else meanwhile.`, { hint: "run the same command again" });
+      throw new AppError("merge.lost_race", `${changeId} was written to by someone else meanwhile.`, {
+        hint: "run the same command again",
+      });
     }
     if (proposal.batch.supersedes !== undefined) await supersede(m, proposal.batch.supersedes, changeId);
     const created = pieces.filter((piece) => piece.created);
-    await insertDatasets(m.tx, created.map((piece) => ({ ...piece.dataset, nextFieldId: piece.lastColumnId + 1 })));
-    await lockDatasets(m.tx, pieces.map((piece) => piece.dataset.id));
+    await insertDatasets(
+      m.tx,
+      created.map((piece) => ({ ...piece.dataset, nextFieldId: piece.lastColumnId + 1 })),
+    );
+    await lockDatasets(
+      m.tx,
+      pieces.map((piece) => piece.dataset.id),
+    );
     await endLease(m.tx, proposal.lease, m.at);
     const versions = await insertDrafts(m, drafts);
     const edits = new Map(pieces.map((piece) => [piece.dataset.id, versions.get(piece.dataset.id)?.id ?? null]));
@@ -61,12 +66,26 @@ export async function commitProposal(
     const stored = change === undefined ? await openChange(m, proposal, title, contentHash) : await writtenChange(m, change, contentHash);
     await guardBatch(m, proposal);
     await addAuthor(m.tx, changeId, actor);
-    await putChangeDatasets(m.tx, pieces.map((piece) => changeDatasetOf(changeId, piece, versions.get(piece.dataset.id))));
-    await addOperations(m.tx, changeId, pieces.flatMap((piece) => operationsOf(piece, versions.get(piece.dataset.id), m)));
+    await putChangeDatasets(
+      m.tx,
+      pieces.map((piece) => changeDatasetOf(changeId, piece, versions.get(piece.dataset.id))),
+    );
+    await addOperations(
+      m.tx,
+      changeId,
+      pieces.flatMap((piece) => operationsOf(piece, versions.get(piece.dataset.id), m)),
+    );
     m.record({
       action: change === undefined ? "change.open" : "change.write",
       subject: changeId,
-      payload: { title, datasets: pieces.map((piece) => ({ name: piece.dataset.name, version: versions.get(piece.dataset.id)?.number ?? null, outcome: piece.outcome })) },
+      payload: {
+        title,
+        datasets: pieces.map((piece) => ({
+          name: piece.dataset.name,
+          version: versions.get(piece.dataset.id)?.number ?? null,
+          outcome: piece.outcome,
+        })),
+      },
     });
     m.enqueue("change.written", { change: changeId });
     return { change: stored, versions };
@@ -75,8 +94,15 @@ export async function commitProposal(
 
 export async function insertDrafts(m: Mutation, drafts: ReadonlyMap<string, Draft>): Promise<Map<string, Version>> {
   const all = [...drafts.values()];
-  await putContracts(m.tx, all.map((draft) => draft.contract));
-  const versions = await insertVersions(m.tx, all.map((draft) => draft.version), m.at);
+  await putContracts(
+    m.tx,
+    all.map((draft) => draft.contract),
+  );
+  const versions = await insertVersions(
+    m.tx,
+    all.map((draft) => draft.version),
+    m.at,
+  );
   return new Map(versions.map((version) => [version.datasetId, version]));
 }
 
@@ -95,9 +121,17 @@ async function guardBatch(m: Mutation, proposal: Proposal): Promise<void> {
   const known = await findBatch(m.tx, piece.dataset.id, sourceId);
   const expected = proposal.batch.undo ?? undefined;
   if (known !== undefined && known.changeId !== expected) {
-    throw new AppError("merge.lost_race", `${sourceId} came in as ${known.changeId} at the same moment.`, { hint: "run the same command again" });
+    throw new AppError("merge.lost_race", `${sourceId} came in as ${known.changeId} at the same moment.`, {
+      hint: "run the same command again",
+    });
   }
-  await recordBatch(m.tx, { datasetId: piece.dataset.id, sourceId, changeId: proposal.changeId, contentHash: record.contentHash, at: m.at });
+  await recordBatch(m.tx, {
+    datasetId: piece.dataset.id,
+    sourceId,
+    changeId: proposal.changeId,
+    contentHash: record.contentHash,
+    at: m.at,
+  });
 }
 
 function defaultTitle(pieces: readonly Workpiece[]): string {
@@ -157,4 +191,3 @@ function operationsOf(piece: Workpiece, version: Version | undefined, m: Mutatio
     at: m.at,
   }));
 }
-

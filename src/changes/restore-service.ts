@@ -37,14 +37,26 @@ export async function openRestore(deps: LakeDeps, request: RestoreRequest): Prom
     if (entry === undefined) throw new AppError("dataset.not_found", `${dataset.name} is not on main.`, { hint: "tidegate dataset list" });
     const [from, to] = [await getVersion(deps.db, entry), await targetVersion(deps, dataset, request.to)];
     if (from.id === to.id) {
-      throw new AppError("change.empty", `${dataset.name} is at @${to.number} already.`, { expected: "an older version", hint: `tidegate log ${dataset.name}` });
+      throw new AppError("change.empty", `${dataset.name} is at @${to.number} already.`, {
+        expected: "an older version",
+        hint: `tidegate log ${dataset.name}`,
+      });
     }
     const draft = await sameContent(deps, to, { changeSet: withOpen(await settledChangeSet(deps.db, to), changeId), changeId });
     pieces.push({ dataset, base: from, draft, kind: "restore", payload: { to: to.id } });
     found.push({ dataset: dataset.name, from, to, undoes: await undone(deps, dataset, from, to) });
   }
   const title = `Restore ${found.map((item) => `${item.dataset} to @${item.to.number}`).join(", ")}`;
-  const change = await commitDerived(deps, { changeId, base: main, lease: { ids: [] }, actor: request.actor, origin: "restore", reverts: null, title, pieces });
+  const change = await commitDerived(deps, {
+    changeId,
+    base: main,
+    lease: { ids: [] },
+    actor: request.actor,
+    origin: "restore",
+    reverts: null,
+    title,
+    pieces,
+  });
   return { change, datasets: found };
 }
 
@@ -53,12 +65,14 @@ async function targetVersion(deps: LakeDeps, dataset: Dataset, to: string): Prom
   if (number !== undefined) return getVersionByNumber(deps.db, dataset, Number(number));
   const commit = /^\d{4}-\d{2}-\d{2}/.test(to) ? await commitAt(deps, new Date(to)) : await resolveCommit(deps.db, to);
   const entry = (await readSome(deps.db, commit.tree, [dataset.id])).get(dataset.id);
-  if (entry === undefined) throw new AppError("dataset.not_found", `${dataset.name} was not there at ${to}.`, { hint: `tidegate log ${dataset.name}` });
+  if (entry === undefined)
+    throw new AppError("dataset.not_found", `${dataset.name} was not there at ${to}.`, { hint: `tidegate log ${dataset.name}` });
   return getVersion(deps.db, entry);
 }
 
 async function commitAt(deps: LakeDeps, until: Date) {
-  if (Number.isNaN(until.getTime())) throw new AppError("usage.invalid", "That is no time.", { expected: "2026-11-24T08:00:00Z", hint: "tidegate log" });
+  if (Number.isNaN(until.getTime()))
+    throw new AppError("usage.invalid", "That is no time.", { expected: "2026-11-24T08:00:00Z", hint: "tidegate log" });
   const [line] = await refHistory(deps.db, mainRef, { until, limit: 1 });
   if (line?.commitId === undefined || line.commitId === null) {
     throw new AppError("commit.not_found", `Main had no commit at ${until.toISOString()}.`, { hint: "tidegate log" });

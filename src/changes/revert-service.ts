@@ -19,7 +19,10 @@ import { locationOf } from "./workpiece.ts";
  * Opens a change that undoes a merged one on today's main and keeps what came later. A revert that is open already is the same revert.
  * `revert.conflict` when later changes touched the same rows.
  */
-export async function openRevert(deps: LakeDeps, request: { changeId: string; actor: string; title?: string | undefined }): Promise<Change> {
+export async function openRevert(
+  deps: LakeDeps,
+  request: { changeId: string; actor: string; title?: string | undefined },
+): Promise<Change> {
   const reverted = await getChange(deps.db, request.changeId);
   if (reverted.state !== "merged") {
     throw new AppError("change.closed", `${reverted.id} is ${reverted.state}: there is nothing to revert.`, {
@@ -98,7 +101,10 @@ async function inverse(deps: LakeDeps, work: Inverse): Promise<Draft | undefined
     });
   if (before === undefined && after !== undefined && onto === undefined) {
     // It dropped the dataset: the revert brings back what was there.
-    return sameContent(deps, after, { changeSet: withOpen(await settledChangeSet(deps.db, after), work.changeId), changeId: work.changeId });
+    return sameContent(deps, after, {
+      changeSet: withOpen(await settledChangeSet(deps.db, after), work.changeId),
+      changeId: work.changeId,
+    });
   }
   if (before === undefined) throw refuse("it dropped the dataset, and another stands there now");
   if (onto === undefined) throw refuse("the dataset is no longer on main");

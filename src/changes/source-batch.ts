@@ -47,13 +47,23 @@ export async function recordBatch(
 ): Promise<void> {
   await tx
     .insertInto("sources")
-    .values({ dataset_id: batch.datasetId, source_id: batch.sourceId, change_id: batch.changeId, content_hash: batch.contentHash, at: batch.at })
+    .values({
+      dataset_id: batch.datasetId,
+      source_id: batch.sourceId,
+      change_id: batch.changeId,
+      content_hash: batch.contentHash,
+      at: batch.at,
+    })
     .onConflict((oc) => oc.columns(["dataset_id", "source_id", "change_id"]).doUpdateSet({ content_hash: batch.contentHash, at: batch.at }))
     .execute();
 }
 
 /** What to do with a batch that has come before. */
-export type BatchAdvice = { do: "propose" } | { do: "same"; changeId: string } | { do: "supersede"; changeId: string } | { do: "correct"; changeId: string };
+export type BatchAdvice =
+  | { do: "propose" }
+  | { do: "same"; changeId: string }
+  | { do: "supersede"; changeId: string }
+  | { do: "correct"; changeId: string };
 
 /**
  * Same id and same bytes is the same change; other bytes supersede it while it is open; after its merge they need `correct`.
@@ -67,11 +77,15 @@ export function adviseBatch(
   if (known.contentHash === contentHash) return { do: "same", changeId: known.changeId };
   if (known.state !== "merged") return { do: "supersede", changeId: known.changeId };
   if (options.correct) return { do: "correct", changeId: known.changeId };
-  throw new AppError("source.already_merged", `${options.sourceId} was merged into ${options.dataset} with other content by ${known.changeId}.`, {
-    expected: `content ${known.contentHash.slice(0, 12)}`,
-    found: `content ${contentHash.slice(0, 12)}`,
-    hint: `tidegate propose ${options.dataset} --append <file> --source-id ${options.sourceId} --correct`,
-  });
+  throw new AppError(
+    "source.already_merged",
+    `${options.sourceId} was merged into ${options.dataset} with other content by ${known.changeId}.`,
+    {
+      expected: `content ${known.contentHash.slice(0, 12)}`,
+      found: `content ${contentHash.slice(0, 12)}`,
+      hint: `tidegate propose ${options.dataset} --append <file> --source-id ${options.sourceId} --correct`,
+    },
+  );
 }
 
 /** How a proposal with a `--source-id` goes on. */

@@ -59,7 +59,9 @@ export async function loadPieces(
   for (const piece of pieces.filter((item) => !item.created)) {
     const start = versions.get(startEntries.get(piece.dataset.id) ?? "");
     if (start === undefined) {
-      throw new AppError("dataset.not_found", `${piece.dataset.name} is not on the branch of this change.`, { hint: "tidegate dataset list" });
+      throw new AppError("dataset.not_found", `${piece.dataset.name} is not on the branch of this change.`, {
+        hint: "tidegate dataset list",
+      });
     }
     const open = await deps.tables.open(start);
     piece.start = start;
@@ -149,4 +151,3 @@ export async function writeDrafts(deps: ChangeDeps, pieces: readonly Workpiece[]
   await Promise.all(Array.from({ length: 8 }, worker));
   return drafts;
 }
-

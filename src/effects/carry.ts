@@ -58,8 +58,7 @@ export async function carry(context: WriteContext, request: CarryRequest): Promi
     return conflict({ schema: [{ column: "*", reason: "a column was retyped on one side while rows changed on the other" }] });
   }
   const present = new Set(onto.files.map(fileIdentity));
-  const wholeFiles =
-    ours.before.every((file) => present.has(fileIdentity(file))) && ours.after.every((file) => file.deletes.length === 0);
+  const wholeFiles = ours.before.every((file) => present.has(fileIdentity(file))) && ours.after.every((file) => file.deletes.length === 0);
   const filesResult = (): Carried => {
     const gone = new Set(ours.before.map(fileIdentity));
     return done({ schema, files: [...onto.files.filter((file) => !gone.has(fileIdentity(file))), ...ours.after] });

@@ -12,12 +12,7 @@ export type Effect =
 /**
  * The rows that lead from one state to another, all read as `schema` has them (fields match by id). Files that both hold are not read.
  */
-export async function effectBetween(
-  context: WriteContext,
-  before: TableState,
-  after: TableState,
-  schema: Schema,
-): Promise<Effect> {
+export async function effectBetween(context: WriteContext, before: TableState, after: TableState, schema: Schema): Promise<Effect> {
   const files = differingFiles(before, after);
   const old = scan(context.store, files.before, schema.fields);
   const now = scan(context.store, files.after, schema.fields);
@@ -32,7 +27,10 @@ export async function effectOfPlans(context: WriteContext, old: Plan, now: Plan,
   const hashed: Plan = {
     op: "project",
     input: now,
-    columns: [...schema.fields.map((field) => ({ name: field.name, expr: column(field.name) })), { name: hashColumn, expr: rowHash(schema.fields) }],
+    columns: [
+      ...schema.fields.map((field) => ({ name: field.name, expr: column(field.name) })),
+      { name: hashColumn, expr: rowHash(schema.fields) },
+    ],
   };
   const oldHash = "\u0001old";
   const changed: Plan = {
@@ -73,15 +71,16 @@ async function keylessEffect(context: WriteContext, old: Plan, now: Plan, fields
 }
 
 /** Every touched key with the hash of its new row (NULL where it is deleted), under the given names. */
-export function touchedKeys(effect: Extract<Effect, { kind: "keyed" }>, schema: Schema, names: { key: (index: number) => string; hash: string }): Plan {
+export function touchedKeys(
+  effect: Extract<Effect, { kind: "keyed" }>,
+  schema: Schema,
+  names: { key: (index: number) => string; hash: string },
+): Plan {
   const key = keyFields(schema);
   const columns = (input: Plan, hash: ReturnType<typeof rowHash>): Plan => ({
     op: "project",
     input,
-    columns: [
-      ...key.map((field, index) => ({ name: names.key(index), expr: column(field.name) })),
-      { name: names.hash, expr: hash },
-    ],
+    columns: [...key.map((field, index) => ({ name: names.key(index), expr: column(field.name) })), { name: names.hash, expr: hash }],
   });
   return {
     op: "union",

@@ -2,7 +2,19 @@ import { call, cast, column, literal, type Expr, type Plan, type StagedPlan } fr
 import { boundText, compareBounds } from "../lake/iceberg/bounds.ts";
 import type { LiveFile } from "../lake/data-file.ts";
 import type { Field, PrimitiveType } from "../lake/schema.ts";
-import { checkKeys, duplicateKeys, hashColumn, isKeyed, keyColumn, keyed, keyFields, kindColumn, onKey, ownerColumn, rowHash } from "./keys.ts";
+import {
+  checkKeys,
+  duplicateKeys,
+  hashColumn,
+  isKeyed,
+  keyColumn,
+  keyed,
+  keyFields,
+  kindColumn,
+  onKey,
+  ownerColumn,
+  rowHash,
+} from "./keys.ts";
 import { scan, writeDataFiles, type TableState, type WriteContext } from "./table-state.ts";
 
 /*
@@ -70,7 +82,13 @@ async function stageTouched(context: WriteContext, state: TableState, key: Field
   const parts: Plan[] = [];
   if (rows.upserts !== undefined) {
     const incoming = keyed(rows.upserts, key, { [hashColumn]: rowHash(state.schema.fields) });
-    const found: Plan = { op: "join", how: "left", left: incoming, right: base, on: onKey(key).map(({ left, right }) => ({ left: right, right: left })) };
+    const found: Plan = {
+      op: "join",
+      how: "left",
+      left: incoming,
+      right: base,
+      on: onKey(key).map(({ left, right }) => ({ left: right, right: left })),
+    };
     const kind = call(
       "if",
       call("is_null", column(fileColumn)),
@@ -86,7 +104,13 @@ async function stageTouched(context: WriteContext, state: TableState, key: Field
       const on = key.map((_, index) => ({ left: keyColumn(index), right: keyColumn(index) }));
       incoming = { op: "join", how: "anti", left: incoming, right: keyed(rows.upserts, key), on };
     }
-    const found: Plan = { op: "join", how: "inner", left: incoming, right: base, on: onKey(key).map(({ left, right }) => ({ left: right, right: left })) };
+    const found: Plan = {
+      op: "join",
+      how: "inner",
+      left: incoming,
+      right: base,
+      on: onKey(key).map(({ left, right }) => ({ left: right, right: left })),
+    };
     parts.push(touchedRows(found, key, column(fileColumn), text("delete")));
   }
   return engine.stage({ op: "union", inputs: parts }, scratch, context);
@@ -113,7 +137,9 @@ function boundedFiles(files: readonly LiveFile[], first: Field): { file: LiveFil
   const type = first.type as PrimitiveType;
   const bounded = files.flatMap((file) => {
     const [lower, upper] = [file.file.lower.get(first.id), file.file.upper.get(first.id)];
-    return lower === undefined || upper === undefined ? [] : [{ file, lower: boundText(type, lower), upper: boundText(type, upper), bytes: lower }];
+    return lower === undefined || upper === undefined
+      ? []
+      : [{ file, lower: boundText(type, lower), upper: boundText(type, upper), bytes: lower }];
   });
   return bounded.sort((a, b) => compareBounds(type, a.lower, b.lower));
 }

@@ -31,7 +31,12 @@ export async function writeKeyless(context: WriteContext, state: TableState, row
   const added = rows.added === undefined ? [] : await writeDataFiles(context, rows.added, state.schema);
   const addedRows = added.reduce((sum, file) => sum + file.file.rows, 0);
   const removed = removal?.found ?? 0;
-  return { state: { schema: state.schema, files: [...files, ...added] }, added: addedRows, removed, missing: (removal?.wanted ?? 0) - removed };
+  return {
+    state: { schema: state.schema, files: [...files, ...added] },
+    added: addedRows,
+    removed,
+    missing: (removal?.wanted ?? 0) - removed,
+  };
 }
 
 /** Numbers equal rows 1, 2, 3 …, so that the third copy of a row is a row of its own. */

@@ -2,6 +2,7 @@ import type { Engine } from "../engine/engine.ts";
 import { call, column, type Cell, type Expr, type Plan } from "../engine/plan.ts";
 import { AppError } from "../lib/errors.ts";
 import { toJson } from "../lib/json.ts";
+import { counted } from "../lib/text.ts";
 import type { Field, Schema } from "../lake/schema.ts";
 
 /** Columns that plans add beside the user's; no user column can have such a name, since names are printable text. */
@@ -63,7 +64,7 @@ export async function checkKeys(engine: Engine, rows: Plan, key: readonly Field[
     measures: [{ name: "n", of: { fn: "count_if", of: anyNull } }],
   });
   if (Number(nulls?.["n"] ?? 0) > 0) {
-    throw new AppError("key.null", `${String(nulls?.["n"])} rows for ${dataset} have no key.`, {
+    throw new AppError("key.null", `${counted(Number(nulls?.["n"]), "row")} for ${dataset} came without a key.`, {
       expected: `a value in ${key.map((field) => field.name).join(", ")} in every row`,
       found: `${String(nulls?.["n"])} rows with NULL in the key`,
       hint: "mend the input, then run the same command again",
@@ -71,10 +72,19 @@ export async function checkKeys(engine: Engine, rows: Plan, key: readonly Field[
   }
   const twice: Plan = {
     op: "filter",
-    input: { op: "aggregate", input: rows, by: key.map((field) => field.name), measures: [{ name: numberColumn, of: { fn: "count_all" } }] },
+    input: {
+      op: "aggregate",
+      input: rows,
+      by: key.map((field) => field.name),
+      measures: [{ name: numberColumn, of: { fn: "count_all" } }],
+    },
     where: call(">", column(numberColumn), { is: "literal", value: 1, type: "long" }),
   };
-  const samples = await engine.rows({ op: "limit", input: { op: "sort", input: twice, by: key.map((f) => ({ column: f.name })) }, count: 5 });
+  const samples = await engine.rows({
+    op: "limit",
+    input: { op: "sort", input: twice, by: key.map((f) => ({ column: f.name })) },
+    count: 5,
+  });
   if (samples.length > 0) throw duplicateKeys(dataset, key, samples, "the input has it more than once");
 }
 

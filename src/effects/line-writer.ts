@@ -53,4 +53,3 @@ export async function carryVersion(deps: LakeDeps, request: LineRequest, options
   });
   return { kind: "draft", draft };
 }
-

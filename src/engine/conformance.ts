@@ -21,9 +21,18 @@ export function values(types: Record<string, FieldType>, rows: readonly Record<s
   return { op: "values", columns, rows: rows.map((row) => columns.map(({ name }) => row[name] ?? null)) };
 }
 
-const numbers = (count: number): ValuesPlan => values({ n: "long" }, Array.from({ length: count }, (_, n) => ({ n })));
+const numbers = (count: number): ValuesPlan =>
+  values(
+    { n: "long" },
+    Array.from({ length: count }, (_, n) => ({ n })),
+  );
 
-function write(engine: Engine, dir: string, request: Pick<WriteRequest, "plan" | "fields"> & Partial<WriteRequest>, name = "f"): Promise<WrittenFile[]> {
+function write(
+  engine: Engine,
+  dir: string,
+  request: Pick<WriteRequest, "plan" | "fields"> & Partial<WriteRequest>,
+  name = "f",
+): Promise<WrittenFile[]> {
   return engine.write({ sortBy: [], rowsPerFile: 1000, pathFor: async (index) => join(dir, `${name}${index}.parquet`), ...request });
 }
 
@@ -63,8 +72,23 @@ const everyType: [FieldType, Cell][] = [
   ["decimal(38, 0)", "99999999999999999999999999999999999999"],
   ["decimal(9, 2)", "-0.10"],
   [{ type: "list", "element-id": 101, element: "decimal(4, 1)", "element-required": false }, ["1.5", null]],
-  [{ type: "map", "key-id": 102, key: "string", "value-id": 103, value: "long", "value-required": false }, [["a", 9007199254740993n], ["b", null]]],
-  [{ type: "struct", fields: [field(104, "a b", "date"), field(105, "c", { type: "list", "element-id": 106, element: "double", "element-required": false })] }, { "a b": "2026-01-31", c: [NaN] }],
+  [
+    { type: "map", "key-id": 102, key: "string", "value-id": 103, value: "long", "value-required": false },
+    [
+      ["a", 9007199254740993n],
+      ["b", null],
+    ],
+  ],
+  [
+    {
+      type: "struct",
+      fields: [
+        field(104, "a b", "date"),
+        field(105, "c", { type: "list", "element-id": 106, element: "double", "element-required": false }),
+      ],
+    },
+    { "a b": "2026-01-31", c: [NaN] },
+  ],
 ];
 
 const typeCases: ConformanceCase[] = [
@@ -81,10 +105,19 @@ const typeCases: ConformanceCase[] = [
       deepEqual(await engine.withScratch(async (scratch) => engine.rows(await engine.stage(plan, scratch))), [all, nothing]);
       deepEqual(await engine.rows(scan(await write(engine, dir, { plan, fields }), fields)), [all, nothing]);
       const texts: string[] = [];
-      for await (const batch of engine.stream({ op: "project", input: plan, columns: ["c2", "c4", "c9", "c12", "c16"].map((name) => ({ name, expr: column(name) })) })) texts.push(...batch);
+      for await (const batch of engine.stream({
+        op: "project",
+        input: plan,
+        columns: ["c2", "c4", "c9", "c12", "c16"].map((name) => ({ name, expr: column(name) })),
+      }))
+        texts.push(...batch);
       equal(texts.length, 2);
       deepEqual(JSON.parse((texts[0] as string).replace("9223372036854775807", '"9223372036854775807"')), {
-        c2: "9223372036854775807", c4: -1e-300, c9: "Zürich\0\n'\"🦆", c12: "99999999999999999999999999999999999999", c16: { "a b": "2026-01-31", c: ["NaN"] },
+        c2: "9223372036854775807",
+        c4: -1e-300,
+        c9: "Zürich\0\n'\"🦆",
+        c12: "99999999999999999999999999999999999999",
+        c16: { "a b": "2026-01-31", c: ["NaN"] },
       });
     },
   },
@@ -92,15 +125,25 @@ const typeCases: ConformanceCase[] = [
     name: "values are the same by SEMANTICS: nulls, NaN, both zeros, text by bytes; the hash agrees",
     async run(engine) {
       const pairs: [FieldType, Cell, Cell, boolean][] = [
-        ["double", NaN, NaN, true], ["double", 0, -0, true], ["double", null, null, true], ["double", null, 0, false],
-        ["string", "a", "A", false], ["string", "ä", "a\u0308", false], ["string", "a ", "a", false], ["string", "", null, false],
+        ["double", NaN, NaN, true],
+        ["double", 0, -0, true],
+        ["double", null, null, true],
+        ["double", null, 0, false],
+        ["string", "a", "A", false],
+        ["string", "ä", "a\u0308", false],
+        ["string", "a ", "a", false],
+        ["string", "", null, false],
         ["string", "0123456a0123456a", "0123456b0123456c", false],
         [{ type: "list", "element-id": 0, element: "double", "element-required": false }, [0, NaN, null], [-0, NaN, null], true],
       ];
       for (const [type, a, b, same] of pairs) {
         const [left, right] = [literal(a, type), literal(b, type)];
         equal(await evaluated(engine, call("same", left, right)), same, `${String(a)} and ${String(b)}`);
-        equal(await evaluated(engine, call("same", call("row_hash", left), call("row_hash", right))), same, `hash of ${String(a)} and ${String(b)}`);
+        equal(
+          await evaluated(engine, call("same", call("row_hash", left), call("row_hash", right))),
+          same,
+          `hash of ${String(a)} and ${String(b)}`,
+        );
       }
     },
   },
@@ -108,7 +151,11 @@ const typeCases: ConformanceCase[] = [
     name: "ten thousand texts that differ in two places have ten thousand hashes",
     async run(engine) {
       const rows = Array.from({ length: 10_000 }, (_, n) => ({ s: `0123456${n % 100}-345678${Math.floor(n / 100)}-3456` }));
-      const hashed: Plan = { op: "project", input: values({ s: "string" }, rows), columns: [{ name: "h", expr: call("row_hash", column("s")) }] };
+      const hashed: Plan = {
+        op: "project",
+        input: values({ s: "string" }, rows),
+        columns: [{ name: "h", expr: call("row_hash", column("s")) }],
+      };
       equal(await measured(engine, hashed, { fn: "count_distinct", of: column("h") }), 10_000);
     },
   },
@@ -116,13 +163,26 @@ const typeCases: ConformanceCase[] = [
     name: "casts lose nothing: strict ones fail by code, lenient ones give null",
     async run(engine) {
       const fits: [FieldType, Cell, FieldType, Cell][] = [
-        ["double", 2, "int", 2], ["decimal(9, 2)", "1.50", "decimal(4, 1)", "1.5"], ["string", " 7.0", "long", 7], ["long", 3, "string", "3"],
-        ["timestamp", "2026-01-31T00:00:00", "date", "2026-01-31"], ["string", "2026-01-31T10:00:00+01:00", "timestamptz", "2026-01-31T09:00:00Z"],
+        ["double", 2, "int", 2],
+        ["decimal(9, 2)", "1.50", "decimal(4, 1)", "1.5"],
+        ["string", " 7.0", "long", 7],
+        ["long", 3, "string", "3"],
+        ["timestamp", "2026-01-31T00:00:00", "date", "2026-01-31"],
+        ["string", "2026-01-31T10:00:00+01:00", "timestamptz", "2026-01-31T09:00:00Z"],
       ];
       for (const [from, value, to, wanted] of fits) deepEqual(await evaluated(engine, cast(literal(value, from), to)), wanted);
       const misfits: [FieldType, Cell, FieldType][] = [
-        ["double", 2.5, "int"], ["double", NaN, "long"], ["long", 9007199254740993n, "double"], ["decimal(9, 2)", "1.55", "decimal(4, 1)"], ["decimal(9, 2)", "1234.50", "decimal(4, 1)"],
-        ["string", "1.5", "int"], ["string", "1e3", "int"], ["string", "1.255", "decimal(9, 2)"], ["string", "x", "double"], ["timestamp", "2026-01-31T00:00:01", "date"], ["double", 0.1, "float"],
+        ["double", 2.5, "int"],
+        ["double", NaN, "long"],
+        ["long", 9007199254740993n, "double"],
+        ["decimal(9, 2)", "1.55", "decimal(4, 1)"],
+        ["decimal(9, 2)", "1234.50", "decimal(4, 1)"],
+        ["string", "1.5", "int"],
+        ["string", "1e3", "int"],
+        ["string", "1.255", "decimal(9, 2)"],
+        ["string", "x", "double"],
+        ["timestamp", "2026-01-31T00:00:01", "date"],
+        ["double", 0.1, "float"],
       ];
       for (const [from, value, to] of misfits) {
         await rejects(evaluated(engine, cast(literal(value, from), to)), code("type.loses_digits"), `${String(value)} as ${String(to)}`);
@@ -138,11 +198,35 @@ const tableCases: ConformanceCase[] = [
     async run(engine, dir) {
       const shape = (...fields: Field[]): FieldType => ({ type: "struct", fields });
       const listOf = (element: FieldType): FieldType => ({ type: "list", "element-id": 9, element, "element-required": false });
-      const old = [field(1, "a", "int"), field(2, "b", "decimal(4, 1)"), field(3, "s", shape(field(4, "x", "int"), field(5, "y", "string"))), field(6, "l", listOf(shape(field(7, "p", "int"), field(8, "q", "int")))), field(10, "gone", "string")];
-      const plan = values({ a: "int", b: "decimal(4, 1)", s: (old[2] as Field).type, l: (old[3] as Field).type, gone: "string" }, [{ a: 1, b: "1.5", s: { x: 2, y: "z" }, l: [{ p: 3, q: 4 }, null], gone: "g" }]);
-      const now = [field(2, "b", "decimal(9, 1)"), field(1, "Ä.1", "long"), field(11, "b2", "uuid"), field(3, "S", shape(field(12, "new", "double"), field(5, "x", "string"), field(4, "y", "long"))), field(6, "l", listOf(shape(field(8, "p", "int"))))];
+      const old = [
+        field(1, "a", "int"),
+        field(2, "b", "decimal(4, 1)"),
+        field(3, "s", shape(field(4, "x", "int"), field(5, "y", "string"))),
+        field(6, "l", listOf(shape(field(7, "p", "int"), field(8, "q", "int")))),
+        field(10, "gone", "string"),
+      ];
+      const plan = values({ a: "int", b: "decimal(4, 1)", s: (old[2] as Field).type, l: (old[3] as Field).type, gone: "string" }, [
+        { a: 1, b: "1.5", s: { x: 2, y: "z" }, l: [{ p: 3, q: 4 }, null], gone: "g" },
+      ]);
+      const now = [
+        field(2, "b", "decimal(9, 1)"),
+        field(1, "Ä.1", "long"),
+        field(11, "b2", "uuid"),
+        field(3, "S", shape(field(12, "new", "double"), field(5, "x", "string"), field(4, "y", "long"))),
+        field(6, "l", listOf(shape(field(8, "p", "int")))),
+      ];
       const before = await write(engine, dir, { plan, fields: old });
-      const after = await write(engine, dir, { plan: values({ b: "decimal(9, 1)", "Ä.1": "long", b2: "uuid", S: (now[3] as Field).type, l: (now[4] as Field).type }, [{ b: "2.5", S: { new: 0.5, x: "w", y: 6 } }]), fields: now }, "g");
+      const after = await write(
+        engine,
+        dir,
+        {
+          plan: values({ b: "decimal(9, 1)", "Ä.1": "long", b2: "uuid", S: (now[3] as Field).type, l: (now[4] as Field).type }, [
+            { b: "2.5", S: { new: 0.5, x: "w", y: 6 } },
+          ]),
+          fields: now,
+        },
+        "g",
+      );
       deepEqual(await engine.rows(sorted(scan([...before, ...after], now), "b")), [
         { b: "1.5", "Ä.1": 1, b2: null, S: { new: null, x: "z", y: 2 }, l: [{ p: 4 }, null] },
         { b: "2.5", "Ä.1": null, b2: null, S: { new: 0.5, x: "w", y: 6 }, l: null },
@@ -158,15 +242,32 @@ const tableCases: ConformanceCase[] = [
       const paths = files.map((file) => file.path) as [string, string, string, string];
       const deleteFields = [field(2147483546, "file_path", "string", true), field(2147483545, "pos", "long", true)];
       const rows = [
-        { file_path: paths[0], pos: 3 }, { file_path: `file://${paths[0]}`, pos: 4 }, { file_path: `file:${paths[1]}`, pos: 9 }, { file_path: paths[2], pos: 0 },
+        { file_path: paths[0], pos: 3 },
+        { file_path: `file://${paths[0]}`, pos: 4 },
+        { file_path: `file:${paths[1]}`, pos: 9 },
+        { file_path: paths[2], pos: 0 },
       ];
-      const [deletes] = (await write(engine, dir, { plan: values({ file_path: "string", pos: "long" }, rows), fields: deleteFields }, "d")) as [WrittenFile];
+      const [deletes] = (await write(
+        engine,
+        dir,
+        { plan: values({ file_path: "string", pos: "long" }, rows), fields: deleteFields },
+        "d",
+      )) as [WrittenFile];
       // The third file does not list the delete file that names it.
       const plan = { ...scan(files, fields, { [paths[0]]: [deletes.path], [paths[1]]: [deletes.path] }), position: true };
       const left = await engine.rows(sorted(plan, "n"));
-      deepEqual(left.map((row) => row["n"]), Array.from({ length: 40 }, (_, n) => n).filter((n) => ![3, 4, 19].includes(n)));
-      deepEqual(left.find((row) => row["n"] === 25), { n: 25, _file: paths[2], _pos: 5 });
-      deepEqual(left.find((row) => row["n"] === 5), { n: 5, _file: paths[0], _pos: 5 });
+      deepEqual(
+        left.map((row) => row["n"]),
+        Array.from({ length: 40 }, (_, n) => n).filter((n) => ![3, 4, 19].includes(n)),
+      );
+      deepEqual(
+        left.find((row) => row["n"] === 25),
+        { n: 25, _file: paths[2], _pos: 5 },
+      );
+      deepEqual(
+        left.find((row) => row["n"] === 5),
+        { n: 5, _file: paths[0], _pos: 5 },
+      );
     },
   },
   {
@@ -178,7 +279,10 @@ const tableCases: ConformanceCase[] = [
       const plan = values({ n: "long", x: "double", l: type }, rows);
       const files = await write(engine, dir, { plan, fields, sortBy: ["n"], rowsPerFile: 10 });
       ok(files.every((file) => file.rows <= 15));
-      equal(files.reduce((sum, file) => sum + file.rows, 0), 25);
+      equal(
+        files.reduce((sum, file) => sum + file.rows, 0),
+        25,
+      );
       ok(Math.max(...files.map((file) => file.rows)) - Math.min(...files.map((file) => file.rows)) <= 1);
       const bounds = files.map((file) => file.columns.find((item) => item.fieldId === 1));
       for (const [at, bound] of bounds.entries()) if (at > 0) ok(Number(bound?.min) > Number(bounds[at - 1]?.max));
@@ -188,7 +292,10 @@ const tableCases: ConformanceCase[] = [
       deepEqual(leaf, { fieldId: 2, values: 25, nulls: 0, nans: 13, min: "1.0", max: "23.0" });
       equal(all.columns.find((item) => item.fieldId === 3)?.nulls, 25);
       deepEqual(all.columns.map((item) => item.fieldId).sort(), [1, 2, 3]);
-      deepEqual((await engine.rows(scan([all], fields))).map((row) => row["n"]), rows.map((row) => row.n));
+      deepEqual(
+        (await engine.rows(scan([all], fields))).map((row) => row["n"]),
+        rows.map((row) => row.n),
+      );
     },
   },
   {
@@ -211,11 +318,26 @@ const tableCases: ConformanceCase[] = [
   {
     name: "a stopped call ends at once and leaves nothing; a missing and a broken file are told apart",
     async run(engine, dir) {
-      const many: Plan = { op: "join", how: "inner", left: numbers(3000), right: { op: "project", input: numbers(3000), columns: [{ name: "m", expr: column("n") }] }, on: [] };
-      const most: Plan = { op: "join", how: "inner", left: many, right: { op: "project", input: numbers(3000), columns: [{ name: "k", expr: column("n") }] }, on: [] };
+      const many: Plan = {
+        op: "join",
+        how: "inner",
+        left: numbers(3000),
+        right: { op: "project", input: numbers(3000), columns: [{ name: "m", expr: column("n") }] },
+        on: [],
+      };
+      const most: Plan = {
+        op: "join",
+        how: "inner",
+        left: many,
+        right: { op: "project", input: numbers(3000), columns: [{ name: "k", expr: column("n") }] },
+        on: [],
+      };
       const fields = ["n", "m", "k"].map((name, at) => field(at + 1, name, "long", true));
       const stop = new AbortController();
-      const running = engine.write({ plan: most, fields, sortBy: [], rowsPerFile: 1000, pathFor: async (index) => join(dir, `s${index}.parquet`) }, { signal: stop.signal });
+      const running = engine.write(
+        { plan: most, fields, sortBy: [], rowsPerFile: 1000, pathFor: async (index) => join(dir, `s${index}.parquet`) },
+        { signal: stop.signal },
+      );
       setTimeout(() => stop.abort(), 100);
       await rejects(running, code("interrupted"));
       for await (const batch of engine.stream(most)) {
@@ -233,12 +355,14 @@ const tableCases: ConformanceCase[] = [
     name: "scratch folders go when their work is done or fails; an export is one file",
     async run(engine, dir) {
       let seen = "";
-      await rejects(engine.withScratch(async (scratch) => {
-        seen = scratch.dir;
-        await engine.stage(numbers(3), scratch);
-        equal((await readdir(seen)).length, 1);
-        throw new Error("no");
-      }));
+      await rejects(
+        engine.withScratch(async (scratch) => {
+          seen = scratch.dir;
+          await engine.stage(numbers(3), scratch);
+          equal((await readdir(seen)).length, 1);
+          throw new Error("no");
+        }),
+      );
       ok(seen !== "" && !existsSync(seen));
       const path = join(dir, "[export] it's.parquet");
       const { rows, bytes } = await engine.exportParquet(numbers(1000), path);
@@ -253,10 +377,18 @@ const questionCases: ConformanceCase[] = [
     name: "approximate counts are within 5 %, quantiles near, the most frequent values exact",
     async run(engine) {
       const rows = Array.from({ length: 250 }, (_, a) => ({ a, g: a % 7 }));
-      const hundreds: Plan = { op: "project", input: numbers(400), columns: [{ name: "b", expr: call("*", column("n"), literal(250, "long")) }] };
+      const hundreds: Plan = {
+        op: "project",
+        input: numbers(400),
+        columns: [{ name: "b", expr: call("*", column("n"), literal(250, "long")) }],
+      };
       const pairs: Plan = { op: "join", how: "inner", left: values({ a: "long", g: "int" }, rows), right: hundreds, on: [] };
       const n = call("+", column("a"), column("b"));
-      const columns = [{ name: "n", expr: n }, { name: "g", expr: column("g") }, { name: "s", expr: call("text", n) }];
+      const columns = [
+        { name: "n", expr: n },
+        { name: "g", expr: column("g") },
+        { name: "s", expr: call("text", n) },
+      ];
       await engine.withScratch(async (scratch) => {
         const plan = await engine.stage({ op: "project", input: pairs, columns }, scratch);
         for (const name of ["n", "s"]) {
@@ -266,7 +398,10 @@ const questionCases: ConformanceCase[] = [
         equal(await measured(engine, plan, { fn: "approx_count_distinct", of: column("g") }), 7);
         const quantiles = (await measured(engine, plan, { fn: "approx_quantiles", of: column("n"), at: [0.1, 0.5] })) as number[];
         ok(Math.abs((quantiles[0] as number) - 10_000) < 1000 && Math.abs((quantiles[1] as number) - 50_000) < 1000, String(quantiles));
-        deepEqual(await measured(engine, plan, { fn: "top", of: column("g"), count: 2 }), [{ value: "0", count: 14_400 }, { value: "1", count: 14_400 }]);
+        deepEqual(await measured(engine, plan, { fn: "top", of: column("g"), count: 2 }), [
+          { value: "0", count: 14_400 },
+          { value: "1", count: 14_400 },
+        ]);
       });
     },
   },
@@ -275,10 +410,35 @@ const questionCases: ConformanceCase[] = [
     async run(engine) {
       const none = values({ x: "double" }, []);
       const odd = values({ x: "double" }, [{ x: 1 }, { x: NaN }, { x: null }, { x: -0 }]);
-      const ask = (plan: Plan, fn: "count" | "sum" | "min" | "max" | "mean" | "stddev" | "count_distinct" | "approx_count_distinct" | "any") => measured(engine, plan, { fn, of: column("x") });
-      deepEqual([await ask(none, "count"), await ask(none, "sum"), await ask(none, "max"), await ask(none, "stddev"), await ask(none, "approx_count_distinct")], [0, null, null, null, 0]);
-      deepEqual([await ask(odd, "count"), await ask(odd, "min"), await ask(odd, "max"), await ask(odd, "mean"), await ask(odd, "stddev"), await ask(odd, "count_distinct")], [3, 0, NaN, NaN, NaN, 3]);
-      equal(await measured(engine, values({ n: "long" }, [{ n: 9223372036854775807n }, { n: 1 }]), { fn: "sum", of: column("n") }), "9223372036854775808");
+      const ask = (
+        plan: Plan,
+        fn: "count" | "sum" | "min" | "max" | "mean" | "stddev" | "count_distinct" | "approx_count_distinct" | "any",
+      ) => measured(engine, plan, { fn, of: column("x") });
+      deepEqual(
+        [
+          await ask(none, "count"),
+          await ask(none, "sum"),
+          await ask(none, "max"),
+          await ask(none, "stddev"),
+          await ask(none, "approx_count_distinct"),
+        ],
+        [0, null, null, null, 0],
+      );
+      deepEqual(
+        [
+          await ask(odd, "count"),
+          await ask(odd, "min"),
+          await ask(odd, "max"),
+          await ask(odd, "mean"),
+          await ask(odd, "stddev"),
+          await ask(odd, "count_distinct"),
+        ],
+        [3, 0, NaN, NaN, NaN, 3],
+      );
+      equal(
+        await measured(engine, values({ n: "long" }, [{ n: 9223372036854775807n }, { n: 1 }]), { fn: "sum", of: column("n") }),
+        "9223372036854775808",
+      );
       deepEqual(await measured(engine, none, { fn: "top", of: column("x"), count: 3 }), []);
       deepEqual(await engine.rows({ op: "aggregate", input: none, by: ["x"], measures: [{ name: "n", of: { fn: "count_all" } }] }), []);
     },
@@ -291,9 +451,15 @@ const questionCases: ConformanceCase[] = [
       equal(await measured(engine, wide, { fn: "count_all" }), 2000);
       let deep: Plan = numbers(3);
       for (let level = 0; level < 60; level += 1) {
-        deep = level % 2 === 0 ? { op: "project", input: deep, columns: [{ name: "n", expr: call("+", column("n"), literal(1, "long")) }] } : { op: "filter", input: deep, where: call(">", column("n"), literal(0, "long")) };
+        deep =
+          level % 2 === 0
+            ? { op: "project", input: deep, columns: [{ name: "n", expr: call("+", column("n"), literal(1, "long")) }] }
+            : { op: "filter", input: deep, where: call(">", column("n"), literal(0, "long")) };
       }
-      deepEqual((await engine.rows(sorted(deep, "n"))).map((row) => row["n"]), [30, 31, 32]);
+      deepEqual(
+        (await engine.rows(sorted(deep, "n"))).map((row) => row["n"]),
+        [30, 31, 32],
+      );
       let doubled: Plan = { op: "aggregate", input: numbers(3), by: ["n"], measures: [] };
       for (let level = 0; level < 8; level += 1) doubled = { op: "union", inputs: [doubled, doubled] };
       equal(await measured(engine, doubled, { fn: "count_all" }), 768);
@@ -303,11 +469,13 @@ const questionCases: ConformanceCase[] = [
     name: "calls run side by side",
     async run(engine) {
       const answers = await Promise.all(Array.from({ length: 12 }, (_, n) => measured(engine, numbers(n * 10), { fn: "count_all" })));
-      deepEqual(answers, Array.from({ length: 12 }, (_, n) => n * 10));
+      deepEqual(
+        answers,
+        Array.from({ length: 12 }, (_, n) => n * 10),
+      );
     },
   },
 ];
 
 /** What every engine must do; each case is one test. */
 export const engineConformance: readonly ConformanceCase[] = [...typeCases, ...tableCases, ...questionCases];
-

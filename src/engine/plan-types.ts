@@ -11,7 +11,11 @@ export function decimalShape(type: FieldType): { precision: number; scale: numbe
 }
 
 export function decimalType(precision: number, scale: number): PrimitiveType {
-  if (scale > 38) throw new AppError("type.unsupported", "The result has too many digits for a decimal.", { expected: "at most 38 digits", found: `${scale} behind the point` });
+  if (scale > 38)
+    throw new AppError("type.unsupported", "The result has too many digits for a decimal.", {
+      expected: "at most 38 digits",
+      found: `${scale} behind the point`,
+    });
   return `decimal(${Math.min(38, precision)}, ${scale})`;
 }
 
@@ -100,12 +104,29 @@ function mismatch(fn: string, a: FieldType, b: FieldType): AppError {
 }
 
 function wants(fn: string, wanted: string, found: FieldType, fits: boolean): void {
-  if (!fits) throw new AppError("type.unsupported", `«${fn}» cannot take a ${typeName(found)}.`, { expected: wanted, found: typeName(found) });
+  if (!fits)
+    throw new AppError("type.unsupported", `«${fn}» cannot take a ${typeName(found)}.`, { expected: wanted, found: typeName(found) });
 }
 
 const arity: Partial<Record<Fn, number>> = {
-  same: 2, "=": 2, "<": 2, "<=": 2, ">": 2, ">=": 2, "+": 2, "-": 2, "*": 2, "/": 2, contains: 2,
-  not: 1, is_null: 1, is_nan: 1, abs: 1, length: 1, text: 1, if: 3,
+  same: 2,
+  "=": 2,
+  "<": 2,
+  "<=": 2,
+  ">": 2,
+  ">=": 2,
+  "+": 2,
+  "-": 2,
+  "*": 2,
+  "/": 2,
+  contains: 2,
+  not: 1,
+  is_null: 1,
+  is_nan: 1,
+  abs: 1,
+  length: 1,
+  text: 1,
+  if: 3,
 };
 
 /** Type of a call; checks its arguments. */
@@ -221,7 +242,10 @@ export function exprType(expr: Expr, columns: readonly Column[]): FieldType {
       return expr.type;
     }
     case "call":
-      return callType(expr.fn, expr.args.map((arg) => exprType(arg, columns)));
+      return callType(
+        expr.fn,
+        expr.args.map((arg) => exprType(arg, columns)),
+      );
   }
 }
 
@@ -246,7 +270,13 @@ export function planColumns(plan: Plan): Column[] {
   const plain = (columns: readonly Column[]): Column[] => columns.map(({ name, type }) => ({ name, type }));
   switch (plan.op) {
     case "table": {
-      const place: Column[] = plan.position === true ? [{ name: "_file", type: "string" }, { name: "_pos", type: "long" }] : [];
+      const place: Column[] =
+        plan.position === true
+          ? [
+              { name: "_file", type: "string" },
+              { name: "_pos", type: "long" },
+            ]
+          : [];
       return [...plain(plan.fields), ...place];
     }
     case "staged":

@@ -145,8 +145,31 @@ export type Expr =
  * for a divisor of 0. `greatest` and `least` leave nulls out. `length` counts code points. `in`: value, then the list.
  */
 export type Fn =
-  | "same" | "row_hash" | "=" | "<" | "<=" | ">" | ">=" | "and" | "or" | "not" | "is_null" | "is_nan"
-  | "coalesce" | "if" | "+" | "-" | "*" | "/" | "abs" | "length" | "text" | "contains" | "in" | "greatest" | "least";
+  | "same"
+  | "row_hash"
+  | "="
+  | "<"
+  | "<="
+  | ">"
+  | ">="
+  | "and"
+  | "or"
+  | "not"
+  | "is_null"
+  | "is_nan"
+  | "coalesce"
+  | "if"
+  | "+"
+  | "-"
+  | "*"
+  | "/"
+  | "abs"
+  | "length"
+  | "text"
+  | "contains"
+  | "in"
+  | "greatest"
+  | "least";
 
 /**
  * Nulls are left out. NaN is the largest value for min and max; -0.0 counts as 0.0. Sums of integers and decimals are decimals of 38 digits,

@@ -11,7 +11,10 @@ export interface Resources {
 }
 
 /** Half of the machine's memory, at most 4 GB, and all its processors, unless the user says otherwise. */
-export function budgetOf(machine: { memoryMb: number; processors: number }, asked: { memoryMb?: number | undefined; threads?: number | undefined } = {}): ResourceBudget {
+export function budgetOf(
+  machine: { memoryMb: number; processors: number },
+  asked: { memoryMb?: number | undefined; threads?: number | undefined } = {},
+): ResourceBudget {
   return {
     memoryMb: asked.memoryMb ?? Math.max(512, Math.min(4096, Math.floor(machine.memoryMb / 2))),
     threads: asked.threads ?? Math.max(1, machine.processors),

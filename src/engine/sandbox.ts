@@ -43,10 +43,22 @@ export interface Sandbox {
    * Runs one SELECT (its result is the new content), or one INSERT, UPDATE, DELETE or MERGE on `target`, on a private copy of
    * the target, and gives the target's whole new content in its columns.
    */
-  rewrite(request: SandboxQuery & { target: string }, scratch: Scratch, options?: RunOptions): Promise<SandboxResult & { statement: "select" | "insert" | "update" | "delete" | "merge" }>;
+  rewrite(
+    request: SandboxQuery & { target: string },
+    scratch: Scratch,
+    options?: RunOptions,
+  ): Promise<SandboxResult & { statement: "select" | "insert" | "update" | "delete" | "merge" }>;
   /** `--set a=1,b=c*2 --where "id=17"`: each expression is checked to be one expression before the UPDATE is put together. */
-  update(request: { target: SandboxTable; set: readonly { column: string; expression: string }[]; where?: string; caps: SandboxCaps }, scratch: Scratch, options?: RunOptions): Promise<SandboxResult>;
+  update(
+    request: { target: SandboxTable; set: readonly { column: string; expression: string }[]; where?: string; caps: SandboxCaps },
+    scratch: Scratch,
+    options?: RunOptions,
+  ): Promise<SandboxResult>;
   /** Columns that a query would use, by planning it on empty tables in the same kind of child. */
-  columnsUsed(request: { sql: string; tables: readonly { name: string; columns: readonly Column[] }[]; milliseconds: number }): Promise<ColumnsUsed>;
+  columnsUsed(request: {
+    sql: string;
+    tables: readonly { name: string; columns: readonly Column[] }[];
+    milliseconds: number;
+  }): Promise<ColumnsUsed>;
   close(): Promise<void>;
 }

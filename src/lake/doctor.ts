@@ -13,7 +13,13 @@ export interface Finding {
 }
 
 /** Compares what manifests say of files with what the files hold: what is wrong there gives readers wrong answers without an error. */
-export async function inspectFiles(store: ObjectStore, engine: Engine, schema: Schema, files: readonly LiveFile[], options: RunOptions = {}): Promise<Finding[]> {
+export async function inspectFiles(
+  store: ObjectStore,
+  engine: Engine,
+  schema: Schema,
+  files: readonly LiveFile[],
+  options: RunOptions = {},
+): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const { file, deletes } of files) {
     for (const item of [file, ...deletes]) findings.push(...(await inspectSize(store, item)));
@@ -27,7 +33,9 @@ async function inspectSize(store: ObjectStore, file: DataFile): Promise<Finding[
   const found = await store.stat(file.key);
   if (found === undefined) return [{ file: file.key, problem: "the file is missing", expected: `${file.bytes} bytes`, found: "no file" }];
   if (found.size === file.bytes) return [];
-  return [{ file: file.key, problem: "its size is not the one in the manifest", expected: `${file.bytes} bytes`, found: `${found.size} bytes` }];
+  return [
+    { file: file.key, problem: "its size is not the one in the manifest", expected: `${file.bytes} bytes`, found: `${found.size} bytes` },
+  ];
 }
 
 async function inspectContent(store: ObjectStore, engine: Engine, schema: Schema, file: DataFile, options: RunOptions): Promise<Finding[]> {
@@ -46,7 +54,10 @@ async function inspectContent(store: ObjectStore, engine: Engine, schema: Schema
     {
       op: "project",
       input: { op: "aggregate", input, by: [], measures },
-      columns: [...others.map((name) => ({ name, expr: column(name) })), ...texts.map((name) => ({ name, expr: call("text", column(name)) }))],
+      columns: [
+        ...others.map((name) => ({ name, expr: column(name) })),
+        ...texts.map((name) => ({ name, expr: call("text", column(name)) })),
+      ],
     },
     options,
   );
@@ -58,7 +69,8 @@ async function inspectContent(store: ObjectStore, engine: Engine, schema: Schema
     const nulls = rows - Number(row?.[`values ${field.id}`] ?? 0);
     const said = file.nullCounts.get(field.id);
     if (said !== undefined && said !== nulls) report(`null count of ${field.name}`, String(said), String(nulls));
-    for (const finding of boundFaults(file, field.id, field.type as PrimitiveType, row ?? {})) report(`${finding.side} bound of ${field.name} is wrong`, finding.bound, finding.value);
+    for (const finding of boundFaults(file, field.id, field.type as PrimitiveType, row ?? {}))
+      report(`${finding.side} bound of ${field.name} is wrong`, finding.bound, finding.value);
   }
   return findings;
 }
@@ -67,7 +79,12 @@ function hasBounds(file: DataFile, id: number): boolean {
   return file.lower.has(id) || file.upper.has(id);
 }
 
-function boundFaults(file: DataFile, id: number, type: PrimitiveType, row: { readonly [name: string]: unknown }): { side: string; bound: string; value: string }[] {
+function boundFaults(
+  file: DataFile,
+  id: number,
+  type: PrimitiveType,
+  row: { readonly [name: string]: unknown },
+): { side: string; bound: string; value: string }[] {
   const faults: { side: string; bound: string; value: string }[] = [];
   const check = (side: "lower" | "upper", value: unknown, wrong: (order: number) => boolean) => {
     const bytes = file[side].get(id);

@@ -12,7 +12,11 @@ function storeError(error: unknown, what: string): unknown {
   if (error instanceof AppError || system === undefined) return error;
   const code = codes[system] ?? "store.unreachable";
   const facts: ErrorFacts = { found: system, cause: error };
-  if (code === "store.full") return new AppError(code, `The disk is full: ${what} could not be written.`, { ...facts, hint: "df -h, then run the same command again" });
+  if (code === "store.full")
+    return new AppError(code, `The disk is full: ${what} could not be written.`, {
+      ...facts,
+      hint: "df -h, then run the same command again",
+    });
   return new AppError(code, `${what} could not be read or written.`, { ...facts, hint: "tidegate doctor" });
 }
 
@@ -187,6 +191,10 @@ class LocalStore implements ObjectStore {
   }
 
   #escapes(found: string): AppError {
-    return new AppError("input.path_escapes", "That path lies outside the data folder.", { expected: `a path below ${this.#root}`, found, hint: "tidegate doctor" });
+    return new AppError("input.path_escapes", "That path lies outside the data folder.", {
+      expected: `a path below ${this.#root}`,
+      found,
+      hint: "tidegate doctor",
+    });
   }
 }

@@ -46,7 +46,12 @@ export class Relocation {
     for (const snapshot of old.snapshots) {
       snapshots.push({ ...snapshot, "manifest-list": store.uri(await this.#list(store.key(snapshot["manifest-list"]), old)) });
     }
-    const metadata: Metadata = { ...old, location: store.uri(store.key(`${old.location.replace(/\/$/, "")}/x`).slice(0, -2)), snapshots, "metadata-log": [] };
+    const metadata: Metadata = {
+      ...old,
+      location: store.uri(store.key(`${old.location.replace(/\/$/, "")}/x`).slice(0, -2)),
+      snapshots,
+      "metadata-log": [],
+    };
     const key = this.#beside(metadataKey, ".metadata.json");
     await store.put(key, Buffer.from(metadataText(metadata)));
     return key;
@@ -66,7 +71,11 @@ export class Relocation {
       lines.push({ ...line, path: this.#store.uri(moved.key), length: moved.length });
     }
     const snapshot = metadata.snapshots.find((candidate) => this.#store.key(candidate["manifest-list"]) === key);
-    const about = { snapshotId: snapshot?.["snapshot-id"] ?? 0n, parentId: snapshot?.["parent-snapshot-id"], sequence: snapshot?.["sequence-number"] ?? 0n };
+    const about = {
+      snapshotId: snapshot?.["snapshot-id"] ?? 0n,
+      parentId: snapshot?.["parent-snapshot-id"],
+      sequence: snapshot?.["sequence-number"] ?? 0n,
+    };
     const written = this.#beside(key, ".avro");
     await this.#store.put(written, writeManifestList(lines, about, this.#ids.bytes(16)));
     this.#lists.set(key, written);
@@ -85,7 +94,9 @@ export class Relocation {
       });
     }
     const { entries, shape } = await openManifest(this.#store, line);
-    const schema = metadata.schemas.find((item) => item["schema-id"] === metadata["current-schema-id"]) ?? (metadata.schemas[0] as Metadata["schemas"][number]);
+    const schema =
+      metadata.schemas.find((item) => item["schema-id"] === metadata["current-schema-id"]) ??
+      (metadata.schemas[0] as Metadata["schemas"][number]);
     const bytes = writeManifest(this.#store, { content: line.content, schema, specId: line.specId, shape, entries }, this.#ids.bytes(16));
     const key = this.#beside(old, "-m0.avro");
     await this.#store.put(key, bytes);

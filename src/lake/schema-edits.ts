@@ -13,7 +13,14 @@ function renumber(type: FieldType, next: () => number): FieldType {
   if (typeof type === "string") return type;
   if (type.type === "list") return { ...type, "element-id": next(), element: renumber(type.element, next), "element-required": false };
   if (type.type === "map") {
-    return { ...type, "key-id": next(), key: renumber(type.key, next), "value-id": next(), value: renumber(type.value, next), "value-required": false };
+    return {
+      ...type,
+      "key-id": next(),
+      key: renumber(type.key, next),
+      "value-id": next(),
+      value: renumber(type.value, next),
+      "value-required": false,
+    };
   }
   return { ...type, fields: type.fields.map((field) => ({ ...field, id: next(), required: false, type: renumber(field.type, next) })) };
 }
@@ -39,7 +46,10 @@ export function checkName(name: string): void {
 }
 
 function exists(name: string): AppError {
-  return new AppError("column.exists", `There is a column ${name} already (case makes no difference).`, { expected: "a new name", found: name });
+  return new AppError("column.exists", `There is a column ${name} already (case makes no difference).`, {
+    expected: "a new name",
+    found: name,
+  });
 }
 
 function find(schema: Schema, name: string): Field {
@@ -78,7 +88,8 @@ export function addColumn(schema: Schema, added: { name: string; type: FieldType
 export function dropColumn(schema: Schema, name: string): Schema {
   const field = find(schema, name);
   refuseKey(schema, field, "dropped");
-  if (schema.fields.length === 1) throw new AppError("column.is_key", `${name} is the only column.`, { expected: "a column that remains", found: name });
+  if (schema.fields.length === 1)
+    throw new AppError("column.is_key", `${name} is the only column.`, { expected: "a column that remains", found: name });
   return { ...schema, fields: schema.fields.filter((candidate) => candidate.id !== field.id) };
 }
 

@@ -12,7 +12,8 @@ const text = (value: unknown): string => canonicalJson(value);
 
 /** Three-way merge of schemas by field id. `ours` is the change, `theirs` the line that it is carried onto. */
 export function mergeSchemas(base: Schema, ours: Schema, theirs: Schema): MergedSchema {
-  if (text(fieldsOf(ours)) === text(fieldsOf(theirs)) || text(fieldsOf(ours)) === text(fieldsOf(base))) return { kind: "schema", schema: theirs };
+  if (text(fieldsOf(ours)) === text(fieldsOf(theirs)) || text(fieldsOf(ours)) === text(fieldsOf(base)))
+    return { kind: "schema", schema: theirs };
   if (text(fieldsOf(theirs)) === text(fieldsOf(base))) return { kind: "schema", schema: ours };
   const conflicts: SchemaConflict[] = [];
   const known = byId(base);
@@ -31,7 +32,10 @@ export function mergeSchemas(base: Schema, ours: Schema, theirs: Schema): Merged
     else if (text(old) !== text(field)) conflicts.push({ column: field.name, reason: "changed by the change, dropped on the other side" });
   }
   conflicts.push(...clashingNames(fields));
-  if (text(base["identifier-field-ids"] ?? []) !== text(ours["identifier-field-ids"] ?? []) && text(ours["identifier-field-ids"] ?? []) !== text(theirs["identifier-field-ids"] ?? [])) {
+  if (
+    text(base["identifier-field-ids"] ?? []) !== text(ours["identifier-field-ids"] ?? []) &&
+    text(ours["identifier-field-ids"] ?? []) !== text(theirs["identifier-field-ids"] ?? [])
+  ) {
     conflicts.push({ column: "*", reason: "the key changed on one side" });
   }
   if (conflicts.length > 0) return { kind: "conflicts", conflicts };

@@ -116,8 +116,8 @@ export const errorCodes = {
   "usage.invalid": "invalid",
   "audit.broken": "failed_check",
   "doctor.found": "failed_check",
-  "interrupted": "unavailable",
-  "internal": "internal",
+  interrupted: "unavailable",
+  internal: "internal",
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof errorCodes;

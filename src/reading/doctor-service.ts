@@ -10,11 +10,17 @@ export interface DoctorReport {
 }
 
 /** Inspects the files of every version that a branch, a tag or readers have now; each file once. */
-export async function examine(deps: LakeDeps, options: { dataset?: string | undefined; signal?: AbortSignal | undefined }): Promise<DoctorReport> {
+export async function examine(
+  deps: LakeDeps,
+  options: { dataset?: string | undefined; signal?: AbortSignal | undefined },
+): Promise<DoctorReport> {
   const { db, store, engine, tables } = deps;
   const only = options.dataset === undefined ? undefined : (await resolveDataset(db, options.dataset)).id;
   const rows = await db.selectFrom("versions").select(["id", "dataset_id"]).orderBy("created_at", "desc").execute();
-  const versions = await getVersions(db, rows.filter((row) => only === undefined || row.dataset_id === only).map((row) => row.id));
+  const versions = await getVersions(
+    db,
+    rows.filter((row) => only === undefined || row.dataset_id === only).map((row) => row.id),
+  );
   const datasets = await getDatasets(db, [...new Set([...versions.values()].map((version) => version.datasetId))]);
   const seen = new Set<string>();
   const report: DoctorReport = { checked: 0, findings: [] };
@@ -29,7 +35,13 @@ export async function examine(deps: LakeDeps, options: { dataset?: string | unde
       report.findings.push(...findings.map((finding) => ({ ...finding, ...where })));
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      report.findings.push({ ...where, file: version.metadataKey, problem: error.message, expected: error.expected ?? "a readable table", found: error.found ?? error.code });
+      report.findings.push({
+        ...where,
+        file: version.metadataKey,
+        problem: error.message,
+        expected: error.expected ?? "a readable table",
+        found: error.found ?? error.code,
+      });
     }
   }
   return report;

@@ -56,7 +56,11 @@ function lastPart(name: string): string {
   return name.slice(name.lastIndexOf(".") + 1);
 }
 
-function columnsOf(used: ColumnsUsed, table: string, tables: readonly { name: string; plan: { fields: readonly { name: string }[] } }[]): string[] {
+function columnsOf(
+  used: ColumnsUsed,
+  table: string,
+  tables: readonly { name: string; plan: { fields: readonly { name: string }[] } }[],
+): string[] {
   const columns = used.find((item) => item.table === table)?.columns ?? "all";
   if (columns !== "all") return columns;
   return tables.find((item) => item.name === table)?.plan.fields.map((field) => field.name) ?? [];

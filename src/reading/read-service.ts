@@ -45,7 +45,13 @@ export async function answerFor(deps: ReadDeps, reader: ReaderIdentity, text: st
 }
 
 /** Streams rows of a dataset, all columns unless some are named. */
-export async function readRows(deps: ReadDeps, reader: ReaderIdentity, name: string, request: RowsRequest, signal?: AbortSignal): Promise<RowStream> {
+export async function readRows(
+  deps: ReadDeps,
+  reader: ReaderIdentity,
+  name: string,
+  request: RowsRequest,
+  signal?: AbortSignal,
+): Promise<RowStream> {
   const answer = await answerFor(deps, reader, name);
   const { state } = await deps.tables.open(answer.version);
   const fields = chosenFields(state, request.columns, answer.dataset);
@@ -54,7 +60,13 @@ export async function readRows(deps: ReadDeps, reader: ReaderIdentity, name: str
 }
 
 /** Writes a dataset's rows to one Parquet file at `path`. */
-export async function readParquet(deps: ReadDeps, reader: ReaderIdentity, name: string, request: RowsRequest & { path: string }, signal?: AbortSignal): Promise<Answer & { bytes: number; rows: number }> {
+export async function readParquet(
+  deps: ReadDeps,
+  reader: ReaderIdentity,
+  name: string,
+  request: RowsRequest & { path: string },
+  signal?: AbortSignal,
+): Promise<Answer & { bytes: number; rows: number }> {
   const answer = await answerFor(deps, reader, name);
   const { state } = await deps.tables.open(answer.version);
   const fields = chosenFields(state, request.columns, answer.dataset);
@@ -65,7 +77,12 @@ export async function readParquet(deps: ReadDeps, reader: ReaderIdentity, name: 
 }
 
 /** The one row with a key; its parts in key order. `row.not_found` when there is none. */
-export async function lookUp(deps: ReadDeps, reader: ReaderIdentity, name: string, key: readonly string[]): Promise<{ answer: Answer; row: Row }> {
+export async function lookUp(
+  deps: ReadDeps,
+  reader: ReaderIdentity,
+  name: string,
+  key: readonly string[],
+): Promise<{ answer: Answer; row: Row }> {
   const answer = await answerFor(deps, reader, name);
   const { state } = await deps.tables.open(answer.version);
   const fields = keyFields(state.schema);
@@ -98,7 +115,8 @@ export interface ListedDataset {
 
 /** Datasets of the reader's view (or of a branch), by name. */
 export async function listDatasets(deps: ReadDeps, reader: ReaderIdentity): Promise<ListedDataset[]> {
-  const versions = reader.at === undefined ? await deps.resolver.versions(await deps.resolver.resolve(reader)) : await versionsAt(deps, reader.at);
+  const versions =
+    reader.at === undefined ? await deps.resolver.versions(await deps.resolver.resolve(reader)) : await versionsAt(deps, reader.at);
   const datasets = await getDatasets(deps.db, [...versions.keys()]);
   const listed = [...versions].flatMap(([id, version]) => {
     const dataset = datasets.get(id);
@@ -114,7 +132,13 @@ async function versionsAt(deps: ReadDeps, at: string): Promise<Map<string, Versi
 }
 
 /** Commits the first touch; nothing of the answer leaves before. */
-export async function expose(deps: ReadDeps, reader: ReaderIdentity, answer: Answer, fields: readonly { name: string }[], door: Door): Promise<OpenExposure> {
+export async function expose(
+  deps: ReadDeps,
+  reader: ReaderIdentity,
+  answer: Answer,
+  fields: readonly { name: string }[],
+  door: Door,
+): Promise<OpenExposure> {
   return deps.ledger.open([
     {
       consumer: reader.consumer ?? unattributed,

@@ -48,7 +48,11 @@ export async function barsOn(db: Reader, versions: readonly Version[]): Promise<
   const suspected = new Set(suspects.map((row) => row.dataset_id));
   for (const version of versions.filter((item) => suspected.has(item.datasetId))) {
     const bars = await standingBars(db, version.datasetId);
-    const reverts = await revertsOf(db, version.datasetId, bars.map((bar) => bar.changeId));
+    const reverts = await revertsOf(
+      db,
+      version.datasetId,
+      bars.map((bar) => bar.changeId),
+    );
     for (const id of barredIn(await settledChangeSet(db, version), bars, reverts)) found.add(id);
   }
   return found;

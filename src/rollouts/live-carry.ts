@@ -41,7 +41,10 @@ async function tryCarry(deps: LakeDeps, release: Release, changeId: string): Pro
   const tree = (await readCommit(deps.db, live.commitId)).tree;
   const sides = await loadSides(deps, release, changeId, tree);
   if (sides === undefined) return hold(deps, release, "readers have nothing to carry it onto");
-  const datasets = await getDatasets(deps.db, sides.map((side) => side.entry.datasetId));
+  const datasets = await getDatasets(
+    deps.db,
+    sides.map((side) => side.entry.datasetId),
+  );
   const prefixes = sides.map((side) => `tables/${side.entry.datasetId}/live`);
   return withWriteLease(deps, "live", prefixes, (lease) =>
     deps.engine.withScratch(async (scratch) => {
@@ -62,7 +65,11 @@ async function tryCarry(deps: LakeDeps, release: Release, changeId: string): Pro
 
 async function loadSides(deps: LakeDeps, release: Release, changeId: string, tree: string): Promise<Side[] | undefined> {
   const entries = await releaseEntries(deps.db, release.id);
-  const live = await readSome(deps.db, tree, entries.map((entry) => entry.datasetId));
+  const live = await readSome(
+    deps.db,
+    tree,
+    entries.map((entry) => entry.datasetId),
+  );
   const rows = await deps.db.selectFrom("change_datasets").selectAll().where("change_id", "=", changeId).execute();
   const ids = rows.flatMap((row) => [row.before_version ?? [], row.merged_version ?? []].flat());
   const versions = await getVersions(deps.db, [...ids, ...live.values()]);
@@ -106,19 +113,34 @@ async function commitCarried(deps: LakeDeps, work: Carrying): Promise<"done" | "
     await lockDatasets(m.tx, [...results.keys()]);
     await endLease(m.tx, work.lease, m.at);
     const drafts = [...results.values()].flatMap((result) => ("draft" in result ? [result.draft] : []));
-    await putContracts(m.tx, drafts.map((draft) => draft.contract));
-    const named = await insertVersions(m.tx, drafts.map((draft) => draft.version), m.at);
+    await putContracts(
+      m.tx,
+      drafts.map((draft) => draft.contract),
+    );
+    const named = await insertVersions(
+      m.tx,
+      drafts.map((draft) => draft.version),
+      m.at,
+    );
     const after = new Map(named.map((version) => [version.datasetId, version]));
     for (const [id, result] of results) if ("version" in result) after.set(id, result.version);
     const barred = await barsOn(m.tx, [...after.values()]);
     if (barred.size > 0) {
-      await m.tx.updateTable("releases").set({ reason: `waits for the revert of ${[...barred].join(", ")}` }).where("id", "=", release.id).execute();
+      await m.tx
+        .updateTable("releases")
+        .set({ reason: `waits for the revert of ${[...barred].join(", ")}` })
+        .where("id", "=", release.id)
+        .execute();
       m.record({ action: "release.hold", subject: release.id, payload: { barred: [...barred] } });
       return "done";
     }
     const edits = new Map([...after].map(([id, version]) => [id, version.id]));
     const commit = await moveLive(m, live, { edits, message: release.reason, releaseId: release.id, parentTree: work.tree });
-    const entries = sides.map((side) => ({ datasetId: side.entry.datasetId, beforeVersion: side.onto.id, afterVersion: edits.get(side.entry.datasetId) ?? null }));
+    const entries = sides.map((side) => ({
+      datasetId: side.entry.datasetId,
+      beforeVersion: side.onto.id,
+      afterVersion: edits.get(side.entry.datasetId) ?? null,
+    }));
     await finishRelease(m.tx, release.id, { state: "completed", at: m.at, liveCommit: commit, entries });
     m.record({ action: "release.complete", subject: release.id, payload: { carried: release.changeId } });
     m.enqueue("release.completed", { release: release.id });

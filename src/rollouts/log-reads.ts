@@ -33,7 +33,10 @@ export async function branchLog(
     if (options.datasetId !== undefined && !moved.has(options.datasetId)) continue;
     const [datasets, versions] = [
       await getDatasets(db, [...moved.keys()]),
-      await getVersions(db, [...moved.values()].flatMap((move) => [move.before ?? [], move.after ?? []].flat())),
+      await getVersions(
+        db,
+        [...moved.values()].flatMap((move) => [move.before ?? [], move.after ?? []].flat()),
+      ),
     ];
     found.push({
       commit: commit.id,

@@ -46,7 +46,9 @@ export async function laterReleases(
   const found = new Map<string, LaterRelease>();
   for (const datasetId of from.datasetIds) {
     for (const release of await releasesOf(db, environment, datasetId, 1000)) {
-      const later = release.createdAt > from.after.createdAt || (release.createdAt.getTime() === from.after.createdAt.getTime() && release.id > from.after.id);
+      const later =
+        release.createdAt > from.after.createdAt ||
+        (release.createdAt.getTime() === from.after.createdAt.getTime() && release.id > from.after.id);
       if (!later || release.state !== "completed" || release.id === from.after.id) continue;
       for (const changeId of await releaseChanges(db, release.id)) {
         const key = `${release.id} ${changeId}`;
@@ -81,4 +83,3 @@ export async function releasesSince(
   }
   return chosen;
 }
-

@@ -59,14 +59,28 @@ export async function rollback(deps: LakeDeps, request: RollbackRequest): Promis
     const from = await readSome(m.tx, tree, datasetIds);
     const edits = new Map<string, string | null>();
     for (const id of datasetIds) edits.set(id, await goodVersion(m.tx, request.environment, id));
-    await undropDatasets(m.tx, datasetIds.filter((id) => edits.get(id) !== null));
+    await undropDatasets(
+      m.tx,
+      datasetIds.filter((id) => edits.get(id) !== null),
+    );
     const release = await recordRollback(m, deps, request, { datasetIds, from, edits, changes });
-    const liveCommit = await moveLive(m, live, { edits, message: `roll back ${changes.join(", ")}`, releaseId: release.id, parentTree: tree });
+    const liveCommit = await moveLive(m, live, {
+      edits,
+      message: `roll back ${changes.join(", ")}`,
+      releaseId: release.id,
+      parentTree: tree,
+    });
     await m.tx.updateTable("releases").set({ live_commit: liveCommit }).where("id", "=", release.id).execute();
-    const later = (await laterReleases(m.tx, request.environment, { datasetIds, after: releases.at(-1) as Release })).filter((item) => !chosen.has(item.release.id));
+    const later = (await laterReleases(m.tx, request.environment, { datasetIds, after: releases.at(-1) as Release })).filter(
+      (item) => !chosen.has(item.release.id),
+    );
     const stays = await orderCarrying(m, deps, request, later);
     for (const changeId of changes) m.enqueue("change.barred", { change: changeId, actor: m.actor });
-    m.record({ action: "release.rollback", subject: release.id, payload: { barred: changes, reason: request.reason, datasets: datasetIds.length } });
+    m.record({
+      action: "release.rollback",
+      subject: release.id,
+      payload: { barred: changes, reason: request.reason, datasets: datasetIds.length },
+    });
     return describe(m, { datasetIds, from, edits, releases, changes, stays, liveCommit });
   });
 }
@@ -85,13 +99,17 @@ async function chooseReleases(deps: LakeDeps, request: RollbackRequest): Promise
   const { db } = deps;
   if (request.target.startsWith("rel_")) {
     const release = await findRelease(db, request.target);
-    if (release === undefined) throw new AppError("release.not_found", `There is no release ${request.target}.`, { hint: "tidegate log --live" });
+    if (release === undefined)
+      throw new AppError("release.not_found", `There is no release ${request.target}.`, { hint: "tidegate log --live" });
     if (release.state === "rolled_back") throw alreadyBack(release);
     return [release];
   }
   const dataset = await resolveDataset(db, request.target);
-  const all = (await releasesOf(db, request.environment, dataset.id, 1000)).filter((release) => release.state === "completed" && release.changeId !== null);
-  const chosen = request.to === undefined ? all.filter((release) => !release.ordinary).slice(0, 1) : await releasesSince(db, all, dataset, request.to);
+  const all = (await releasesOf(db, request.environment, dataset.id, 1000)).filter(
+    (release) => release.state === "completed" && release.changeId !== null,
+  );
+  const chosen =
+    request.to === undefined ? all.filter((release) => !release.ordinary).slice(0, 1) : await releasesSince(db, all, dataset, request.to);
   const rollable = await withoutFirst(deps, dataset.id, chosen, request);
   if (rollable.length > 0) return rollable;
   const [ordinary] = all;
@@ -133,7 +151,11 @@ async function recordRollback(m: Mutation, deps: LakeDeps, request: RollbackRequ
     liveCommit: null,
     ordinary: true,
   };
-  const entries = move.datasetIds.map((id) => ({ datasetId: id, beforeVersion: move.from.get(id) ?? null, afterVersion: move.edits.get(id) ?? null }));
+  const entries = move.datasetIds.map((id) => ({
+    datasetId: id,
+    beforeVersion: move.from.get(id) ?? null,
+    afterVersion: move.edits.get(id) ?? null,
+  }));
   await insertRelease(m.tx, { ...release, entries, changes: [] });
   return release;
 }
@@ -163,10 +185,7 @@ async function orderCarrying(m: Mutation, deps: LakeDeps, request: RollbackReque
   return stays;
 }
 
-async function describe(
-  m: Mutation,
-  move: Move & { releases: Release[]; stays: string[]; liveCommit: string },
-): Promise<RolledBack> {
+async function describe(m: Mutation, move: Move & { releases: Release[]; stays: string[]; liveCommit: string }): Promise<RolledBack> {
   const datasets = await getDatasets(m.tx, move.datasetIds);
   const ids = move.datasetIds.flatMap((id) => [move.from.get(id) ?? [], move.edits.get(id) ?? []].flat());
   const versions = await getVersions(m.tx, ids);
@@ -183,4 +202,3 @@ async function describe(
     })),
   };
 }
-

@@ -4,7 +4,15 @@ import { moveRef, type Ref } from "../catalog/ref-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Ids } from "../edges/ids.ts";
 import { barsOn } from "./bar-store.ts";
-import { finishRelease, insertRelease, releaseChanges, releaseEntries, waitingReleases, type Release, type ReleaseEntry } from "./release-store.ts";
+import {
+  finishRelease,
+  insertRelease,
+  releaseChanges,
+  releaseEntries,
+  waitingReleases,
+  type Release,
+  type ReleaseEntry,
+} from "./release-store.ts";
 
 export interface Shipment {
   environment: string;
@@ -67,7 +75,11 @@ export async function ship(m: Mutation, ids: Ids, shipment: Shipment): Promise<R
   for (const older of contained.releases) {
     await finishRelease(m.tx, older.id, { state: "superseded", at: m.at, reason: `shipped with ${release.id}` });
   }
-  m.record({ action: "release.complete", subject: release.id, payload: { change: shipment.changeId, datasets: datasets.length, contains: contained.changes } });
+  m.record({
+    action: "release.complete",
+    subject: release.id,
+    payload: { change: shipment.changeId, datasets: datasets.length, contains: contained.changes },
+  });
   m.enqueue("release.completed", { release: release.id });
   return { ...completed, liveCommit: commit };
 }

@@ -16,10 +16,14 @@ export async function unbar(
   return mutate(deps, request.actor, async (m) => {
     const refs = await lockRefs(m.tx, [liveRef(request.environment), mainRef]);
     const [live, main] = [refs.get(liveRef(request.environment)), refs.get(mainRef)];
-    if (live === undefined || main === undefined) throw new AppError("branch.not_found", "main or live is missing.", { hint: "tidegate doctor" });
+    if (live === undefined || main === undefined)
+      throw new AppError("branch.not_found", "main or live is missing.", { hint: "tidegate doctor" });
     const datasetIds = await liftBars(m.tx, request.changeId, { at: m.at, by: m.actor, reason: request.reason });
     if (datasetIds.length === 0) {
-      throw new AppError("bar.not_found", `${request.changeId} is not barred.`, { expected: "a change that was rolled back", hint: "tidegate log --live" });
+      throw new AppError("bar.not_found", `${request.changeId} is not barred.`, {
+        expected: "a change that was rolled back",
+        hint: "tidegate log --live",
+      });
     }
     await lockDatasets(m.tx, datasetIds);
     m.record({ action: "bar.lift", subject: request.changeId, payload: { reason: request.reason, datasets: datasetIds.length } });

@@ -127,7 +127,11 @@ export class ViewResolver {
 
   async #barredIn(resolved: Pick<Resolved, "view" | "tree">): Promise<Set<string>> {
     const suspects = await this.#db.selectFrom("bars").select("dataset_id").distinct().where("lifted_at", "is", null).execute();
-    const entries = await readSome(this.#db, resolved.tree, suspects.map((row) => row.dataset_id));
+    const entries = await readSome(
+      this.#db,
+      resolved.tree,
+      suspects.map((row) => row.dataset_id),
+    );
     const ids = suspects.flatMap((row) => resolved.view.overlay[row.dataset_id] ?? entries.get(row.dataset_id) ?? []);
     return barsOn(this.#db, [...(await getVersions(this.#db, ids)).values()]);
   }

@@ -97,7 +97,9 @@ export class ExposureLedger {
       .where("exposures.consumer", "=", exposure.consumer)
       .where("exposures.run", "=", exposure.run)
       .where("exposures.version_id", "!=", exposure.versionId)
-      .where("versions.dataset_id", "in", (eb) => eb.selectFrom("versions as own").select("own.dataset_id").where("own.id", "=", exposure.versionId))
+      .where("versions.dataset_id", "in", (eb) =>
+        eb.selectFrom("versions as own").select("own.dataset_id").where("own.id", "=", exposure.versionId),
+      )
       .limit(1)
       .executeTakeFirst();
     return row !== undefined;
@@ -108,7 +110,11 @@ export class ExposureLedger {
     const known = this.#columnSets.get(hash);
     if (known !== undefined) return known;
     const body = toJson([...columns].sort());
-    await this.#db.insertInto("column_sets").values({ hash, columns: body }).onConflict((oc) => oc.doNothing()).execute();
+    await this.#db
+      .insertInto("column_sets")
+      .values({ hash, columns: body })
+      .onConflict((oc) => oc.doNothing())
+      .execute();
     const row = await this.#db.selectFrom("column_sets").select("id").where("hash", "=", hash).executeTakeFirstOrThrow();
     this.#columnSets.set(hash, row.id);
     return row.id;
@@ -119,7 +125,9 @@ export class ExposureLedger {
     if (this.#partitions.has(partition.name)) return;
     await this.#db.transaction().execute(async (tx) => {
       await sql`select pg_advisory_xact_lock(hashtext('tidegate exposures partition'))`.execute(tx);
-      await sql`create table if not exists ${sql.table(partition.name)} partition of exposures for values from (${sql.lit(partition.from)}) to (${sql.lit(partition.to)})`.execute(tx);
+      await sql`create table if not exists ${sql.table(partition.name)} partition of exposures for values from (${sql.lit(partition.from)}) to (${sql.lit(partition.to)})`.execute(
+        tx,
+      );
     });
     this.#partitions.add(partition.name);
   }

@@ -30,7 +30,7 @@ export async function readersOf(db: Reader, versionIds: readonly string[]): Prom
       "consumers.kind",
       "consumers.owner",
       "versions.number",
-sql<string[][]>`jsonb_agg(column_sets.columns)`.as("columns"),
+      sql<string[][]>`jsonb_agg(column_sets.columns)`.as("columns"),
       sql<string[]>`array_agg(distinct exposures.door order by exposures.door)`.as("doors"),
       sql<string[]>`array_remove(array_agg(distinct exposures.run order by exposures.run), '')`.as("runs"),
       sql<string>`sum(exposures.reads)`.as("reads"),
@@ -135,7 +135,10 @@ export async function uptakeSince(
       version: item.number,
       releasedAt: item.releasedAt,
       readers: readers.size,
-      notYet: older.map((row) => row.consumer).filter((name) => !readers.has(name)).sort(),
+      notYet: older
+        .map((row) => row.consumer)
+        .filter((name) => !readers.has(name))
+        .sort(),
       unreadColumns: item.columns.filter((name) => !read.has(name)),
     });
   }

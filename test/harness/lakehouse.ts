@@ -34,7 +34,9 @@ export interface Lakehouse extends MergeDeps, ChangeDeps, ReadDeps {
 }
 
 /** Everything real, in a folder of its own: Postgres, DuckDB, files. */
-export async function lakehouse(options: { rowsPerFile?: number; wrapStore?: (store: ObjectStore) => ObjectStore } = {}): Promise<Lakehouse> {
+export async function lakehouse(
+  options: { rowsPerFile?: number; wrapStore?: (store: ObjectStore) => ObjectStore } = {},
+): Promise<Lakehouse> {
   const dir = await mkdtemp(join(tmpdir(), "tidegate-test-"));
   const database = await testDatabase();
   const clock = manualClock(new Date("2026-11-01T08:00:00Z"));

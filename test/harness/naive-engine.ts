@@ -1,5 +1,17 @@
 import { callType, columnNamed, decimalShape, isFloating, measureType, planColumns } from "../../src/engine/plan-types.ts";
-import type { AggregatePlan, Column, Expr, Fn, JoinPlan, Measure, NumberPlan, Order, Plan, StagedPlan, TablePlan } from "../../src/engine/plan.ts";
+import type {
+  AggregatePlan,
+  Column,
+  Expr,
+  Fn,
+  JoinPlan,
+  Measure,
+  NumberPlan,
+  Order,
+  Plan,
+  StagedPlan,
+  TablePlan,
+} from "../../src/engine/plan.ts";
 import type { Row } from "../../src/engine/engine.ts";
 import type { FieldType } from "../../src/lake/schema.ts";
 import { castDatum, compare, identity, textOf, toCell, toDatum, united, type Datum } from "./naive-values.ts";
@@ -72,7 +84,8 @@ function grouped(lines: readonly Line[], indexes: readonly number[]): Line[][] {
 
 function join(plan: JoinPlan, left: readonly Line[], right: readonly Line[]): Line[] {
   const [l, r] = [planColumns(plan.left), planColumns(plan.right)];
-  const id = (line: Line, columns: readonly Column[], side: "left" | "right") => plan.on.map((pair) => identity(line[at(columns, pair[side])] ?? null)).join("|");
+  const id = (line: Line, columns: readonly Column[], side: "left" | "right") =>
+    plan.on.map((pair) => identity(line[at(columns, pair[side])] ?? null)).join("|");
   const matches = (line: Line) => right.filter((other) => id(other, r, "right") === id(line, l, "left"));
   if (plan.how === "semi") return left.filter((line) => matches(line).length > 0);
   if (plan.how === "anti") return left.filter((line) => matches(line).length === 0);
@@ -86,7 +99,10 @@ function join(plan: JoinPlan, left: readonly Line[], right: readonly Line[]): Li
 }
 
 function number(plan: NumberPlan, columns: readonly Column[], lines: readonly Line[]): Line[] {
-  const groups = grouped(lines, plan.partitionBy.map((name) => at(columns, name)));
+  const groups = grouped(
+    lines,
+    plan.partitionBy.map((name) => at(columns, name)),
+  );
   return groups.flatMap((group) => group.toSorted(byOrder(plan.orderBy, columns)).map((line, index) => [...line, BigInt(index + 1)]));
 }
 
@@ -98,7 +114,11 @@ function aggregate(plan: AggregatePlan, columns: readonly Column[], lines: reado
     ...plan.measures.map(({ of }) => {
       if (of.fn === "count_all") return BigInt(group.length);
       const values = group.map((line) => evaluate(of.of, columns, line).value);
-      return measure(of, values.filter((value) => value !== null), evaluateType(of.of, columns));
+      return measure(
+        of,
+        values.filter((value) => value !== null),
+        evaluateType(of.of, columns),
+      );
     }),
   ]);
 }
@@ -135,7 +155,9 @@ function measure(of: Exclude<Measure, { fn: "count_all" }>, values: Datum[], typ
       return Math.sqrt(numbers().reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
     }
     case "approx_quantiles": {
-      const sorted = numbers().filter(Number.isFinite).toSorted((a, b) => a - b);
+      const sorted = numbers()
+        .filter(Number.isFinite)
+        .toSorted((a, b) => a - b);
       return sorted.length === 0 ? null : of.at.map((point) => sorted[Math.round(point * (sorted.length - 1))] ?? null);
     }
     case "top": {
@@ -167,7 +189,10 @@ function evaluate(expr: Expr, columns: readonly Column[], line: Line): Typed {
         return { value: castDatum(found.value, found.type, type), type };
       }
       const args = expr.args.map((arg) => evaluate(arg, columns, line));
-      const type = callType(expr.fn, args.map((arg) => arg.type));
+      const type = callType(
+        expr.fn,
+        args.map((arg) => arg.type),
+      );
       return { value: call(expr.fn, args, type), type };
     }
   }

@@ -54,7 +54,8 @@ export function compare(a: Datum, b: Datum, type: FieldType): number {
     return a < b ? -1 : a > b ? 1 : 0;
   }
   if (typeof a === "string" && typeof b === "string") {
-    const bytes = (text: string) => (type === "binary" ? Buffer.from(text, "base64") : Buffer.from(text.replace(type === "timestamptz" ? "Z" : "", "")));
+    const bytes = (text: string) =>
+      type === "binary" ? Buffer.from(text, "base64") : Buffer.from(text.replace(type === "timestamptz" ? "Z" : "", ""));
     return Buffer.compare(bytes(a), bytes(b));
   }
   return (a as bigint) < (b as bigint) ? -1 : (a as bigint) > (b as bigint) ? 1 : 0;
@@ -66,7 +67,9 @@ export function identity(datum: Datum): string {
   if (typeof datum === "number") return datum === 0 ? "0" : String(datum);
   if (typeof datum === "bigint") return `${datum}n`;
   if (typeof datum !== "object") return JSON.stringify(datum);
-  const items = Array.isArray(datum) ? (datum as Datum[]).map(identity) : Object.entries(datum).map(([key, value]) => `${JSON.stringify(key)}:${identity(value)}`);
+  const items = Array.isArray(datum)
+    ? (datum as Datum[]).map(identity)
+    : Object.entries(datum).map(([key, value]) => `${JSON.stringify(key)}:${identity(value)}`);
   return `[${items.join(",")}]`;
 }
 
@@ -116,7 +119,10 @@ function tryCast(datum: Datum, from: FieldType, to: PrimitiveType): Datum | type
   }
   const shape = decimalShape(to) ?? { precision: to === "int" ? 10 : 19, scale: 0 };
   // A double counts with the digits that it shows.
-  const value = unscaled(/e/i.test(text) && isFloating(from) && Number.isInteger(datum) ? BigInt(datum as number).toString() : text, shape.scale);
+  const value = unscaled(
+    /e/i.test(text) && isFloating(from) && Number.isInteger(datum) ? BigInt(datum as number).toString() : text,
+    shape.scale,
+  );
   if (value === undefined) return misfit;
   const limit = to === "int" ? 2n ** 31n : to === "long" ? 2n ** 63n : 10n ** BigInt(shape.precision);
   const low = decimalShape(to) === undefined ? -limit : 1n - limit;

@@ -9,7 +9,7 @@ const domains: Partial<Record<PrimitiveType, readonly Cell[]>> = {
   long: [null, 0, 1, -3, 5, 9007199254740993n],
   double: [null, 0, -0, 0.5, -2.25, 1e16, NaN, Infinity],
   "decimal(9, 2)": [null, "0.00", "1.50", "-1.50", "7.25", "0.10"],
-  string: [null, "", "a", "A", "ä", "a\u0308", "ß", "🦆", "10", " 1.5 ", "it's \"x\"", "a\0b"],
+  string: [null, "", "a", "A", "ä", "a\u0308", "ß", "🦆", "10", " 1.5 ", 'it\'s "x"', "a\0b"],
   boolean: [null, true, false],
   date: [null, "2026-01-31", "1969-12-31"],
   timestamp: [null, "2026-01-31T09:30:00", "2026-01-31T09:30:00.25"],
@@ -42,7 +42,10 @@ export class PlanMaker {
       case "join":
         return this.join(input, depth);
       case "union":
-        return { op: "union", inputs: [input, this.draw(fc.boolean()) ? input : { op: "filter", input, where: this.condition(planColumns(input), 1) }] };
+        return {
+          op: "union",
+          inputs: [input, this.draw(fc.boolean()) ? input : { op: "filter", input, where: this.condition(planColumns(input), 1) }],
+        };
       case "aggregate":
         return this.aggregate(input);
       case "number": {
@@ -70,7 +73,10 @@ export class PlanMaker {
   }
 
   private values(): Plan {
-    const columns = this.draw(fc.array(fc.constantFrom(...types), { minLength: 1, maxLength: 4 })).map((type) => ({ name: this.name(), type }));
+    const columns = this.draw(fc.array(fc.constantFrom(...types), { minLength: 1, maxLength: 4 })).map((type) => ({
+      name: this.name(),
+      type,
+    }));
     const row = fc.tuple(...columns.map(({ type }) => cellOf(type)));
     return { op: "values", columns, rows: this.draw(fc.array(row, { maxLength: 6 })) };
   }
@@ -86,7 +92,13 @@ export class PlanMaker {
     const renamed = planColumns(other).map(({ name, type }) => ({ from: name, name: this.name(), type }));
     const right: Plan = { op: "project", input: other, columns: renamed.map(({ name, from }) => ({ name, expr: column(from) })) };
     const pairs = planColumns(left).flatMap((a) => renamed.filter((b) => a.type === b.type).map((b) => ({ left: a.name, right: b.name })));
-    return { op: "join", how: this.pick(["inner", "left", "full", "semi", "anti"]), left, right, on: pairs.length === 0 ? [] : [this.pick(pairs), ...this.some(pairs).slice(0, 1)] };
+    return {
+      op: "join",
+      how: this.pick(["inner", "left", "full", "semi", "anti"]),
+      left,
+      right,
+      on: pairs.length === 0 ? [] : [this.pick(pairs), ...this.some(pairs).slice(0, 1)],
+    };
   }
 
   private aggregate(input: Plan): Plan {
@@ -97,7 +109,10 @@ export class PlanMaker {
       if (typeof type === "string" && type !== "boolean") fns.push("min", "max");
       if (isNumber(type)) fns.push("sum", "mean");
       if (typeof type !== "string") continue;
-      measures.push({ name: this.name(), of: this.draw(fc.boolean()) ? { fn: this.pick(fns), of: column(name) } : { fn: "top", of: column(name), count: 2 } });
+      measures.push({
+        name: this.name(),
+        of: this.draw(fc.boolean()) ? { fn: this.pick(fns), of: column(name) } : { fn: "top", of: column(name), count: 2 },
+      });
     }
     const by = this.some(columns.filter(({ type }) => typeof type === "string").map(({ name }) => name));
     return { op: "aggregate", input, by, measures };
@@ -111,7 +126,8 @@ export class PlanMaker {
     const { name, type } = this.pick(columns);
     const item = column(name);
     if (typeof type !== "string" || domains[type] === undefined) return call("is_null", item);
-    const other = () => this.pick([literal(this.draw(cellOf(type)), type), ...columns.filter((like) => like.type === type).map((like) => column(like.name))]);
+    const other = () =>
+      this.pick([literal(this.draw(cellOf(type)), type), ...columns.filter((like) => like.type === type).map((like) => column(like.name))]);
     const comparison: Fn[] = ["same", "=", "<", "<=", ">", ">="];
     return this.pick([
       call(this.pick(comparison), item, other()),

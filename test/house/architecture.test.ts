@@ -13,7 +13,9 @@ test("src keeps the rules: arrows point down, adapters are built in one place, n
 
 test("every committed text file of tests, scripts and benches keeps to 400 lines", () => {
   const files = execFileSync("git", ["ls-files", "test", "scripts", "bench", "*.mjs"], { cwd: root, encoding: "utf8" }).trim().split("\n");
-  const long = files.filter((file) => /\.(ts|mjs|py)$/.test(file)).filter((file) => readFileSync(join(root, file), "utf8").split("\n").length > 401);
+  const long = files
+    .filter((file) => /\.(ts|mjs|py)$/.test(file))
+    .filter((file) => readFileSync(join(root, file), "utf8").split("\n").length > 401);
   expect(long).toEqual([]);
 });
 

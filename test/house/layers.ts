@@ -47,7 +47,8 @@ function filesBelow(folder: string): string[] {
   });
 }
 
-const importPattern = /(?:^|\n)\s*(?:import|export)\b[^;]*?from\s*"(?<from>\.[^"]+)"|import\("(?<dynamic>\.[^"]+)"\)|(?:^|\n)import "(?<bare>\.[^"]+)"/g;
+const importPattern =
+  /(?:^|\n)\s*(?:import|export)\b[^;]*?from\s*"(?<from>\.[^"]+)"|import\("(?<dynamic>\.[^"]+)"\)|(?:^|\n)import "(?<bare>\.[^"]+)"/g;
 
 /** Reads a source tree: paths relative to `root`, imports resolved to such paths. Tests are left out. */
 export function readTree(root: string): SourceFile[] {
@@ -73,7 +74,8 @@ function checkImports(files: readonly SourceFile[]): Violation[] {
       const found: Violation[] = [];
       if (from !== to && !allowed.includes("*") && !allowed.includes(to)) found.push({ rule: "layer", file: path, found: target });
       const isAdapter = adapters.some((pattern) => pattern.test(target));
-      if (isAdapter && from !== "compose" && !adapters.some((pattern) => pattern.test(path))) found.push({ rule: "adapter", file: path, found: target });
+      if (isAdapter && from !== "compose" && !adapters.some((pattern) => pattern.test(path)))
+        found.push({ rule: "adapter", file: path, found: target });
       return found;
     }),
   );
@@ -117,7 +119,8 @@ function checkText({ path, text }: SourceFile): Violation[] {
   if (lines.length > 401) found.push({ rule: "length", file: path, found: `${lines.length} lines` });
   if (folder !== "edges" && clock.test(code)) found.push({ rule: "clock", file: path, found: clock.exec(code)?.[0] ?? "" });
   if (folder !== "main" && environment.test(code)) found.push({ rule: "environment", file: path, found: "process.env" });
-  if (folder !== "edges" && sqlClock.test(code.replaceAll(/\.now\(\)/g, ""))) found.push({ rule: "sql-clock", file: path, found: sqlClock.exec(code)?.[0] ?? "" });
+  if (folder !== "edges" && sqlClock.test(code.replaceAll(/\.now\(\)/g, "")))
+    found.push({ rule: "sql-clock", file: path, found: sqlClock.exec(code)?.[0] ?? "" });
   if (workplace.test(text)) found.push({ rule: "workplace", file: path, found: workplace.exec(text)?.[0] ?? "" });
   return found.filter((violation) => exceptions[`${violation.rule} ${violation.file}`] === undefined);
 }

@@ -13,7 +13,10 @@ let lake: Lakehouse;
 
 beforeAll(async () => {
   lake = await lakehouse({ rowsPerFile: defaultRowsPerFile });
-  await generate("base.parquet", `select i * 10 as id, (i * 7919) % 100000 as amount, 'customer ' || (i % 5000) as customer, i % 2 = 0 as paid from range(${rows}) t(i)`);
+  await generate(
+    "base.parquet",
+    `select i * 10 as id, (i * 7919) % 100000 as amount, 'customer ' || (i % 5000) as customer, i % 2 = 0 as paid from range(${rows}) t(i)`,
+  );
   const created: OperationRequest = { kind: "create", dataset: "cost.orders", source: source(join(lake.dir, "base.parquet")), key: ["id"] };
   const { change } = await lake.propose({ operations: [created], origin: "import" });
   await lake.merge(change?.id ?? "");
@@ -39,13 +42,21 @@ async function filesOf(branch: string): Promise<Map<string, LiveFile>> {
 const bytesOf = (files: Iterable<LiveFile>): number => [...files].reduce((sum, { file }) => sum + file.bytes, 0);
 
 /** What a change writes anew, and what it takes over, by paths and bytes. */
-async function costOf(operation: OperationRequest): Promise<{ written: LiveFile[]; kept: number; of: number; share: number; rowsAfter: bigint }> {
+async function costOf(
+  operation: OperationRequest,
+): Promise<{ written: LiveFile[]; kept: number; of: number; share: number; rowsAfter: bigint }> {
   const before = await filesOf("main");
   const { change, datasets } = await lake.propose({ operations: [operation] });
   const after = await filesOf(change?.id ?? "");
   const written = [...after].filter(([key]) => !before.has(key)).map(([, live]) => live);
   const kept = [...before.keys()].filter((key) => after.has(key)).length;
-  return { written, kept, of: before.size, share: bytesOf(written) / bytesOf(before.values()), rowsAfter: datasets[0]?.candidate?.rows ?? 0n };
+  return {
+    written,
+    kept,
+    of: before.size,
+    share: bytesOf(written) / bytesOf(before.values()),
+    rowsAfter: datasets[0]?.candidate?.rows ?? 0n,
+  };
 }
 
 test("a one-row upsert in 10 million rows writes at most 1/16 of the bytes", async () => {
@@ -75,7 +86,11 @@ test("an insert near the front does not shift the other files", async () => {
 });
 
 test("an SQL update leaves untouched files at their paths", async () => {
-  const cost = await costOf({ kind: "sql", dataset: "cost.orders", sql: "update cost.orders set amount = 0 where id between 70000000 and 70000100" });
+  const cost = await costOf({
+    kind: "sql",
+    dataset: "cost.orders",
+    sql: "update cost.orders set amount = 0 where id between 70000000 and 70000100",
+  });
   expect(cost.kept).toBe(cost.of - 1);
 });
 

@@ -26,7 +26,9 @@ type Model = Map<string, number>;
 
 const key = fc.integer({ min: 0, max: 19 }).map((n) => `k${String(n).padStart(2, "0")}`);
 const edit: fc.Arbitrary<Edit> = fc.dictionary(key, fc.option(fc.integer({ min: 0, max: 9 })), { minKeys: 1, maxKeys: 6 });
-const model: fc.Arbitrary<Model> = fc.dictionary(key, fc.integer({ min: 100, max: 109 }), { minKeys: 1, maxKeys: 20 }).map((rows) => new Map(Object.entries(rows)));
+const model: fc.Arbitrary<Model> = fc
+  .dictionary(key, fc.integer({ min: 100, max: 109 }), { minKeys: 1, maxKeys: 20 })
+  .map((rows) => new Map(Object.entries(rows)));
 
 function applied(base: Model, ...edits: Edit[]): Model {
   const result = new Map(base);
@@ -37,7 +39,8 @@ function applied(base: Model, ...edits: Edit[]): Model {
   return result;
 }
 
-const csv = (rows: Iterable<readonly [string, number]>): string => `id,value\n${[...rows].map(([id, value]) => `${id},${value}\n`).join("")}`;
+const csv = (rows: Iterable<readonly [string, number]>): string =>
+  `id,value\n${[...rows].map(([id, value]) => `${id},${value}\n`).join("")}`;
 
 async function create(rows: Model): Promise<string> {
   const dataset = `laws.d${(count += 1)}`;
@@ -55,7 +58,8 @@ async function propose(dataset: string, change: Edit): Promise<string | undefine
   const deletes = entries.filter(([, value]) => value === null).map(([id]) => id);
   const operations: OperationRequest[] = [];
   if (upserts.length > 0) operations.push({ kind: "upsert", dataset, source: source(await lake.file(`${name}-u.csv`, csv(upserts))) });
-  if (deletes.length > 0) operations.push({ kind: "delete", dataset, source: source(await lake.file(`${name}-d.csv`, `id\n${deletes.join("\n")}\n`)) });
+  if (deletes.length > 0)
+    operations.push({ kind: "delete", dataset, source: source(await lake.file(`${name}-d.csv`, `id\n${deletes.join("\n")}\n`)) });
   return (await lake.propose({ operations })).change?.id;
 }
 
@@ -155,10 +159,16 @@ test("a keyless dataset keeps each row as often as it stands there", async () =>
     fc.asyncProperty(bag, bag, bag, async (before, after, added) => {
       const dataset = `laws.bag${(count += 1)}`;
       const lines = (values: number[]) => `n\n${values.join("\n")}\n`;
-      const first = await lake.propose({ operations: [{ kind: "create", dataset, source: source(await lake.file(`${dataset}-0.csv`, lines(before))), key: [] }] });
+      const first = await lake.propose({
+        operations: [{ kind: "create", dataset, source: source(await lake.file(`${dataset}-0.csv`, lines(before))), key: [] }],
+      });
       await merge(first.change?.id);
-      const replaced = await lake.propose({ operations: [{ kind: "replace", dataset, source: source(await lake.file(`${dataset}-1.csv`, lines(after))) }] });
-      const appended = await lake.propose({ operations: [{ kind: "append", dataset, source: source(await lake.file(`${dataset}-2.csv`, lines(added))) }] });
+      const replaced = await lake.propose({
+        operations: [{ kind: "replace", dataset, source: source(await lake.file(`${dataset}-1.csv`, lines(after))) }],
+      });
+      const appended = await lake.propose({
+        operations: [{ kind: "append", dataset, source: source(await lake.file(`${dataset}-2.csv`, lines(added))) }],
+      });
       await merge(appended.change?.id);
       await merge(replaced.change?.id);
       const rows = (await rowsOf(lake, dataset, { at: "main" })).map((row) => Number(row["n"]));

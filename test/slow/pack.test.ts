@@ -12,9 +12,12 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const npm = (...args: string[]): string => execFileSync("npm", [...args, "--loglevel=error"], { cwd: folder, encoding: "utf8" });
 
 test("the package, installed in an empty folder, compares two files with nothing set up", () => {
-  const [packed] = JSON.parse(execFileSync("npm", ["pack", "--json", "--pack-destination", folder, "--loglevel=error"], { cwd: root, encoding: "utf8" }).replace(/^[^[]*/, "")) as [
-    { filename: string; files: { path: string }[] },
-  ];
+  const [packed] = JSON.parse(
+    execFileSync("npm", ["pack", "--json", "--pack-destination", folder, "--loglevel=error"], { cwd: root, encoding: "utf8" }).replace(
+      /^[^[]*/,
+      "",
+    ),
+  ) as [{ filename: string; files: { path: string }[] }];
   expect(packed.files.filter(({ path }) => /\.test\.|^test\/|^src\/|^bench\//.test(path))).toEqual([]);
   expect(statSync(join(folder, packed.filename)).size).toBeLessThan(1_000_000);
   writeFileSync(join(folder, "package.json"), '{ "name": "empty", "private": true }');

@@ -16,11 +16,23 @@ interface Cost {
   ms: number;
 }
 
-const tables = ["tree_nodes", "commits", "refs", "ref_history", "versions", "changes", "change_datasets", "releases", "release_entries", "audit_events"];
+const tables = [
+  "tree_nodes",
+  "commits",
+  "refs",
+  "ref_history",
+  "versions",
+  "changes",
+  "change_datasets",
+  "releases",
+  "release_entries",
+  "audit_events",
+];
 
 async function rowsIn(lake: Lakehouse): Promise<number> {
   let rows = 0;
-  for (const table of tables) rows += Number((await sql<{ n: bigint }>`select count(*) as n from ${sql.table(table)}`.execute(lake.db)).rows[0]?.n ?? 0);
+  for (const table of tables)
+    rows += Number((await sql<{ n: bigint }>`select count(*) as n from ${sql.table(table)}`.execute(lake.db)).rows[0]?.n ?? 0);
   return rows;
 }
 
@@ -42,7 +54,10 @@ async function catalogueOf(count: number): Promise<Lakehouse> {
   const operations: OperationRequest[] = Array.from({ length: count }, (_, index) => ({
     kind: "create",
     dataset: `many.d${index}`,
-    columns: [{ name: "id", type: "long" }, { name: "value", type: "string" }],
+    columns: [
+      { name: "id", type: "long" },
+      { name: "value", type: "string" },
+    ],
     key: ["id"],
   }));
   const { change } = await lake.propose({ operations, title: `${count} datasets` });
@@ -62,7 +77,11 @@ async function operationsOn(lake: Lakehouse): Promise<Record<string, Cost>> {
   const main = await readCommit(lake.db, (await getRef(lake.db, "main")).commitId);
   const parent = await readCommit(lake.db, main.parents[0] ?? "");
   const diff = await measure(lake, () => diffTrees(lake.db, parent.tree, main.tree));
-  const back = await measure(lake, () => rollback(lake, { target: "many.d7", reason: "scale", actor: "ana", environment: "production" }), 5);
+  const back = await measure(
+    lake,
+    () => rollback(lake, { target: "many.d7", reason: "scale", actor: "ana", environment: "production" }),
+    5,
+  );
   return { branch, merge, diff, rollback: back };
 }
 

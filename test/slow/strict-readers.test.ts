@@ -66,16 +66,35 @@ async function buildFixtures(): Promise<void> {
   const gone = await parquet("gone.parquet", "select i::bigint as id from range(50, 60) t(i)");
   await step("delete", { kind: "delete", dataset, source: source(gone) });
   await step("rename", { kind: "schema", dataset, edits: [{ edit: "rename", name: "qty", to: "quantity" }] });
-  await step("widen", { kind: "schema", dataset, edits: [{ edit: "retype", name: "quantity", type: "long" }] }, { filter: "quantity >= 6" });
-  await step("drop-and-add", { kind: "schema", dataset, edits: [{ edit: "drop", name: "weight" }, { edit: "add", name: "note", type: "string" }] });
+  await step(
+    "widen",
+    { kind: "schema", dataset, edits: [{ edit: "retype", name: "quantity", type: "long" }] },
+    { filter: "quantity >= 6" },
+  );
+  await step("drop-and-add", {
+    kind: "schema",
+    dataset,
+    edits: [
+      { edit: "drop", name: "weight" },
+      { edit: "add", name: "note", type: "string" },
+    ],
+  });
   const branch = await propose({ kind: "update", dataset, set: [{ column: "note", expression: "'seen'" }], where: "id < 20" });
   await keep("branch", dataset, branch);
-  const other = await propose({ kind: "update", dataset, set: [{ column: "note", expression: "'other'" }], where: "id between 200 and 220" });
+  const other = await propose({
+    kind: "update",
+    dataset,
+    set: [{ column: "note", expression: "'other'" }],
+    where: "id between 200 and 220",
+  });
   await lake.merge(branch);
   await lake.merge(other);
   await keep("three-way", dataset, "main");
   await keep("old-version", `${dataset}@1`, "main");
-  const times = await parquet("times.parquet", "select i::bigint as id, time '00:00:00.123456' + to_seconds(i) as at from range(0, 100) t(i)");
+  const times = await parquet(
+    "times.parquet",
+    "select i::bigint as id, time '00:00:00.123456' + to_seconds(i) as at from range(0, 100) t(i)",
+  );
   await lake.merge(await propose({ kind: "create", dataset: "strict.times", source: source(times), key: ["id"] }));
   await keep("times", "strict.times", "main", { without: ["spark"] });
 }
@@ -126,7 +145,11 @@ describe("an error of a writer, made on purpose", () => {
   const broken: [string, (file: DataFile) => DataFile, string][] = [
     ["a wrong record count", (file) => ({ ...file, rows: file.rows + 1 }), "its row count is not the one in the manifest"],
     ["a wrong file size", (file) => ({ ...file, bytes: file.bytes + 50 }), "its size is not the one in the manifest"],
-    ["an upper bound that was cut and not raised", (file) => ({ ...file, upper: new Map([...file.upper, [10, Buffer.from("ünïcode-日本語-🚀")]]) }), "upper bound of Country/Region is wrong"],
+    [
+      "an upper bound that was cut and not raised",
+      (file) => ({ ...file, upper: new Map([...file.upper, [10, Buffer.from("ünïcode-日本語-🚀")]]) }),
+      "upper bound of Country/Region is wrong",
+    ],
     ["a wrong null count", (file) => ({ ...file, nullCounts: new Map([...file.nullCounts, [2, 0]]) }), "null count of qty"],
   ];
   test.each(broken)("%s is found by the doctor", async (_name, edit, problem) => {

@@ -60,7 +60,13 @@ test("the tour runs as it is written, output included", () => {
   const text = readFileSync(page, "utf8");
   const steps = stepsOf(text);
   expect(steps.length).toBeGreaterThan(15);
-  const env = { ...process.env, PATH: `${shim()}:${process.env["PATH"] ?? ""}`, TIDEGATE_DATA: join(folder, "data"), USER: "ana", NO_COLOR: "1" };
+  const env = {
+    ...process.env,
+    PATH: `${shim()}:${process.env["PATH"] ?? ""}`,
+    TIDEGATE_DATA: join(folder, "data"),
+    USER: "ana",
+    NO_COLOR: "1",
+  };
   const ids = new Map<string, string>();
   const outputs: string[][] = [];
   const updating = process.env["TIDEGATE_UPDATE"] === "1";

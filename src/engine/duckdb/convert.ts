@@ -102,7 +102,8 @@ function parseSql(sql: string, to: PrimitiveType): string {
   const tried = `TRY_CAST(trim(${sql}) AS ${sqlType(to)})`;
   const when = (pattern: string): string => `CASE WHEN regexp_full_match(trim(${sql}), '${pattern}') THEN ${tried} END`;
   const decimal = decimalShape(to);
-  if (decimal !== undefined) return when(String.raw`[+-]?([0-9]+(\.[0-9]{0,${decimal.scale}}0*)?|\.[0-9]{1,${Math.max(1, decimal.scale)}}0*)`);
+  if (decimal !== undefined)
+    return when(String.raw`[+-]?([0-9]+(\.[0-9]{0,${decimal.scale}}0*)?|\.[0-9]{1,${Math.max(1, decimal.scale)}}0*)`);
   switch (to) {
     case "boolean":
       return `CASE lower(trim(${sql})) WHEN 'true' THEN true WHEN 'false' THEN false END`;

@@ -47,7 +47,10 @@ class DuckDbEngine implements Engine {
   async *stream(plan: Plan, options: RunOptions = {}): AsyncGenerator<string[]> {
     const { sql, columns } = await this.render(plan, options);
     const members = columns.map(({ name, type }, index) => `${quoteText(name)}, ${jsonSql(`t.${slot(index)}`, type)}`);
-    for await (const texts of this.database.stream(`SELECT json_object(${members.join(", ")})::VARCHAR FROM (${sql}) AS t`, options.signal)) {
+    for await (const texts of this.database.stream(
+      `SELECT json_object(${members.join(", ")})::VARCHAR FROM (${sql}) AS t`,
+      options.signal,
+    )) {
       yield texts as string[];
     }
   }

@@ -53,7 +53,10 @@ export async function statsOf(
   fields: readonly Field[],
 ): Promise<WrittenFile[]> {
   const leaves = leavesOf(fields);
-  const offsets = await splitOffsets(database, files.map((file) => file.path));
+  const offsets = await splitOffsets(
+    database,
+    files.map((file) => file.path),
+  );
   return Promise.all(
     files.map(async ({ path, answer }) => {
       const [, count, bytes, , statistics] = answer;
@@ -107,7 +110,12 @@ function canonical(text: string, type: PrimitiveType, zero: string): string {
 }
 
 /** Files with NaN come without bounds: both are found by reading just those columns. */
-async function countNans(database: DuckDb, path: string, columns: readonly WrittenColumn[], leaves: ReadonlyMap<string, Leaf>): Promise<void> {
+async function countNans(
+  database: DuckDb,
+  path: string,
+  columns: readonly WrittenColumn[],
+  leaves: ReadonlyMap<string, Leaf>,
+): Promise<void> {
   if (columns.length === 0) return;
   const types = new Map([...leaves.values()].map((leaf) => [leaf.fieldId, leaf.type]));
   const fields = columns.map(({ fieldId }) => ({ id: fieldId, type: types.get(fieldId) as PrimitiveType }));

@@ -67,11 +67,17 @@ export interface ReadAs {
 }
 
 /** Files that name all parts alike, with how each field is read from them. */
-export function groupByNames(files: readonly ScanFile[], fields: readonly Field[], names: NamesInFile): { files: ScanFile[]; fields: ReadAs[] }[] {
+export function groupByNames(
+  files: readonly ScanFile[],
+  fields: readonly Field[],
+  names: NamesInFile,
+): { files: ScanFile[]; fields: ReadAs[] }[] {
   const groups = new Map<string, { files: ScanFile[]; fields: ReadAs[] }>();
   for (const file of files) {
     const inFile = names(file.uri);
-    const read = fields.map((field): ReadAs => (inFile === undefined || !hasStruct(field.type) ? { type: field.type, convert: same } : readAs(field.type, inFile)));
+    const read = fields.map((field): ReadAs =>
+      inFile === undefined || !hasStruct(field.type) ? { type: field.type, convert: same } : readAs(field.type, inFile),
+    );
     const like = read.map(({ type }, at) => (read[at]?.convert === same ? "" : sqlType(type))).join("\n");
     const group = groups.get(like) ?? { files: [], fields: read };
     group.files.push(file);
@@ -88,13 +94,19 @@ function readAs(type: FieldType, names: ReadonlyMap<number, string>, depth = 0):
   if (type.type === "list") {
     const element = readAs(type.element, names, depth + 1);
     if (element.convert === same) return { type, convert: same };
-    return { type: { ...type, element: element.type }, convert: (sql) => `list_transform(${sql}, lambda ${item}: ${element.convert(item)})` };
+    return {
+      type: { ...type, element: element.type },
+      convert: (sql) => `list_transform(${sql}, lambda ${item}: ${element.convert(item)})`,
+    };
   }
   if (type.type === "map") {
     const [key, value] = [readAs(type.key, names, depth + 1), readAs(type.value, names, depth + 1)];
     if (key.convert === same && value.convert === same) return { type, convert: same };
     const entry = `struct_pack("key" := ${key.convert(`${item}.key`)}, "value" := ${value.convert(`${item}.value`)})`;
-    return { type: { ...type, key: key.type, value: value.type }, convert: (sql) => `map_from_entries(list_transform(map_entries(${sql}), lambda ${item}: ${entry}))` };
+    return {
+      type: { ...type, key: key.type, value: value.type },
+      convert: (sql) => `map_from_entries(list_transform(map_entries(${sql}), lambda ${item}: ${entry}))`,
+    };
   }
   const parts = type.fields.map((field) => ({ field, name: names.get(field.id), read: readAs(field.type, names, depth) }));
   const present = parts.flatMap(({ field, name, read }) => (name === undefined ? [] : [{ ...field, name, type: read.type }]));
@@ -103,7 +115,8 @@ function readAs(type: FieldType, names: ReadonlyMap<number, string>, depth = 0):
   if (parts.every(({ field, name, read }) => name === field.name && read.convert === same)) return { type, convert: same };
   const convert = (sql: string): string => {
     const packed = parts.map(({ field, name, read }) => {
-      const value = name === undefined ? `CAST(NULL AS ${sqlType(field.type)})` : read.convert(`struct_extract(${sql}, ${quoteText(name)})`);
+      const value =
+        name === undefined ? `CAST(NULL AS ${sqlType(field.type)})` : read.convert(`struct_extract(${sql}, ${quoteText(name)})`);
       return `${quoteName(field.name)} := ${value}`;
     });
     return `CASE WHEN ${sql} IS NOT NULL THEN struct_pack(${packed.join(", ")}) END`;

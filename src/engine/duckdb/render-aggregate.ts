@@ -24,7 +24,15 @@ export function renderAggregate(plan: AggregatePlan, input: Relation): Relation 
   const tops: { at: number; sql: string }[] = [];
   const values = plan.measures.map(({ name, of }, index) => {
     if (of.fn === "top") {
-      tops.push({ at: keys.length + index, sql: topSql(keys.map((key) => key.sql), renderExpr(of.of, scope), of.count, from(input, "t")) });
+      tops.push({
+        at: keys.length + index,
+        sql: topSql(
+          keys.map((key) => key.sql),
+          renderExpr(of.of, scope),
+          of.count,
+          from(input, "t"),
+        ),
+      });
       const type = measureType("top", "string");
       columns.push({ name, type, nullable: false });
       return `CAST([] AS ${sqlType(type)})`;

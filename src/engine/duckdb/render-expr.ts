@@ -32,7 +32,10 @@ export function renderExpr(expr: Expr, scope: Scope): Value {
 }
 
 function renderCall(fn: Fn, args: readonly Value[]): Value {
-  const type = callType(fn, args.map((arg) => arg.type));
+  const type = callType(
+    fn,
+    args.map((arg) => arg.type),
+  );
   const anyNullable = args.some((arg) => arg.nullable);
   const value = (sql: string, nullable = anyNullable): Value => ({ sql: `(${sql})`, type, nullable });
   const list = (values: readonly Value[]): string => values.map((arg) => arg.sql).join(", ");
@@ -47,7 +50,11 @@ function renderCall(fn: Fn, args: readonly Value[]): Value {
     case "<=":
     case ">":
     case ">=":
-      return value(unite(fn, args).map((arg) => arg.sql).join(` ${fn} `));
+      return value(
+        unite(fn, args)
+          .map((arg) => arg.sql)
+          .join(` ${fn} `),
+      );
     case "and":
     case "or":
       if (args.length === 0) return value(fn === "and" ? "true" : "false", false);
@@ -61,7 +68,10 @@ function renderCall(fn: Fn, args: readonly Value[]): Value {
     case "coalesce":
     case "greatest":
     case "least":
-      return value(`${fn}(${list(unite(fn, args))})`, args.every((arg) => arg.nullable));
+      return value(
+        `${fn}(${list(unite(fn, args))})`,
+        args.every((arg) => arg.nullable),
+      );
     case "if": {
       const [yes, no] = unite(fn, others) as [Value, Value];
       return value(`CASE WHEN ${first.sql} THEN ${yes.sql} ELSE ${no.sql} END`, yes.nullable || no.nullable);

@@ -23,13 +23,22 @@ export function renderTable(plan: TablePlan, names: NamesInFile = noNames): Rela
   }
   if (plan.files.length === 0) return emptyRelation(columns);
   const parts: string[] = [];
-  const groups = bySchemeAndDeletes(plan.files).flatMap(([scheme, group]) => groupByNames(group, plan.fields, names).map((like) => ({ scheme, ...like })));
+  const groups = bySchemeAndDeletes(plan.files).flatMap(([scheme, group]) =>
+    groupByNames(group, plan.fields, names).map((like) => ({ scheme, ...like })),
+  );
   for (const { scheme, files, fields } of groups) {
     const values = fields.map(({ convert }, index) => convert(`t.${innerName(plan.fields[index] as Field)}`));
     if (plan.position === true) values.push(scheme === "" ? "t.filename" : `${quoteText(scheme)} || t.filename`, "t.file_row_number");
     const paths = files.map((file) => splitAddress(file.uri).path);
-    const scan = `SELECT ${selectList(values)} FROM ${readByFieldId(paths, fields.map(({ type }, index) => ({ id: (plan.fields[index] as Field).id, type })))} AS t`;
-    parts.push(files.some((file) => file.deletes.length > 0) ? `${scan} ANTI JOIN (${deletedRows(files)}) AS d ON t.filename = d.file AND t.file_row_number = d.pos` : scan);
+    const scan = `SELECT ${selectList(values)} FROM ${readByFieldId(
+      paths,
+      fields.map(({ type }, index) => ({ id: (plan.fields[index] as Field).id, type })),
+    )} AS t`;
+    parts.push(
+      files.some((file) => file.deletes.length > 0)
+        ? `${scan} ANTI JOIN (${deletedRows(files)}) AS d ON t.filename = d.file AND t.file_row_number = d.pos`
+        : scan,
+    );
   }
   return { sql: unionAll(parts), columns };
 }
@@ -40,7 +49,9 @@ function innerName(field: { id: number }): string {
 
 /** `read_parquet` that finds columns by their field ids; a column that a file does not have is NULL. */
 export function readByFieldId(paths: readonly string[], fields: readonly Pick<Field, "id" | "type">[]): string {
-  const entries = fields.map((field) => `${field.id}: {name: '${innerName(field)}', type: ${quoteText(sqlType(field.type))}, default_value: NULL}`);
+  const entries = fields.map(
+    (field) => `${field.id}: {name: '${innerName(field)}', type: ${quoteText(sqlType(field.type))}, default_value: NULL}`,
+  );
   return `read_parquet(${quotePaths(paths)}, schema = MAP {${entries.join(", ")}})`;
 }
 
@@ -105,7 +116,10 @@ export function renderValues(plan: ValuesPlan): Relation {
       .join(", ");
   const values = columns.map(({ type }, index) => `CAST(t.${slot(index)} AS ${sqlType(type)})`);
   const names = columns.map((_, index) => slot(index)).join(", ");
-  return { sql: `SELECT ${selectList(values)} FROM (VALUES ${plan.rows.map((cells) => `(${row(cells)})`).join(", ")}) AS t(${names})`, columns };
+  return {
+    sql: `SELECT ${selectList(values)} FROM (VALUES ${plan.rows.map((cells) => `(${row(cells)})`).join(", ")}) AS t(${names})`,
+    columns,
+  };
 }
 
 export function emptyRelation(columns: readonly RelationColumn[]): Relation {

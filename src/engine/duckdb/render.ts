@@ -72,7 +72,10 @@ class Renderer {
       case "join":
         return renderJoin(plan, this.render(plan.left), this.render(plan.right));
       case "union":
-        return renderUnion(plan, plan.inputs.map((input) => this.render(input)));
+        return renderUnion(
+          plan,
+          plan.inputs.map((input) => this.render(input)),
+        );
       case "aggregate":
         return renderAggregate(plan, this.render(plan.input));
       case "number":
@@ -129,10 +132,12 @@ function renderUnion(plan: UnionPlan, inputs: readonly Relation[]): Relation {
   const first = inputs[0];
   if (first === undefined) throw new AppError("internal", "A union needs at least one input.");
   for (const other of inputs) {
-    const fits = other.columns.length === first.columns.length && other.columns.every((column, at) => {
-      const like = first.columns[at] as RelationColumn;
-      return column.name === like.name && sameType(column.type, like.type);
-    });
+    const fits =
+      other.columns.length === first.columns.length &&
+      other.columns.every((column, at) => {
+        const like = first.columns[at] as RelationColumn;
+        return column.name === like.name && sameType(column.type, like.type);
+      });
     if (!fits) {
       throw new AppError("internal", "The inputs of a union have different columns.", {
         expected: first.columns.map((column) => column.name).join(", "),
@@ -140,7 +145,10 @@ function renderUnion(plan: UnionPlan, inputs: readonly Relation[]): Relation {
       });
     }
   }
-  const columns = first.columns.map((column, at) => ({ ...column, nullable: inputs.some((input) => input.columns[at]?.nullable === true) }));
+  const columns = first.columns.map((column, at) => ({
+    ...column,
+    nullable: inputs.some((input) => input.columns[at]?.nullable === true),
+  }));
   return { sql: unionAll(inputs.map((input) => input.sql)), columns };
 }
 

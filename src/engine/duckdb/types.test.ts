@@ -10,11 +10,44 @@ import { foreignTypes, icebergType, sqlType } from "./types.ts";
 const nested: FieldType = {
   type: "struct",
   fields: [
-    { id: 0, name: 'a "b", c', required: false, type: { type: "list", "element-id": 0, element: "decimal(12, 3)", "element-required": false } },
-    { id: 0, name: "D", required: false, type: { type: "map", "key-id": 0, key: "string", "value-id": 0, value: { type: "struct", fields: [{ id: 0, name: "end", required: false, type: "timestamptz" }] }, "value-required": false } },
+    {
+      id: 0,
+      name: 'a "b", c',
+      required: false,
+      type: { type: "list", "element-id": 0, element: "decimal(12, 3)", "element-required": false },
+    },
+    {
+      id: 0,
+      name: "D",
+      required: false,
+      type: {
+        type: "map",
+        "key-id": 0,
+        key: "string",
+        "value-id": 0,
+        value: { type: "struct", fields: [{ id: 0, name: "end", required: false, type: "timestamptz" }] },
+        "value-required": false,
+      },
+    },
   ],
 };
-const own: FieldType[] = ["boolean", "int", "long", "float", "double", "date", "time", "timestamp", "timestamptz", "string", "uuid", "binary", "decimal(38, 0)", "decimal(4, 4)", nested];
+const own: FieldType[] = [
+  "boolean",
+  "int",
+  "long",
+  "float",
+  "double",
+  "date",
+  "time",
+  "timestamp",
+  "timestamptz",
+  "string",
+  "uuid",
+  "binary",
+  "decimal(38, 0)",
+  "decimal(4, 4)",
+  nested,
+];
 
 test("every Iceberg type has a DuckDB twin, under the name that DuckDB itself gives it", async () => {
   const dir = await mkdtemp(join(tmpdir(), "tidegate-types-"));
@@ -25,8 +58,12 @@ test("every Iceberg type has a DuckDB twin, under the name that DuckDB itself gi
     expect(sameType(read.type, type), String(rows[0]?.[0])).toBe(true);
     expect(read.notes).toEqual([]);
   }
-  const { rows } = await database.all("SELECT DISTINCT upper(logical_type) FROM duckdb_types() WHERE database_name = 'system' AND logical_type IS NOT NULL");
-  const named = rows.map(([name]) => String(name)).filter((name) => !/^(STRUCT|LIST|MAP|ARRAY|DECIMAL|NULL|"NULL"|TYPE|POINTER|LAMBDA|ANY|INVALID|UNKNOWN)$/.test(name));
+  const { rows } = await database.all(
+    "SELECT DISTINCT upper(logical_type) FROM duckdb_types() WHERE database_name = 'system' AND logical_type IS NOT NULL",
+  );
+  const named = rows
+    .map(([name]) => String(name))
+    .filter((name) => !/^(STRUCT|LIST|MAP|ARRAY|DECIMAL|NULL|"NULL"|TYPE|POINTER|LAMBDA|ANY|INVALID|UNKNOWN)$/.test(name));
   for (const name of named) {
     const foreign = foreignTypes[name];
     if (foreign === undefined) expect(() => icebergType(name), name).not.toThrow();

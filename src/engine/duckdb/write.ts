@@ -19,9 +19,17 @@ const rowGroupSize = 122_880;
 let tables = 0;
 
 /** Writes a plan's rows as Parquet table files, cut evenly in sort order. What was written is deleted when anything fails. */
-export async function writeFiles(database: DuckDb, rendered: Relation, request: WriteRequest, { signal }: RunOptions): Promise<WrittenFile[]> {
+export async function writeFiles(
+  database: DuckDb,
+  rendered: Relation,
+  request: WriteRequest,
+  { signal }: RunOptions,
+): Promise<WrittenFile[]> {
   const wanted = typed(rendered, request.fields);
-  const order = orderSql(request.sortBy.map((column) => ({ column })), wanted.columns);
+  const order = orderSql(
+    request.sortBy.map((column) => ({ column })),
+    wanted.columns,
+  );
   const sorted = `${wanted.sql}${order === "" ? "" : ` ORDER BY ${order}`}`;
   const paths: string[] = [];
   const nextPath = async (index: number): Promise<string> => {

@@ -315,14 +315,12 @@ test("any table of text comes back, whatever line ends and quotes it is written 
   const cell = fc
     .oneof(fc.constantFrom("", '"', ",", "\n", "\r\n", "\r", " ", "é😀", "1", "x"), fc.string({ maxLength: 6 }))
     .map((text) => text.replaceAll("\0", ""));
-  const table = fc
-    .integer({ min: 1, max: 4 })
-    .chain((width) =>
-      fc.array(fc.array(fc.tuple(cell, fc.boolean(), fc.constantFrom("\n", "\r\n", "\r")), { minLength: width, maxLength: width }), {
-        minLength: 1,
-        maxLength: 8,
-      }),
-    );
+  const table = fc.integer({ min: 1, max: 4 }).chain((width) =>
+    fc.array(fc.array(fc.tuple(cell, fc.boolean(), fc.constantFrom("\n", "\r\n", "\r")), { minLength: width, maxLength: width }), {
+      minLength: 1,
+      maxLength: 8,
+    }),
+  );
   await fc.assert(
     fc.asyncProperty(table, async (rows) => {
       const width = rows[0]!.length;

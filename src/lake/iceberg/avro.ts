@@ -120,4 +120,3 @@ export function readContainer(bytes: Uint8Array): Container {
   }
   return { meta, records };
 }
-

@@ -4,7 +4,11 @@ import type { ObjectStore } from "../store.ts";
 import { boundBytes, cutLower, cutUpper } from "./bounds.ts";
 
 /** Calls `visit` for a field and all parts of it, with the leaf's type. */
-export function walkFields(fields: readonly Field[], visit: (id: number, type: FieldType, topLevel: boolean) => void, topLevel = true): void {
+export function walkFields(
+  fields: readonly Field[],
+  visit: (id: number, type: FieldType, topLevel: boolean) => void,
+  topLevel = true,
+): void {
   for (const field of fields) walkType(field.id, field.type, visit, topLevel);
 }
 

@@ -78,7 +78,12 @@ const listSchema = {
       items: {
         type: "record",
         name: "r508",
-        fields: [field(509, "contains_null", "boolean"), optional(518, "contains_nan", "boolean"), optional(510, "lower_bound", "bytes"), optional(511, "upper_bound", "bytes")],
+        fields: [
+          field(509, "contains_null", "boolean"),
+          optional(518, "contains_nan", "boolean"),
+          optional(510, "lower_bound", "bytes"),
+          optional(511, "upper_bound", "bytes"),
+        ],
       },
     }),
   ],
@@ -251,7 +256,11 @@ function parse(bytes: Uint8Array, path: string) {
   try {
     return readContainer(bytes);
   } catch (error) {
-    throw new AppError("store.corrupt", `${path} is not a readable manifest.`, { found: (error as Error).message, hint: "tidegate doctor", cause: error });
+    throw new AppError("store.corrupt", `${path} is not a readable manifest.`, {
+      found: (error as Error).message,
+      hint: "tidegate doctor",
+      cause: error,
+    });
   }
 }
 

@@ -52,7 +52,11 @@ export function parseMetadata(text: string, key: string): Metadata {
   try {
     raw = parseJson(text) as Record<string, Json>;
   } catch (error) {
-    throw new AppError("store.corrupt", `${key} is not a readable metadata file.`, { found: (error as Error).message, hint: "tidegate doctor", cause: error });
+    throw new AppError("store.corrupt", `${key} is not a readable metadata file.`, {
+      found: (error as Error).message,
+      hint: "tidegate doctor",
+      cause: error,
+    });
   }
   if (raw["format-version"] !== 2) {
     throw new AppError("type.unsupported", `${key} is not an Iceberg table of format v2.`, {
@@ -86,7 +90,10 @@ export function parseMetadata(text: string, key: string): Metadata {
       "timestamp-ms": big(line["timestamp-ms"]),
       "snapshot-id": big(line["snapshot-id"]),
     })),
-    "metadata-log": list<Metadata["metadata-log"][number]>("metadata-log").map((line) => ({ ...line, "timestamp-ms": big(line["timestamp-ms"]) })),
+    "metadata-log": list<Metadata["metadata-log"][number]>("metadata-log").map((line) => ({
+      ...line,
+      "timestamp-ms": big(line["timestamp-ms"]),
+    })),
   };
   return current == null || big(current) === -1n ? metadata : { ...metadata, "current-snapshot-id": big(current) };
 }
@@ -98,7 +105,8 @@ export function metadataText(metadata: Metadata): string {
 /** The current schema; `store.corrupt` when the metadata does not have the one that it names. */
 export function currentSchema(metadata: Metadata): Schema {
   const schema = metadata.schemas.find((candidate) => candidate["schema-id"] === metadata["current-schema-id"]);
-  if (schema === undefined) throw new AppError("store.corrupt", `Table ${metadata["table-uuid"]} lacks its current schema.`, { hint: "tidegate doctor" });
+  if (schema === undefined)
+    throw new AppError("store.corrupt", `Table ${metadata["table-uuid"]} lacks its current schema.`, { hint: "tidegate doctor" });
   return schema;
 }
 

@@ -93,16 +93,31 @@ function withUnpartitionedSpec(metadata: Metadata): Pick<Metadata, "partition-sp
   return { "partition-specs": [...specs, added], "default-spec-id": added["spec-id"] };
 }
 
-async function rewriteTouched(store: ObjectStore, work: Writing, lines: readonly ManifestFile[], removed: DataFile[]): Promise<ManifestFile[]> {
+async function rewriteTouched(
+  store: ObjectStore,
+  work: Writing,
+  lines: readonly ManifestFile[],
+  removed: DataFile[],
+): Promise<ManifestFile[]> {
   const isLive = (line: ManifestFile) => line.addedFiles + line.existingFiles > 0;
   const hasDeletes = lines.some((line) => line.content === "deletes");
   if (work.remove.size === 0) return lines.filter(isLive);
   const opened: Manifest[] = [];
   for (const line of lines.filter(isLive)) opened.push({ line, ...(await openManifest(store, line)) });
   const live = (content: ManifestFile["content"]) =>
-    opened.filter(({ line }) => line.content === content).flatMap(({ entries }) => (entries ?? []).filter((entry) => entry.status !== "deleted"));
-  const staying = live("data").filter((entry) => !work.remove.has(entry.file.key)).map((entry) => entry.file);
-  const idle = hasDeletes ? idleDeletes(store, live("deletes").map((entry) => entry.file), staying) : new Set<string>();
+    opened
+      .filter(({ line }) => line.content === content)
+      .flatMap(({ entries }) => (entries ?? []).filter((entry) => entry.status !== "deleted"));
+  const staying = live("data")
+    .filter((entry) => !work.remove.has(entry.file.key))
+    .map((entry) => entry.file);
+  const idle = hasDeletes
+    ? idleDeletes(
+        store,
+        live("deletes").map((entry) => entry.file),
+        staying,
+      )
+    : new Set<string>();
   const result: ManifestFile[] = [];
   for (const manifest of opened) {
     const gone = manifest.line.content === "data" ? work.remove : idle;
@@ -160,7 +175,11 @@ async function putManifest(
   const { line, shape } = manifest;
   const entries = manifest.entries ?? [];
   const key = `${work.location}/metadata/${unique(work.ids)}-m0.avro`;
-  const bytes = writeManifest(store, { content: line.content, schema: work.schema, specId: line.specId, shape, entries }, work.ids.bytes(16));
+  const bytes = writeManifest(
+    store,
+    { content: line.content, schema: work.schema, specId: line.specId, shape, entries },
+    work.ids.bytes(16),
+  );
   await store.put(key, bytes);
   const of = (status: ManifestEntry["status"]) => entries.filter((entry) => entry.status === status);
   const rows = (status: ManifestEntry["status"]) => of(status).reduce((sum, entry) => sum + BigInt(entry.file.rows), 0n);
@@ -184,7 +203,11 @@ async function putManifest(
   };
 }
 
-function summaryOf(added: readonly DataFile[], gone: readonly DataFile[], before: Readonly<Record<string, string>>): Record<string, string> {
+function summaryOf(
+  added: readonly DataFile[],
+  gone: readonly DataFile[],
+  before: Readonly<Record<string, string>>,
+): Record<string, string> {
   const removed = gone.filter((file) => file.content === "data");
   const dropped = gone.filter((file) => file.content === "position-deletes");
   const sum = (files: readonly DataFile[], of: (file: DataFile) => number) => files.reduce((total, file) => total + of(file), 0);
@@ -196,11 +219,21 @@ function summaryOf(added: readonly DataFile[], gone: readonly DataFile[], before
     operation,
     ...(added.length === 0
       ? {}
-      : { "added-data-files": String(added.length), "added-records": String(sum(added, rows)), "added-files-size": String(sum(added, bytes)) }),
+      : {
+          "added-data-files": String(added.length),
+          "added-records": String(sum(added, rows)),
+          "added-files-size": String(sum(added, bytes)),
+        }),
     ...(removed.length === 0
       ? {}
-      : { "deleted-data-files": String(removed.length), "deleted-records": String(sum(removed, rows)), "removed-files-size": String(sum(gone, bytes)) }),
-    ...(dropped.length === 0 ? {} : { "removed-delete-files": String(dropped.length), "removed-position-deletes": String(sum(dropped, rows)) }),
+      : {
+          "deleted-data-files": String(removed.length),
+          "deleted-records": String(sum(removed, rows)),
+          "removed-files-size": String(sum(gone, bytes)),
+        }),
+    ...(dropped.length === 0
+      ? {}
+      : { "removed-delete-files": String(dropped.length), "removed-position-deletes": String(sum(dropped, rows)) }),
     "total-records": total("total-records", sum(added, rows), sum(removed, rows)),
     "total-files-size": total("total-files-size", sum(added, bytes), sum(gone, bytes)),
     "total-data-files": total("total-data-files", added.length, removed.length),

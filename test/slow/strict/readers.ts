@@ -41,7 +41,13 @@ export interface Reading {
 const cache = process.env["TIDEGATE_CI_CACHE"] ?? join(homedir(), ".cache", "tidegate-ci");
 const here = dirname(fileURLToPath(import.meta.url));
 const venv = join(cache, "strict");
-const packages = ["pyiceberg[pyarrow]==0.12.0", "duckdb==1.5.5", "duckdb-extension-iceberg==1.5.5", "duckdb-extension-avro==1.5.5", "pyspark==4.1.4"];
+const packages = [
+  "pyiceberg[pyarrow]==0.12.0",
+  "duckdb==1.5.5",
+  "duckdb-extension-iceberg==1.5.5",
+  "duckdb-extension-avro==1.5.5",
+  "pyspark==4.1.4",
+];
 const jarName = "iceberg-spark-runtime-4.1_2.13-1.12.0.jar";
 const maven = process.env["MAVEN_CENTRAL_URL"] ?? "https://repo1.maven.org/maven2";
 
@@ -58,7 +64,8 @@ export async function installReaders(): Promise<string | undefined> {
   if (!existsSync(mark)) {
     const done = existsSync(join(venv, "bin", "pip")) ? 0 : spawnSync("python3", ["-m", "venv", venv], { stdio: "inherit" }).status;
     if (done !== 0) return "a Python environment cannot be made";
-    if (spawnSync(join(venv, "bin", "pip"), ["install", "-q", ...packages], { stdio: "inherit" }).status !== 0) return "the readers cannot be installed from PyPI";
+    if (spawnSync(join(venv, "bin", "pip"), ["install", "-q", ...packages], { stdio: "inherit" }).status !== 0)
+      return "the readers cannot be installed from PyPI";
     writeFileSync(mark, "");
   }
   const jar = join(cache, jarName);
@@ -77,8 +84,16 @@ export function readWith(reader: ReaderName | "expected", fixtures: readonly Fix
   writeFileSync(list, JSON.stringify(fixtures));
   const args = [join(here, "read.py"), reader, list, ...(reader === "spark" ? [join(cache, jarName)] : [])];
   try {
-    const text = execFileSync(join(venv, "bin", "python"), args, { encoding: "utf8", maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "ignore"], cwd: folder });
-    const readings = text.split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line) as Reading);
+    const text = execFileSync(join(venv, "bin", "python"), args, {
+      encoding: "utf8",
+      maxBuffer: 1 << 28,
+      stdio: ["ignore", "pipe", "ignore"],
+      cwd: folder,
+    });
+    const readings = text
+      .split("\n")
+      .filter((line) => line.startsWith("{"))
+      .map((line) => JSON.parse(line) as Reading);
     return new Map(readings.map((reading) => [reading.name, reading]));
   } finally {
     rmSync(list, { force: true });
