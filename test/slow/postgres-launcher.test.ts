@@ -7,12 +7,13 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import pg from "pg";
+import type pg from "pg";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { usableBinaries } from "../../src/db/embedded/binaries.ts";
 import { startEmbedded } from "../../src/db/embedded/launcher.ts";
 import { processStart, tryStartLock } from "../../src/db/embedded/start-lock.ts";
 import { compiled } from "../harness/compiled.ts";
+import { ask, until } from "../harness/embedded.ts";
 
 const user = fileURLToPath(new URL("../harness/embedded-user.mjs", import.meta.url));
 const asRoot = process.getuid?.() === 0;
@@ -83,26 +84,6 @@ async function startUser(at = folder): Promise<User> {
   };
 }
 
-async function ask(config: pg.ClientConfig, query: string): Promise<unknown[]> {
-  const client = new pg.Client(config);
-  client.on("error", () => undefined);
-  await client.connect();
-  try {
-    return (await client.query<Record<string, unknown>>(query)).rows;
-  } finally {
-    await client.end();
-  }
-}
-
-/** Waits until a condition holds. */
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 400; tries += 1) {
-    if (await holds()) return;
-    await sleep(50);
-  }
-  throw new Error(`it never came that ${what}`);
-}
-
 describe("one process", () => {
   test("the first start makes a durable cluster with a password, on a socket in a private folder; release stops it", async () => {
     const postgres = await startEmbedded(folder);
@@ -163,6 +144,15 @@ describe("one process", () => {
       expect(postmasterPid()).not.toBe(pid);
       await postgres.release();
     }
+  });
+
+  test("what a killed initdb left behind, a password too, is gone after the next start", async () => {
+    await (await startEmbedded(folder)).release();
+    const home = join(folder, "postgres");
+    await mkdir(join(home, "data-new-4711", "base"), { recursive: true });
+    await writeFile(join(home, "password-4711"), "secret");
+    await (await startEmbedded(folder)).release();
+    expect((await readdir(home)).sort()).toEqual(["data", "postgres.log"]);
   });
 
   test("a start lock of a dead process, or of another one with its number, is taken over; one that is held is waited for", async () => {
