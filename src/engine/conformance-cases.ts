@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { WrittenFile } from "../lake/data-file.ts";
 import type { Field, FieldType } from "../lake/schema.ts";
 import type { Engine, WriteRequest } from "./engine.ts";
-import { column, type Cell, type Expr, type Measure, type Plan, type TablePlan, type ValuesPlan } from "./plan.ts";
+import type { Cell, Expr, Measure, Plan, TablePlan, ValuesPlan } from "./plan.ts";
 
 /** One thing that every engine must do, on an engine and an empty folder. */
 export interface ConformanceCase {

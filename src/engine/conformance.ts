@@ -1,5 +1,4 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
-import { join } from "node:path";
 import type { FieldType } from "../lake/schema.ts";
 import { call, cast, column, literal, type Cell, type Plan } from "./plan.ts";
 
