@@ -57,6 +57,13 @@ test("a database that does not exist is told apart", async () => {
   await none.close();
 });
 
+test("close ends every connection, also of a pool that was used by itself", async () => {
+  const one = connect({ connectionString: database.url });
+  await one.pool.query("select 1");
+  await one.close();
+  expect(one.pool.totalCount).toBe(0);
+});
+
 test("a pool whose connections are all in use says so", async () => {
   const one = connect({ connectionString: database.url, max: 1, connectionTimeoutMillis: 100 });
   const error = await one.db.connection().execute(() => failure(sql`select 1`.execute(one.db)));

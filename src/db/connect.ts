@@ -36,6 +36,8 @@ export function connect(config: pg.PoolConfig): Connected {
     pool,
     close: async () => {
       await Promise.all([db.destroy(), locks.end()]);
+      // Kysely leaves a pool alone that it has not used.
+      if (!pool.ending) await pool.end();
     },
   };
 }
