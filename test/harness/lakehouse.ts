@@ -13,8 +13,7 @@ import { TableReader } from "../../src/effects/version-writer.ts";
 import { duckdbEngine } from "../../src/engine/duckdb/duckdb-engine.ts";
 import { duckdbSandbox } from "../../src/engine/duckdb/sandbox/duckdb-sandbox.ts";
 import { sourceReader } from "../../src/engine/input/source-reader.ts";
-import { localStore } from "../../src/lake/local-store.ts";
-import type { ObjectStore } from "../../src/lake/store.ts";
+import { localStore, type FileSystem } from "../../src/lake/local-store.ts";
 import { ViewResolver } from "../../src/rollouts/view-resolver.ts";
 import { ExposureLedger } from "../../src/usage/exposure-ledger.ts";
 import type { ReadDeps } from "../../src/reading/read-service.ts";
@@ -34,22 +33,20 @@ export interface Lakehouse extends MergeDeps, ChangeDeps, ReadDeps {
 }
 
 /** Everything real, in a folder of its own: Postgres, DuckDB, files. */
-export async function lakehouse(
-  options: { rowsPerFile?: number; wrapStore?: (store: ObjectStore) => ObjectStore } = {},
-): Promise<Lakehouse> {
+export async function lakehouse(options: { rowsPerFile?: number; files?: FileSystem } = {}): Promise<Lakehouse> {
   const dir = await mkdtemp(join(tmpdir(), "tidegate-test-"));
   const database = await testDatabase();
+  const { db } = database;
   const clock = manualClock(new Date("2026-11-01T08:00:00Z"));
   const root = join(dir, "lake");
-  const plain = await localStore(root);
-  const store = options.wrapStore?.(plain) ?? plain;
+  const store = await localStore(root, options.files);
   const settings = { memoryMb: 1024, threads: 2, tempDir: join(dir, "tmp") };
   const engine = await duckdbEngine(settings);
   const sources = sourceReader(settings);
   const entry = compiled("engine/duckdb/sandbox/child.ts");
   const sandbox = duckdbSandbox({ size: 1, memoryMb: 256, threads: 1, tempDir: join(dir, "tmp"), entry });
   const environment = "production";
-  const deps = { db: database.db, clock, ids: systemIds };
+  const deps = { db, clock, ids: systemIds };
   await initialise(deps, { storeRoot: root, environment });
   const lake = {
     ...deps,
@@ -62,8 +59,8 @@ export async function lakehouse(
     rowsPerFile: options.rowsPerFile ?? 1000,
     sqlCaps: { rows: 1_000_000, bytes: 1 << 28, memoryMb: 256, milliseconds: 20_000 },
     environment,
-    resolver: new ViewResolver({ db: database.db, clock, environment }),
-    ledger: new ExposureLedger({ db: database.db, clock }),
+    resolver: new ViewResolver({ db, clock, environment }),
+    ledger: new ExposureLedger({ db, clock }),
   };
   const advance = () => clock.advance(1000);
   return {
@@ -83,7 +80,7 @@ export async function lakehouse(
       return merge(lake, { changeId, actor: "ana" });
     },
     drain: async () => {
-      await drainOutbox({ db: database.db, clock, handlers: outboxHandlers(lake) });
+      await drainOutbox({ db, clock, handlers: outboxHandlers(lake) });
     },
     close: async () => {
       await lake.ledger.flush();
