@@ -93,13 +93,19 @@ class HttpClient implements Client {
       throw new AppError(code, message, facts);
     } catch (error) {
       if (error instanceof AppError) throw error;
-      throw new AppError("server.unreachable", "The server gave no answer that can be read.", { found: `${response.status} ${text.slice(0, 200)}`, hint: "tidegate doctor" });
+      throw new AppError("server.unreachable", "The server gave no answer that can be read.", {
+        found: `${response.status} ${text.slice(0, 200)}`,
+        hint: "tidegate doctor",
+      });
     }
   }
 }
 
 function overTheWire(base: string, token: string | undefined, as: string | undefined, sharesDisk: boolean): Client {
-  const headers = { ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...(as === undefined ? {} : { "tidegate-as": as }) };
+  const headers = {
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    ...(as === undefined ? {} : { "tidegate-as": as }),
+  };
   const send: Send = async (request) => {
     try {
       return await fetch(request);
@@ -126,7 +132,10 @@ export async function openClient(config: Config, options: { as?: string | undefi
   const app = createApp(services, { local: true });
   return new HttpClient({
     base: "http://in.process",
-    headers: { ...(config.token === undefined ? {} : { authorization: `Bearer ${config.token}` }), ...(options.as === undefined ? {} : { "tidegate-as": options.as }) },
+    headers: {
+      ...(config.token === undefined ? {} : { authorization: `Bearer ${config.token}` }),
+      ...(options.as === undefined ? {} : { "tidegate-as": options.as }),
+    },
     send: async (request) => app.fetch(request),
     sharesDisk: true,
     close: async () => {

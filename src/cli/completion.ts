@@ -37,11 +37,23 @@ export function completionScript(program: Command, shell: string): string {
   if (shell === "fish") {
     const lines = known.flatMap(({ path, words }) =>
       words.map((word) => {
-        const when = path === "" ? "__fish_use_subcommand" : path.split(" ").map((part) => `__fish_seen_subcommand_from ${part}`).join("; and ");
-        return word.startsWith("--") ? `complete -c tidegate -n "${when}" -l ${word.slice(2)}` : `complete -c tidegate -f -n "${when}" -a ${word}`;
+        const when =
+          path === ""
+            ? "__fish_use_subcommand"
+            : path
+                .split(" ")
+                .map((part) => `__fish_seen_subcommand_from ${part}`)
+                .join("; and ");
+        return word.startsWith("--")
+          ? `complete -c tidegate -n "${when}" -l ${word.slice(2)}`
+          : `complete -c tidegate -f -n "${when}" -a ${word}`;
       }),
     );
     return `${lines.join("\n")}\n`;
   }
-  throw new AppError("usage.invalid", `There is no completion for ${shell}.`, { expected: "bash, zsh or fish", found: shell, hint: "tidegate completion bash" });
+  throw new AppError("usage.invalid", `There is no completion for ${shell}.`, {
+    expected: "bash, zsh or fish",
+    found: shell,
+    hint: "tidegate completion bash",
+  });
 }

@@ -9,7 +9,8 @@ let cwd: string;
 beforeAll(() => {
   cwd = mkdtempSync(join(tmpdir(), "tidegate-paths-"));
   for (const folder of ["a/b", "c", ".hidden"]) mkdirSync(join(cwd, folder), { recursive: true });
-  for (const name of ["2.csv", "1.csv", "x.json", "a/3.csv", "a/b/4.csv", ".dot.csv", ".hidden/5.csv", "odd[1].csv", "star*.csv"]) writeFileSync(join(cwd, name), "");
+  for (const name of ["2.csv", "1.csv", "x.json", "a/3.csv", "a/b/4.csv", ".dot.csv", ".hidden/5.csv", "odd[1].csv", "star*.csv"])
+    writeFileSync(join(cwd, name), "");
   symlinkSync("..", join(cwd, "c/up"));
 });
 afterAll(() => rmSync(cwd, { recursive: true }));
@@ -20,7 +21,10 @@ test.each([
   [["[1].csv"], ["[1].csv"]],
   [["odd[1].*"], ["odd[1].csv"]],
   [["star*.csv"], ["star*.csv"]],
-  [["x.json", "*.csv", "1.csv"], ["x.json", "1.csv", "2.csv", "odd[1].csv", "star*.csv"]],
+  [
+    ["x.json", "*.csv", "1.csv"],
+    ["x.json", "1.csv", "2.csv", "odd[1].csv", "star*.csv"],
+  ],
   [["*/3.csv"], ["a/3.csv"]],
   [["**/?.csv"], ["1.csv", "2.csv", "a/3.csv", "a/b/4.csv"]],
   [["a/**"], ["a/3.csv", "a/b/4.csv"]],

@@ -15,9 +15,19 @@ export async function expandPaths(patterns: readonly string[], { cwd }: { cwd: s
       () => true,
       () => false,
     );
-    const paths = exists || !/[*?]/.test(pattern) ? [whole] : await matching(isAbsolute(pattern) ? "/" : cwd, pattern.split("/").filter((part) => part !== "" && part !== "."));
+    const paths =
+      exists || !/[*?]/.test(pattern)
+        ? [whole]
+        : await matching(
+            isAbsolute(pattern) ? "/" : cwd,
+            pattern.split("/").filter((part) => part !== "" && part !== "."),
+          );
     if (paths.length === 0) {
-      throw new AppError("input.not_found", `No file matches ${pattern}.`, { expected: "one file or more", found: "none", hint: `ls ${pattern.replace(/[^/]*[*?].*$/, "") || "."}` });
+      throw new AppError("input.not_found", `No file matches ${pattern}.`, {
+        expected: "one file or more",
+        found: "none",
+        hint: `ls ${pattern.replace(/[^/]*[*?].*$/, "") || "."}`,
+      });
     }
     for (const path of paths.sort()) found.add(path);
   }
@@ -33,10 +43,17 @@ async function matching(folder: string, parts: readonly string[]): Promise<strin
   if (part === "**") {
     found.push(...(await matching(folder, rest.length === 0 ? ["*"] : rest)));
     // Links to folders are not followed, so there is no way round in circles.
-    for (const entry of entries) if (entry.isDirectory() && !entry.name.startsWith(".")) found.push(...(await matching(join(folder, entry.name), parts)));
+    for (const entry of entries)
+      if (entry.isDirectory() && !entry.name.startsWith(".")) found.push(...(await matching(join(folder, entry.name), parts)));
     return [...new Set(found)];
   }
-  const pattern = new RegExp(`^${part.replaceAll(/[.+^${}()|[\]\\]/g, String.raw`\$&`).replaceAll("*", "[^/]*").replaceAll("?", "[^/]")}$`, "s");
+  const pattern = new RegExp(
+    `^${part
+      .replaceAll(/[.+^${}()|[\]\\]/g, String.raw`\$&`)
+      .replaceAll("*", "[^/]*")
+      .replaceAll("?", "[^/]")}$`,
+    "s",
+  );
   for (const entry of entries) {
     if (!pattern.test(entry.name) || (entry.name.startsWith(".") && !part.startsWith("."))) continue;
     const path = join(folder, entry.name);

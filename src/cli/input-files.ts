@@ -15,5 +15,8 @@ export async function inputFiles(surroundings: Surroundings, patterns: readonly 
 
 /** Whether an argument names a file here, rather than a change or a version. */
 export async function isPlainFile(cwd: string, argument: string): Promise<boolean> {
-  return stat(resolve(cwd, argument)).then((found) => found.isFile(), () => false);
+  return stat(resolve(cwd, argument)).then(
+    (found) => found.isFile(),
+    () => false,
+  );
 }

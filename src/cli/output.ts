@@ -69,7 +69,10 @@ export class Output {
     const cells = rows.map((row) => columns.map((column) => cellText(column.value(row))));
     const widths = columns.map((column, index) => Math.max(column.title.length, ...cells.map((line) => (line[index] ?? "").length)));
     const line = (texts: readonly string[]) =>
-      texts.map((text, index) => (columns[index]?.right === true ? text.padStart(widths[index] ?? 0) : text.padEnd(widths[index] ?? 0))).join("  ").trimEnd();
+      texts
+        .map((text, index) => (columns[index]?.right === true ? text.padStart(widths[index] ?? 0) : text.padEnd(widths[index] ?? 0)))
+        .join("  ")
+        .trimEnd();
     if (rows.length === 0) return [];
     return [this.dim(`  ${line(columns.map((column) => column.title))}`), ...cells.map((texts) => `  ${line(texts)}`)];
   }
@@ -84,7 +87,18 @@ export class Output {
 
   #sign(text: string): string {
     if (!this.#options.ascii) return text;
-    const plain: Record<string, string> = { "→": "->", "✓": "ok", "✗": "FAIL", "≠": "!=", "‖": "held", "⊘": "barred", "−": "-", "«": '"', "»": '"', "…": "..." };
+    const plain: Record<string, string> = {
+      "→": "->",
+      "✓": "ok",
+      "✗": "FAIL",
+      "≠": "!=",
+      "‖": "held",
+      "⊘": "barred",
+      "−": "-",
+      "«": '"',
+      "»": '"',
+      "…": "...",
+    };
     return text.replaceAll(/[→✓✗≠‖⊘−«»…]/g, (sign) => plain[sign] ?? sign);
   }
 }
@@ -109,7 +123,9 @@ function conflictLines(details: unknown): string[] {
     const differing = names.filter((name) => new Set(Object.values(sides).map((row) => String(row?.[name]))).size > 1);
     lines.push(`  ${key.map(String).join(", ")}`);
     for (const [side, row] of Object.entries(sides)) {
-      lines.push(`    ${side.padEnd(7)} ${row === undefined || row === null ? "(no row)" : differing.map((name) => `${name} ${String(row[name])}`).join(", ")}`);
+      lines.push(
+        `    ${side.padEnd(7)} ${row === undefined || row === null ? "(no row)" : differing.map((name) => `${name} ${String(row[name])}`).join(", ")}`,
+      );
     }
   }
   return lines;
@@ -119,4 +135,3 @@ function conflictLines(details: unknown): string[] {
 export function shortTime(text: string | null | undefined): string {
   return text === null || text === undefined ? "–" : text.slice(0, 16).replace("T", " ");
 }
-

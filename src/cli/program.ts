@@ -109,10 +109,21 @@ function inheritSettings(command: Command): void {
 /** `tidegate` alone says what waits for you. */
 async function whatWaits(surroundings: Surroundings): Promise<void> {
   await withClient(surroundings, async (client) => {
-    const lines = await client.ask<{ id: string; title: string; state: string }[]>("GET", "/v1/changes", { query: { state: "waiting", limit: 5 } });
+    const lines = await client.ask<{ id: string; title: string; state: string }[]>("GET", "/v1/changes", {
+      query: { state: "waiting", limit: 5 },
+    });
     const [first] = lines;
-    const sentence = first === undefined ? "Nothing waits for you." : `${lines.length === 1 ? "One change waits" : `${lines.length} changes wait`} for you.`;
-    surroundings.output().result(lines, [sentence, ...lines.map((line) => `  ${line.id}  ${line.state}  «${line.title}»`)], first === undefined ? "tidegate --help" : `tidegate change show ${first.id}`);
+    const sentence =
+      first === undefined
+        ? "Nothing waits for you."
+        : `${lines.length === 1 ? "One change waits" : `${lines.length} changes wait`} for you.`;
+    surroundings
+      .output()
+      .result(
+        lines,
+        [sentence, ...lines.map((line) => `  ${line.id}  ${line.state}  «${line.title}»`)],
+        first === undefined ? "tidegate --help" : `tidegate change show ${first.id}`,
+      );
   });
 }
 
@@ -120,7 +131,11 @@ function exitOf(error: unknown, output: Output, world: World): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0 || error.code === "commander.helpDisplayed" || error.code === "commander.help") return 0;
     const message = error.message.replace(/^error: /, "");
-    output.failure(new AppError("usage.invalid", `${message.charAt(0).toUpperCase()}${message.slice(1)}.`.replace(/\.\.$/, "."), { hint: "tidegate --help" }));
+    output.failure(
+      new AppError("usage.invalid", `${message.charAt(0).toUpperCase()}${message.slice(1)}.`.replace(/\.\.$/, "."), {
+        hint: "tidegate --help",
+      }),
+    );
     return 2;
   }
   if (world.signal.aborted) {

@@ -81,14 +81,25 @@ export function addChangeCommands(surroundings: Surroundings): void {
           const source = { ...(await client.source(await inputFiles(surroundings, files))), ...formatOptions(options) };
           const key = (options["key"] ?? "").split(",").filter((name) => name !== "");
           const body = { dataset, source, key, title: options["title"] };
-          const answer = await client.ask<{ datasets: ProposedData[]; merged: MergedData }>("POST", "/v1/imports", { body, signal: surroundings.signal });
+          const answer = await client.ask<{ datasets: ProposedData[]; merged: MergedData }>("POST", "/v1/imports", {
+            body,
+            signal: surroundings.signal,
+          });
           const [item] = answer.datasets;
           const keyed = key.length === 0 ? "no key" : `key ${key.join(", ")}`;
           const first = `${item?.dataset ?? dataset} imported: ${counted(item?.inserted ?? 0, "row")}, ${keyed}, ${counted(item?.candidate?.files ?? 0, "file")}.`;
-          out().result(answer, [first, ...(item?.notes ?? []).map((note) => `  ${note}`)], `tidegate read ${item?.dataset ?? dataset} --limit 5`);
+          out().result(
+            answer,
+            [first, ...(item?.notes ?? []).map((note) => `  ${note}`)],
+            `tidegate read ${item?.dataset ?? dataset} --limit 5`,
+          );
         }),
       ),
-    ["tidegate import airports airports.csv --key iata", "tidegate import sales.orders 'orders-*.parquet' --key order_id", "cat events.ndjson | tidegate import events - --format ndjson"],
+    [
+      "tidegate import airports airports.csv --key iata",
+      "tidegate import sales.orders 'orders-*.parquet' --key order_id",
+      "cat events.ndjson | tidegate import events - --format ndjson",
+    ],
   );
 
   const propose = program
@@ -124,7 +135,8 @@ export function addChangeCommands(surroundings: Surroundings): void {
         const path = options.change === undefined ? "/v1/changes" : `/v1/changes/${options.change}/operations`;
         const body = { operations, title, sourceId, correct, origin, auto };
         const answer = await client.ask<ProposeAnswer>("POST", path, { body, signal: surroundings.signal });
-        if (answer.change !== null && options.wait === true) await client.ask("GET", `/v1/changes/${answer.change.id}/diff`, { signal: surroundings.signal });
+        if (answer.change !== null && options.wait === true)
+          await client.ask("GET", `/v1/changes/${answer.change.id}/diff`, { signal: surroundings.signal });
         tellProposed(surroundings, dataset, answer);
       }),
     );
@@ -157,7 +169,10 @@ export function addChangeCommands(surroundings: Surroundings): void {
       .option("--title <title>", "title of the revert")
       .action(async (id: string, options: { title?: string }) =>
         withClient(surroundings, async (client) => {
-          const change = await client.ask<{ id: string; title: string }>("POST", "/v1/revert", { body: { change: id, title: options.title }, signal: surroundings.signal });
+          const change = await client.ask<{ id: string; title: string }>("POST", "/v1/revert", {
+            body: { change: id, title: options.title },
+            signal: surroundings.signal,
+          });
           out().result(change, [`${change.id} opened: ${change.title}.`], `tidegate merge ${change.id}`);
         }),
       ),
@@ -171,13 +186,26 @@ export function addChangeCommands(surroundings: Surroundings): void {
       .requiredOption("--to <state>", "@number, a time, a tag or a commit")
       .action(async (datasets: string[], options: { to: string }) =>
         withClient(surroundings, async (client) => {
-          type Restored = { change: { id: string; title: string }; datasets: { dataset: string; from: VersionData; to: VersionData; undoes: string[] }[] };
-          const answer = await client.ask<Restored>("POST", "/v1/restore", { body: { datasets, to: options.to }, signal: surroundings.signal });
-          const lines = answer.datasets.map((item) => `  ${item.dataset} ${at(item.from)} → ${at(item.to)}, undoes ${item.undoes.length === 0 ? "nothing" : item.undoes.join(", ")}`);
+          type Restored = {
+            change: { id: string; title: string };
+            datasets: { dataset: string; from: VersionData; to: VersionData; undoes: string[] }[];
+          };
+          const answer = await client.ask<Restored>("POST", "/v1/restore", {
+            body: { datasets, to: options.to },
+            signal: surroundings.signal,
+          });
+          const lines = answer.datasets.map(
+            (item) =>
+              `  ${item.dataset} ${at(item.from)} → ${at(item.to)}, undoes ${item.undoes.length === 0 ? "nothing" : item.undoes.join(", ")}`,
+          );
           out().result(answer, [`${answer.change.id} opened: ${answer.change.title}.`, ...lines], `tidegate merge ${answer.change.id}`);
         }),
       ),
-    ["tidegate restore airports --to @7", "tidegate restore airports flights --to 2026-11-23T08:00:00Z", "tidegate restore airports --to v1"],
+    [
+      "tidegate restore airports --to @7",
+      "tidegate restore airports flights --to 2026-11-23T08:00:00Z",
+      "tidegate restore airports --to v1",
+    ],
   );
 }
 
@@ -202,7 +230,11 @@ function addChangeVerbs(surroundings: Surroundings): void {
           { title: "when", value: (line) => shortTime(line.updatedAt) },
           { title: "title", value: (line) => line.title.slice(0, 40) },
         ]);
-        out().result(lines, [`${counted(lines.length, "change")}, ${waiting} of them waiting.`, ...table], lines[0] && `tidegate change show ${lines[0].id}`);
+        out().result(
+          lines,
+          [`${counted(lines.length, "change")}, ${waiting} of them waiting.`, ...table],
+          lines[0] && `tidegate change show ${lines[0].id}`,
+        );
       }),
     );
   change
@@ -219,15 +251,23 @@ function addChangeVerbs(surroundings: Surroundings): void {
           revertedBy: string[];
         };
         const shown = await client.ask<Shown>("GET", `/v1/changes/${id}`);
-        const diffs = await client.ask<{ dataset: string; result: { headline: string } }[]>("GET", `/v1/changes/${id}/diff`, { signal: surroundings.signal });
+        const diffs = await client.ask<{ dataset: string; result: { headline: string } }[]>("GET", `/v1/changes/${id}/diff`, {
+          signal: surroundings.signal,
+        });
         const state = shown.barred ? `⊘ barred, ${shown.change.state}` : shown.change.state;
         const lines = [
           `${shown.change.id} «${shown.change.title}» is ${state}.`,
-          ...shown.datasets.map((item) => `  ${item.dataset} ${at(item.base)} → ${at(item.merged ?? item.candidate)}  ${diffs.find((diff) => diff.dataset === item.dataset)?.result.headline ?? ""}`),
+          ...shown.datasets.map(
+            (item) =>
+              `  ${item.dataset} ${at(item.base)} → ${at(item.merged ?? item.candidate)}  ${diffs.find((diff) => diff.dataset === item.dataset)?.result.headline ?? ""}`,
+          ),
           `  by ${shown.authors.join(", ")}, ${shortTime(shown.change.createdAt)}${shown.change.mergedBy === null ? "" : `; merged by ${shown.change.mergedBy}`}`,
           ...(shown.revertedBy.length === 0 ? [] : [`  reverted by ${shown.revertedBy.join(", ")}`]),
         ];
-        const next = shown.change.state === "merged" ? `tidegate revert ${shown.change.id}` : `tidegate diff ${shown.change.id}        tidegate merge ${shown.change.id}`;
+        const next =
+          shown.change.state === "merged"
+            ? `tidegate revert ${shown.change.id}`
+            : `tidegate diff ${shown.change.id}        tidegate merge ${shown.change.id}`;
         out().result({ ...shown, diffs }, lines, next);
       }),
     );
@@ -243,7 +283,11 @@ function addChangeVerbs(surroundings: Surroundings): void {
         const side = options.ours === undefined ? "theirs" : "ours";
         const chosen = options[side];
         if (chosen === undefined || (options.ours !== undefined && options.theirs !== undefined)) {
-          throw new AppError("usage.invalid", "Choose one side.", { expected: "--ours or --theirs", found: chosen === undefined ? "neither" : "both", hint: `tidegate change resolve ${id} --ours` });
+          throw new AppError("usage.invalid", "Choose one side.", {
+            expected: "--ours or --theirs",
+            found: chosen === undefined ? "neither" : "both",
+            hint: `tidegate change resolve ${id} --ours`,
+          });
         }
         const body = { side, dataset: options.dataset, ...(chosen === true ? {} : { keys: chosen }) };
         const answer = await client.ask<{ resolved: number }>("POST", `/v1/changes/${id}/resolve`, { body, signal: surroundings.signal });
@@ -299,7 +343,11 @@ function formatOptions(options: { format?: string | undefined; null?: string | u
 function split(text: string, sign: string, flag: string): [string, string] {
   const index = text.indexOf(sign);
   if (index > 0 && index < text.length - 1) return [text.slice(0, index), text.slice(index + 1)];
-  throw new AppError("usage.invalid", `${flag} ${text} is not understood.`, { expected: `name${sign}value`, found: text, hint: "tidegate propose --help" });
+  throw new AppError("usage.invalid", `${flag} ${text} is not understood.`, {
+    expected: `name${sign}value`,
+    found: text,
+    hint: "tidegate propose --help",
+  });
 }
 
 async function operationsOf(surroundings: Surroundings, client: Client, dataset: string, options: ProposeOptions): Promise<unknown[]> {
@@ -336,7 +384,11 @@ function tellProposed(surroundings: Surroundings, dataset: string, answer: Propo
     return;
   }
   if (answer.known) {
-    out.result(answer, [`${answer.change.id} has brought this batch already (${answer.change.state}); nothing was done.`], `tidegate change show ${answer.change.id}`);
+    out.result(
+      answer,
+      [`${answer.change.id} has brought this batch already (${answer.change.state}); nothing was done.`],
+      `tidegate change show ${answer.change.id}`,
+    );
     return;
   }
   const [item] = answer.datasets;

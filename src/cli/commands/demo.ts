@@ -18,7 +18,12 @@ function dataFolder(): string {
     const entry = createRequire(import.meta.url).resolve("vega-datasets");
     return join(entry.slice(0, entry.lastIndexOf(`${sep}build${sep}`)), "data");
   } catch (error) {
-    throw new AppError("input.not_found", "The demo's data is not installed.", { expected: "the package vega-datasets", found: "nothing", hint: "npm install vega-datasets", cause: error });
+    throw new AppError("input.not_found", "The demo's data is not installed.", {
+      expected: "the package vega-datasets",
+      found: "nothing",
+      hint: "npm install vega-datasets",
+      cause: error,
+    });
   }
 }
 
@@ -81,7 +86,9 @@ async function setUp(client: Client, settle: () => Promise<void>): Promise<void>
 
 /** A sign was lost upstream: merged, read by two consumers, rolled back. */
 async function badChange(client: Client): Promise<void> {
-  const operations = [{ kind: "update", dataset: "airports", set: [{ column: "longitude", expression: "abs(longitude)" }], where: "state = 'CO'" }];
+  const operations = [
+    { kind: "update", dataset: "airports", set: [{ column: "longitude", expression: "abs(longitude)" }], where: "state = 'CO'" },
+  ];
   const { change } = await client.ask<Proposed>("POST", "/v1/changes", { body: { title: "Longitudes of Colorado, cleaned", operations } });
   await client.ask("POST", `/v1/changes/${change?.id ?? ""}/merge`);
   await read(client, "delay-board", "iata,city,state");
@@ -97,14 +104,19 @@ async function mergeRevert(client: Client): Promise<void> {
 }
 
 async function read(client: Client, consumer: string, columns: string): Promise<void> {
-  const response = await client.open("GET", "/v1/datasets/airports/rows", { query: { as: consumer, columns, format: "ndjson", run: `${consumer}-1` } });
+  const response = await client.open("GET", "/v1/datasets/airports/rows", {
+    query: { as: consumer, columns, format: "ndjson", run: `${consumer}-1` },
+  });
   await response.text();
 }
 
 async function waitingChange(client: Client, scratch: string): Promise<void> {
   const names = join(scratch, "names.csv");
   const gone = join(scratch, "gone.csv");
-  const lines = ["LAS,Harry Reid International,Las Vegas,NV,USA,36.08036111,-115.1523333", "RSW,Southwest Florida International,Fort Myers,FL,USA,26.53616667,-81.75516667"];
+  const lines = [
+    "LAS,Harry Reid International,Las Vegas,NV,USA,36.08036111,-115.1523333",
+    "RSW,Southwest Florida International,Fort Myers,FL,USA,26.53616667,-81.75516667",
+  ];
   await writeFile(names, `iata,name,city,state,country,latitude,longitude\n${lines.join("\n")}\n`);
   await writeFile(gone, "iata\nORD\n");
   const operations = [
@@ -131,5 +143,7 @@ async function tell(surroundings: Surroundings, client: Client, url: string): Pr
     "  npx tidegate who-read airports@2",
     "  npx tidegate log --live",
   ];
-  surroundings.output().result({ url, datasets, waiting }, lines, change === undefined ? "npx tidegate change list" : `npx tidegate change show ${change.id}`);
+  surroundings
+    .output()
+    .result({ url, datasets, waiting }, lines, change === undefined ? "npx tidegate change list" : `npx tidegate change show ${change.id}`);
 }

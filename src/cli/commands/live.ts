@@ -41,7 +41,10 @@ export function addLiveCommands(surroundings: Surroundings): void {
           const answer = await client.ask<{ readers: Reader[] }>("GET", `/v1/who-read/${encodeURIComponent(version)}`);
           const columns = new Set(answer.readers.flatMap((line) => line.columns));
           const consumers = new Set(answer.readers.map((line) => line.consumer));
-          const first = answer.readers.length === 0 ? `Nobody has read ${version}.` : `${counted(consumers.size, "consumer")} read ${version}, ${counted(columns.size, "column")}.`;
+          const first =
+            answer.readers.length === 0
+              ? `Nobody has read ${version}.`
+              : `${counted(consumers.size, "consumer")} read ${version}, ${counted(columns.size, "column")}.`;
           out().result(answer, [first, ...readerLines(surroundings, answer.readers)]);
         }),
       ),
@@ -57,7 +60,14 @@ export function addLiveCommands(surroundings: Surroundings): void {
       .action(async (dataset: string | undefined, options: { since?: string; new?: boolean }) =>
         withClient(surroundings, async (client) => {
           if (options.new === true) {
-            type Uptake = { dataset: string; version: number; readers: number; notYet: string[]; unreadColumns: string[]; releasedAt: string };
+            type Uptake = {
+              dataset: string;
+              version: number;
+              readers: number;
+              notYet: string[];
+              unreadColumns: string[];
+              releasedAt: string;
+            };
             const lines = await client.ask<Uptake[]>("GET", "/v1/usage/new", { query: { since: options.since } });
             const table = out().table(lines, [
               { title: "dataset", value: (line) => `${line.dataset}@${line.version}` },
@@ -67,7 +77,10 @@ export function addLiveCommands(surroundings: Surroundings): void {
               { title: "unread columns", value: (line) => line.unreadColumns.join(" ").slice(0, 40) },
             ]);
             const read = lines.filter((line) => line.readers > 0).length;
-            out().result(lines, [`${read} of ${counted(lines.length, "dataset")} released lately ${read === 1 ? "is" : "are"} read.`, ...table]);
+            out().result(lines, [
+              `${read} of ${counted(lines.length, "dataset")} released lately ${read === 1 ? "is" : "are"} read.`,
+              ...table,
+            ]);
             return;
           }
           type Usage = { dataset: string; consumer: string; versions: number[]; reads: number; rows: number; lastAt: string };
@@ -96,9 +109,19 @@ export function addLiveCommands(surroundings: Surroundings): void {
       .option("--limit <n>", "at most this many", "20")
       .action(async (dataset: string | undefined, options: { live?: boolean; branch: string; since?: string; limit: string }) =>
         withClient(surroundings, async (client) => {
-          type Line = { commit: string; at: string; actor: string; message: string; changeId: string | null; releaseId: string | null; datasets: { dataset: string; before?: number; after?: number }[] };
+          type Line = {
+            commit: string;
+            at: string;
+            actor: string;
+            message: string;
+            changeId: string | null;
+            releaseId: string | null;
+            datasets: { dataset: string; before?: number; after?: number }[];
+          };
           const branch = options.live === true ? "live" : options.branch;
-          const lines = await client.ask<Line[]>("GET", "/v1/log", { query: { branch, dataset, since: options.since, limit: options.limit } });
+          const lines = await client.ask<Line[]>("GET", "/v1/log", {
+            query: { branch, dataset, since: options.since, limit: options.limit },
+          });
           const table = out().table(lines, [
             { title: "commit", value: (line) => line.commit.slice(0, 6) },
             { title: "when", value: (line) => shortTime(line.at) },
@@ -130,7 +153,9 @@ export function addLiveCommands(surroundings: Surroundings): void {
             milliseconds: number;
           };
           const back = await client.ask<Back>("POST", "/v1/rollback", { body: { target, ...options } });
-          const moves = back.datasets.map((item) => `${item.dataset} to ${item.to === null ? "nothing (it was new)" : `@${item.to.number}`}`).join(", ");
+          const moves = back.datasets
+            .map((item) => `${item.dataset} to ${item.to === null ? "nothing (it was new)" : `@${item.to.number}`}`)
+            .join(", ");
           const consumers = [...new Set(back.readers.map((line) => line.consumer))];
           const [moved] = back.datasets;
           const lines = [
@@ -139,7 +164,11 @@ export function addLiveCommands(surroundings: Surroundings): void {
             `  revert    opens by itself: tidegate change list`,
             `  had read  ${consumers.length === 0 ? "nobody" : consumers.join(", ")}`,
           ];
-          out().result(back, lines, moved?.from == null ? "tidegate log --live" : `tidegate who-read ${moved.dataset}@${moved.from.number}`);
+          out().result(
+            back,
+            lines,
+            moved?.from == null ? "tidegate log --live" : `tidegate who-read ${moved.dataset}@${moved.from.number}`,
+          );
         }),
       ),
     ["tidegate rollback airports", "tidegate rollback airports --to @1 --reason 'bad feed'", "tidegate rollback rel_41h7"],
@@ -152,7 +181,9 @@ export function addLiveCommands(surroundings: Surroundings): void {
       .requiredOption("--reason <reason>", "why it is good after all")
       .action(async (change: string, options: { reason: string }) =>
         withClient(surroundings, async (client) => {
-          const answer = await client.ask<{ release: { id: string; state: string } }>("POST", "/v1/unbar", { body: { change, reason: options.reason } });
+          const answer = await client.ask<{ release: { id: string; state: string } }>("POST", "/v1/unbar", {
+            body: { change, reason: options.reason },
+          });
           out().result(answer, [`${change} is no longer barred; ${answer.release.id} is ${answer.release.state}.`], "tidegate log --live");
         }),
       ),
@@ -192,6 +223,10 @@ export function addLiveCommands(surroundings: Surroundings): void {
 }
 
 function movedText(datasets: readonly { dataset: string; before?: number | null; after?: number | null }[]): string {
-  const shown = datasets.slice(0, 2).map((item) => `${item.dataset} ${item.before == null ? "new" : `@${item.before}`} → ${item.after == null ? "dropped" : `@${item.after}`}`);
+  const shown = datasets
+    .slice(0, 2)
+    .map(
+      (item) => `${item.dataset} ${item.before == null ? "new" : `@${item.before}`} → ${item.after == null ? "dropped" : `@${item.after}`}`,
+    );
   return datasets.length > 2 ? `${shown.join(", ")} and ${datasets.length - 2} more` : shown.join(", ");
 }

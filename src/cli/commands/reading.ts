@@ -45,8 +45,14 @@ export function addReadingCommands(surroundings: Surroundings): void {
       .option("--key <value>", "only the row with this key")
       .option("--format <format>", "table, json, ndjson, csv or parquet", "table")
       .option("--out <file>", "write to this file")
-      .action(async (dataset: string, options: ReadOptions) => withClient(surroundings, (client) => read(surroundings, client, dataset, options))),
-    ["tidegate read airports --limit 5", "tidegate read airports --key ORD --as nightly-export", "tidegate read flights --format parquet --out flights.parquet"],
+      .action(async (dataset: string, options: ReadOptions) =>
+        withClient(surroundings, (client) => read(surroundings, client, dataset, options)),
+      ),
+    [
+      "tidegate read airports --limit 5",
+      "tidegate read airports --key ORD --as nightly-export",
+      "tidegate read flights --format parquet --out flights.parquet",
+    ],
   );
   examples(
     readingFlags(program.command("query").description("Run one SELECT over one's view, in a locked process."))
@@ -57,11 +63,18 @@ export function addReadingCommands(surroundings: Surroundings): void {
         withClient(surroundings, async (client) => {
           const { as, run, at } = options;
           const format = rowFormat(surroundings, options);
-          const response = await client.open("POST", "/v1/query", { body: { sql, as, run, at, format: format === "table" ? "ndjson" : format }, signal: surroundings.signal });
+          const response = await client.open("POST", "/v1/query", {
+            body: { sql, as, run, at, format: format === "table" ? "ndjson" : format },
+            signal: surroundings.signal,
+          });
           await tellRows(surroundings, response, format, options.out);
         }),
       ),
-    ["tidegate query 'select state, count(*) from airports group by all order by 2 desc limit 5'", "tidegate query 'select count(*) from flights' --as ops-dashboard", "tidegate query 'select * from airports' --format csv --out airports.csv"],
+    [
+      "tidegate query 'select state, count(*) from airports group by all order by 2 desc limit 5'",
+      "tidegate query 'select count(*) from flights' --as ops-dashboard",
+      "tidegate query 'select * from airports' --format csv --out airports.csv",
+    ],
   );
   addDatasetCommands(surroundings);
   addDiffCommand(surroundings);
@@ -79,17 +92,27 @@ async function read(surroundings: Surroundings, client: Client, dataset: string,
   const query = { as, run, at, columns, limit, offset };
   if (key !== undefined) {
     const row = await client.ask<Record<string, unknown>>("GET", `${path}/rows/${encodeURIComponent(key)}`, { query: { as, run, at } });
-    surroundings.output().result(row, Object.entries(row).map(([name, value]) => `  ${name.padEnd(20)} ${shown(value)}`));
+    surroundings.output().result(
+      row,
+      Object.entries(row).map(([name, value]) => `  ${name.padEnd(20)} ${shown(value)}`),
+    );
     return;
   }
   if (format === "parquet") {
     const file = resolve(surroundings.cwd, options.out ?? `${dataset.replaceAll(/[^\w.-]/g, "_")}.parquet`);
     const response = await client.open("GET", `${path}/parquet`, { query, signal: surroundings.signal });
     await pipeline(Readable.fromWeb(response.body as never), createWriteStream(file));
-    surroundings.output().result({ file, version: response.headers.get("tidegate-version") }, [`${response.headers.get("tidegate-version") ?? dataset} written to ${file}.`]);
+    surroundings
+      .output()
+      .result({ file, version: response.headers.get("tidegate-version") }, [
+        `${response.headers.get("tidegate-version") ?? dataset} written to ${file}.`,
+      ]);
     return;
   }
-  const response = await client.open("GET", `${path}/rows`, { query: { ...query, format: format === "table" ? "ndjson" : format }, signal: surroundings.signal });
+  const response = await client.open("GET", `${path}/rows`, {
+    query: { ...query, format: format === "table" ? "ndjson" : format },
+    signal: surroundings.signal,
+  });
   await tellRows(surroundings, response, format, options.out);
 }
 
@@ -105,7 +128,15 @@ async function tellRows(surroundings: Surroundings, response: Response, format: 
   }
   if (out.json) {
     const rows = parseJson(await response.text());
-    out.result({ view: response.headers.get("tidegate-view"), version: response.headers.get("tidegate-version"), reason: response.headers.get("tidegate-reason"), rows }, []);
+    out.result(
+      {
+        view: response.headers.get("tidegate-view"),
+        version: response.headers.get("tidegate-version"),
+        reason: response.headers.get("tidegate-reason"),
+        rows,
+      },
+      [],
+    );
     return;
   }
   if (format !== "table") {
@@ -119,9 +150,16 @@ async function tellRows(surroundings: Surroundings, response: Response, format: 
     if (rows.length < shownRows) rows.push(parseJson(line) as Record<string, unknown>);
   }
   const names = Object.keys(rows[0] ?? {});
-  const table = out.table(rows, names.map((title) => ({ title, value: (row) => shown(row[title]).slice(0, 40), right: typeof rows[0]?.[title] === "number" })));
+  const table = out.table(
+    rows,
+    names.map((title) => ({ title, value: (row) => shown(row[title]).slice(0, 40), right: typeof rows[0]?.[title] === "number" })),
+  );
   const more = total > rows.length ? [`  … ${grouped(total - rows.length)} more`] : [];
-  out.result(rows, [`${counted(total, "row")} of ${response.headers.get("tidegate-version") ?? "no dataset"} (${response.headers.get("tidegate-reason") ?? ""}).`, ...table, ...more]);
+  out.result(rows, [
+    `${counted(total, "row")} of ${response.headers.get("tidegate-version") ?? "no dataset"} (${response.headers.get("tidegate-reason") ?? ""}).`,
+    ...table,
+    ...more,
+  ]);
 }
 
 async function* linesOf(chunks: AsyncIterable<unknown>): AsyncGenerator<string> {
@@ -158,7 +196,11 @@ function addDatasetCommands(surroundings: Surroundings): void {
           { title: "files", value: (line) => line.version.files, right: true },
           { title: "since", value: (line) => shortTime(line.version.createdAt) },
         ]);
-        out().result(lines, [`${counted(lines.length, "dataset")}.`, ...table], lines[0] ? `tidegate dataset show ${lines[0].name}` : "tidegate import <name> <file>");
+        out().result(
+          lines,
+          [`${counted(lines.length, "dataset")}.`, ...table],
+          lines[0] ? `tidegate dataset show ${lines[0].name}` : "tidegate import <name> <file>",
+        );
       }),
     );
   dataset
@@ -168,7 +210,13 @@ function addDatasetCommands(surroundings: Surroundings): void {
     .option("--at <branch>", "a branch, tag, commit or change instead of live")
     .action(async (name: string, options: { at?: string }) =>
       withClient(surroundings, async (client) => {
-        type Shown = { name: string; version: { number: number; rows: number; files: number }; owners: string[]; key: string[]; columns: { name: string; type: string; required: boolean }[] };
+        type Shown = {
+          name: string;
+          version: { number: number; rows: number; files: number };
+          owners: string[];
+          key: string[];
+          columns: { name: string; type: string; required: boolean }[];
+        };
         const shownDataset = await client.ask<Shown>("GET", `/v1/datasets/${encodeURIComponent(name)}`, { query: options });
         const { version, key, owners, columns } = shownDataset;
         const table = out().table(columns, [
@@ -228,7 +276,11 @@ function addDiffCommand(surroundings: Surroundings): void {
       .option("--statistics <scope>", "full, changed or none", "changed")
       .option("--html <file>", "write a page that needs nothing else")
       .action((what: string, other: string | undefined, options: DiffCommandOptions) => diff(surroundings, what, other, options)),
-    ["tidegate diff old.csv new.parquet --key id", "tidegate diff chg_7fk2 --rows --kind modified", "tidegate diff airports@7 airports@9 --html airports.html"],
+    [
+      "tidegate diff old.csv new.parquet --key id",
+      "tidegate diff chg_7fk2 --rows --kind modified",
+      "tidegate diff airports@7 airports@9 --html airports.html",
+    ],
   );
 }
 
@@ -242,13 +294,17 @@ async function diff(surroundings: Surroundings, what: string, other: string | un
     const sides = other === undefined ? {} : { before: what, after: other };
     if (options.rows === true) {
       const { dataset, kind, column, key, offset, limit } = options;
-      const page = await client.ask<RowPage>("GET", `${path}/rows`, { query: { ...sides, dataset, kind, column, key, offset, limit }, signal: surroundings.signal });
+      const page = await client.ask<RowPage>("GET", `${path}/rows`, {
+        query: { ...sides, dataset, kind, column, key, offset, limit },
+        signal: surroundings.signal,
+      });
       tellPage(surroundings, page);
       return;
     }
     const query = { ...sides, statistics: options.statistics };
     const diffs = await client.ask<{ dataset: string; result: DiffResult }[]>("GET", path, { query, signal: surroundings.signal });
-    const next = other === undefined ? `tidegate diff ${what} --rows        tidegate merge ${what}` : `tidegate diff ${what} ${other} --rows`;
+    const next =
+      other === undefined ? `tidegate diff ${what} --rows        tidegate merge ${what}` : `tidegate diff ${what} ${other} --rows`;
     await tellDiffs(surroundings, diffs, options, next);
   });
 }
@@ -272,12 +328,21 @@ async function diffFiles(surroundings: Surroundings, before: string, after: stri
   );
 }
 
-async function tellDiffs(surroundings: Surroundings, diffs: readonly { result: DiffResult }[], options: DiffCommandOptions, next: string | undefined): Promise<void> {
+async function tellDiffs(
+  surroundings: Surroundings,
+  diffs: readonly { result: DiffResult }[],
+  options: DiffCommandOptions,
+  next: string | undefined,
+): Promise<void> {
   const [{ renderText }, { renderHtml }] = await Promise.all([import("../../diffs/render/text.ts"), import("../../diffs/render/html.ts")]);
   if (options.html !== undefined) {
     const [first] = diffs;
     if (first === undefined || diffs.length > 1) {
-      throw new AppError("usage.invalid", "A page shows the diff of one dataset.", { expected: "one dataset", found: `${diffs.length} datasets`, hint: "tidegate diff <dataset>@1 <dataset>@2 --html diff.html" });
+      throw new AppError("usage.invalid", "A page shows the diff of one dataset.", {
+        expected: "one dataset",
+        found: `${diffs.length} datasets`,
+        hint: "tidegate diff <dataset>@1 <dataset>@2 --html diff.html",
+      });
     }
     await writeFile(resolve(surroundings.cwd, options.html), renderHtml(first.result));
     surroundings.output().note(`written to ${options.html}`);
@@ -290,8 +355,13 @@ function tellPage(surroundings: Surroundings, page: RowPage): void {
   const signs = { added: "+", removed: "−", modified: "≠" } as const;
   const lines = page.rows.map((row) => {
     const key = (row.key ?? []).map(shown).join(", ");
-    if (row.kind !== "modified") return `  ${signs[row.kind]} ${key}  ${Object.entries(row.after ?? row.before ?? {}).map(([name, value]) => `${name} ${shown(value)}`).join("  ")}`;
+    if (row.kind !== "modified")
+      return `  ${signs[row.kind]} ${key}  ${Object.entries(row.after ?? row.before ?? {})
+        .map(([name, value]) => `${name} ${shown(value)}`)
+        .join("  ")}`;
     return `  ${signs.modified} ${key}  ${row.changed.map((name) => `${name} ${shown(row.before?.[name])} → ${shown(row.after?.[name])}`).join("  ")}`;
   });
-  surroundings.output().result(page, [`Rows ${grouped(page.offset + 1)} to ${grouped(page.offset + page.rows.length)} of ${grouped(page.total)}.`, ...lines]);
+  surroundings
+    .output()
+    .result(page, [`Rows ${grouped(page.offset + 1)} to ${grouped(page.offset + page.rows.length)} of ${grouped(page.total)}.`, ...lines]);
 }

@@ -17,7 +17,15 @@ export function addSystemCommands(surroundings: Surroundings): void {
           const me = await client.ask<{ name: string }>("GET", "/v1/whoami");
           const made = await client.ask<{ token: string }>("POST", "/v1/tokens", { body: { person: me.name, label: "init" } });
           const { dataDir } = surroundings.config();
-          out().result({ dataDir, admin: me.name, token: made.token }, [`${dataDir} is ready; ${me.name} is its admin.`, `  token  ${made.token}`, "  It is shown this once; commands on this machine need none."], "tidegate import <name> <file>");
+          out().result(
+            { dataDir, admin: me.name, token: made.token },
+            [
+              `${dataDir} is ready; ${me.name} is its admin.`,
+              `  token  ${made.token}`,
+              "  It is shown this once; commands on this machine need none.",
+            ],
+            "tidegate import <name> <file>",
+          );
         }),
       ),
     ["tidegate init", "tidegate init --data /srv/tidegate", "tidegate import airports airports.csv --key iata"],
@@ -33,8 +41,13 @@ export function addSystemCommands(surroundings: Surroundings): void {
         const [{ openServices }, { serve }] = await Promise.all([import("../../compose.ts"), import("../../http/serve.ts")]);
         const services = await openServices(config);
         try {
-          const server = await serve(services, { host: options.host ?? config.host, port: options.port === undefined ? config.port : Number(options.port) });
-          out().result({ url: server.url, dataDir: config.dataDir }, [`Tidegate serves ${config.dataDir} at ${server.url}  (Ctrl-C stops)`]);
+          const server = await serve(services, {
+            host: options.host ?? config.host,
+            port: options.port === undefined ? config.port : Number(options.port),
+          });
+          out().result({ url: server.url, dataDir: config.dataDir }, [
+            `Tidegate serves ${config.dataDir} at ${server.url}  (Ctrl-C stops)`,
+          ]);
           await new Promise<void>((resolve) => {
             if (surroundings.signal.aborted) resolve();
             surroundings.signal.addEventListener("abort", () => resolve(), { once: true });
@@ -75,13 +88,21 @@ export function addSystemCommands(surroundings: Surroundings): void {
         type Verdict = { ok: boolean; events: number; head: string; broken?: { seq: number; reason: string } };
         const verdict = await client.ask<Verdict>("POST", "/v1/audit/verify", { body: options });
         if (verdict.broken !== undefined) {
-          throw new AppError("audit.broken", `The audit chain is broken at event ${grouped(verdict.broken.seq)}: ${verdict.broken.reason}.`, {
-            expected: "every event follows the one before it",
-            found: verdict.broken.reason,
-            hint: "compare with a backup of Postgres and with audit.head",
-          });
+          throw new AppError(
+            "audit.broken",
+            `The audit chain is broken at event ${grouped(verdict.broken.seq)}: ${verdict.broken.reason}.`,
+            {
+              expected: "every event follows the one before it",
+              found: verdict.broken.reason,
+              hint: "compare with a backup of Postgres and with audit.head",
+            },
+          );
         }
-        out().result(verdict, [`✓ ${counted(verdict.events, "event")}, unbroken. Head ${verdict.head}`], "keep the head elsewhere; --head finds a cut tail");
+        out().result(
+          verdict,
+          [`✓ ${counted(verdict.events, "event")}, unbroken. Head ${verdict.head}`],
+          "keep the head elsewhere; --head finds a cut tail",
+        );
       }),
     );
   examples(
@@ -92,7 +113,10 @@ export function addSystemCommands(surroundings: Surroundings): void {
       .action(async (options: { dryRun?: boolean }) =>
         withClient(surroundings, async (client) => {
           type Swept = { condemned: { key: string; reason: string }[]; deleted: string[]; kept: number; bytes: number };
-          const swept = await client.ask<Swept>("POST", "/v1/gc", { body: { dryRun: options.dryRun === true }, signal: surroundings.signal });
+          const swept = await client.ask<Swept>("POST", "/v1/gc", {
+            body: { dryRun: options.dryRun === true },
+            signal: surroundings.signal,
+          });
           const verb = options.dryRun === true ? "would be" : "are";
           const lines = [
             `${counted(swept.condemned.length, "file")} ${verb} condemned, ${counted(swept.deleted.length, "file")} ${verb} deleted; ${grouped(swept.kept)} in use.`,
@@ -118,16 +142,23 @@ export function addSystemCommands(surroundings: Surroundings): void {
           return;
         }
         await withClient(surroundings, async (client) => {
-          type Report = { checked: number; findings: { dataset: string; version: number; file: string; problem: string; expected: string; found: string }[] };
+          type Report = {
+            checked: number;
+            findings: { dataset: string; version: number; file: string; problem: string; expected: string; found: string }[];
+          };
           const report = await client.ask<Report>("POST", "/v1/doctor", { body: { dataset }, signal: surroundings.signal });
           if (report.findings.length > 0) {
             const [first] = report.findings;
-            throw new AppError("doctor.found", `${counted(report.findings.length, "problem")} in ${counted(report.checked, "file")}: ${first?.problem ?? ""}`, {
-              expected: first?.expected,
-              found: `${first?.dataset ?? ""}@${first?.version ?? 0} ${first?.file ?? ""}: ${first?.found ?? ""}`,
-              hint: "tidegate restore <dataset> --to <version>",
-              details: report,
-            });
+            throw new AppError(
+              "doctor.found",
+              `${counted(report.findings.length, "problem")} in ${counted(report.checked, "file")}: ${first?.problem ?? ""}`,
+              {
+                expected: first?.expected,
+                found: `${first?.dataset ?? ""}@${first?.version ?? 0} ${first?.file ?? ""}: ${first?.found ?? ""}`,
+                hint: "tidegate restore <dataset> --to <version>",
+                details: report,
+              },
+            );
           }
           out().result(report, [`✓ ${counted(report.checked, "file")} checked, nothing wrong.`]);
         });
