@@ -1,64 +1,11 @@
 import { AppError } from "../../lib/errors.ts";
-import { counted, grouped } from "../../lib/text.ts";
-import type { Client } from "../client.ts";
+import { counted } from "../../lib/text.ts";
 import { collect, examples, withClient, type Surroundings } from "../command.ts";
 import { inputFiles } from "../input-files.ts";
 import { shortTime } from "../output.ts";
 
-interface VersionData {
-  number: number;
-  rows: number;
-  files: number;
-  bytes: number;
-}
-export interface ProposedData {
-  dataset: string;
-  base: VersionData | null;
-  candidate: VersionData | null;
-  inserted: number;
-  updated: number;
-  deleted: number;
-  unchanged: number;
-  notFound: number;
-  notes: string[];
-}
-interface MergedData {
-  change: { id: string };
-  commit: string;
-  previousCommit: string;
-  datasets: { dataset: string; before: VersionData | null; after: VersionData | null }[];
-  release: { id: string; state: string; reason: string };
-}
-interface ProposeAnswer {
-  change: { id: string; state: string; title: string } | null;
-  known: boolean;
-  datasets: ProposedData[];
-  merged: MergedData | null;
-}
-
-function at(version: VersionData | null): string {
-  return version === null ? "–" : `@${version.number}`;
-}
-
-function doings(item: ProposedData): string {
-  const parts = [
-    item.inserted > 0 ? `${grouped(item.inserted)} added` : "",
-    item.deleted > 0 ? `${grouped(item.deleted)} removed` : "",
-    item.updated > 0 ? `${grouped(item.updated)} modified` : "",
-    item.unchanged > 0 ? `${grouped(item.unchanged)} as they were` : "",
-    item.notFound > 0 ? `${grouped(item.notFound)} not found` : "",
-  ].filter((part) => part !== "");
-  return parts.length === 0 ? "columns only" : parts.join(", ");
-}
-
-export function mergedLines(merged: MergedData): string[] {
-  const moves = merged.datasets.map((item) => `${item.dataset} ${at(item.before)} → ${at(item.after)}`).join(", ");
-  const first = `${merged.change.id} merged: main ${merged.previousCommit.slice(0, 6)} → ${merged.commit.slice(0, 6)}, ${moves}.`;
-  const { release } = merged;
-  return [first, release.state === "completed" ? `${release.id}: readers have it now.` : `‖ ${release.id} is held: ${release.reason}.`];
-}
-
-const sourceFlags = ["append", "replace", "upsert", "delete"] as const;
+import { at, mergedLines, type MergedData, type ProposeAnswer, type ProposedData, type VersionData } from "./change-words.ts";
+import { formatOptions, operationsOf, tellProposed, type ProposeOptions } from "./propose-operations.ts";
 
 /** import, propose, change, merge, revert, restore. */
 export function addChangeCommands(surroundings: Surroundings): void {
@@ -305,97 +252,4 @@ function addChangeVerbs(surroundings: Surroundings): void {
         out().result(closed, [`${closed.id} is closed; main and readers never saw it.`], "tidegate change list");
       }),
     );
-}
-
-interface ProposeOptions {
-  append: string[];
-  replace: string[];
-  upsert: string[];
-  delete: string[];
-  sql?: string;
-  set: string[];
-  where?: string;
-  add: string[];
-  drop: string[];
-  rename: string[];
-  retype: string[];
-  dropDataset?: boolean;
-  change?: string;
-  title?: string;
-  sourceId?: string;
-  correct?: boolean;
-  origin?: string;
-  wait?: boolean;
-  auto?: boolean;
-  format?: string;
-  null?: string;
-  types?: string;
-}
-
-function formatOptions(options: { format?: string | undefined; null?: string | undefined; types?: string | undefined }) {
-  return {
-    ...(options.format === undefined ? {} : { format: options.format }),
-    ...(options.null === undefined ? {} : { nullText: options.null }),
-    ...(options.types === undefined ? {} : { types: options.types }),
-  };
-}
-
-function split(text: string, sign: string, flag: string): [string, string] {
-  const index = text.indexOf(sign);
-  if (index > 0 && index < text.length - 1) return [text.slice(0, index), text.slice(index + 1)];
-  throw new AppError("usage.invalid", `${flag} ${text} is not understood.`, {
-    expected: `name${sign}value`,
-    found: text,
-    hint: "tidegate propose --help",
-  });
-}
-
-async function operationsOf(surroundings: Surroundings, client: Client, dataset: string, options: ProposeOptions): Promise<unknown[]> {
-  const edits = [
-    ...options.rename.map((text) => split(text, "=", "--rename")).map(([name, to]) => ({ edit: "rename", name, to })),
-    ...options.drop.map((name) => ({ edit: "drop", name })),
-    ...options.retype.map((text) => split(text, "=", "--retype")).map(([name, type]) => ({ edit: "retype", name, type })),
-    ...options.add.map((text) => split(text, ":", "--add")).map(([name, type]) => ({ edit: "add", name, type })),
-  ];
-  const operations: unknown[] = edits.length === 0 ? [] : [{ kind: "schema", dataset, edits }];
-  for (const kind of sourceFlags) {
-    if (options[kind].length === 0) continue;
-    const source = { ...(await client.source(await inputFiles(surroundings, options[kind]))), ...formatOptions(options) };
-    operations.push({ kind, dataset, source });
-  }
-  if (options.set.length > 0) {
-    const set = options.set.map((text) => split(text, "=", "--set")).map(([column, expression]) => ({ column, expression }));
-    operations.push({ kind: "update", dataset, set, where: options.where });
-  }
-  if (options.sql !== undefined) operations.push({ kind: "sql", dataset, sql: options.sql });
-  if (options.dropDataset === true) operations.push({ kind: "drop", dataset });
-  if (operations.length > 0) return operations;
-  throw new AppError("usage.invalid", "Nothing is proposed.", {
-    expected: "--append, --replace, --upsert, --delete, --sql, --set, --add, --drop, --rename or --retype",
-    found: "none of them",
-    hint: `tidegate propose ${dataset} --upsert <file>`,
-  });
-}
-
-function tellProposed(surroundings: Surroundings, dataset: string, answer: ProposeAnswer): void {
-  const out = surroundings.output();
-  if (answer.change === null) {
-    out.result(answer, [`Nothing would change in ${dataset}: no change was opened.`], `tidegate read ${dataset} --limit 5`);
-    return;
-  }
-  if (answer.known) {
-    out.result(
-      answer,
-      [`${answer.change.id} has brought this batch already (${answer.change.state}); nothing was done.`],
-      `tidegate change show ${answer.change.id}`,
-    );
-    return;
-  }
-  const [item] = answer.datasets;
-  const lines = [
-    `${answer.change.id} proposed on ${item?.dataset ?? dataset}: ${at(item?.base ?? null)} → ${at(item?.candidate ?? null)}, ${item === undefined ? "" : doings(item)}.`,
-    ...(item?.notes ?? []).map((note) => `  ${note}`),
-  ];
-  if (answer.merged === null) out.result(answer, lines, `tidegate diff ${answer.change.id}        tidegate merge ${answer.change.id}`);
-  else out.result(answer, [...lines, ...mergedLines(answer.merged)], `tidegate read ${item?.dataset ?? dataset} --limit 5`);
 }
