@@ -11,8 +11,8 @@ import { connect } from "./db/connect.ts";
 import { startEmbedded } from "./db/embedded/launcher.ts";
 import { migrate } from "./db/migrate.ts";
 import { drainOutbox } from "./db/outbox.ts";
-import type { DiffResult } from "./diffs/diff.ts";
-import { runFileDiff, type FileDiffOptions } from "./diffs/file-diff.ts";
+import type { DiffResult, RowPage } from "./diffs/diff.ts";
+import { runFileDiff, runFileRows, type FileDiffOptions } from "./diffs/file-diff.ts";
 import { systemClock } from "./edges/clock.ts";
 import { systemIds } from "./edges/ids.ts";
 import { defaultRowsPerFile } from "./effects/table-state.ts";
@@ -104,14 +104,30 @@ export async function relocate(config: Config): Promise<{ versions: number; root
   }
 }
 
+type FileRowsPage = Parameters<typeof runFileRows>[2];
+
+/** How plain files are compared. */
+export interface FileDiff {
+  diffFiles(options: FileDiffOptions): Promise<DiffResult>;
+  diffFileRows(options: FileDiffOptions, page: FileRowsPage): Promise<RowPage>;
+}
+
 /** Lets work compare plain files: an engine in a temporary folder, and nothing else. */
-export async function withFileDiff<T>(work: (diff: (options: FileDiffOptions) => Promise<DiffResult>) => Promise<T>): Promise<T> {
+export async function withFileDiff<T>(config: Pick<Config, "memoryMb" | "threads">, work: (files: FileDiff) => Promise<T>): Promise<T> {
   const tempDir = await mkdtemp(join(tmpdir(), "tidegate-diff-"));
-  const resources = shareResources(budgetOf({ memoryMb: totalmem() / 2 ** 20, processors: availableParallelism() }));
+  const resources = shareResources(
+    budgetOf(
+      { memoryMb: totalmem() / 2 ** 20, processors: availableParallelism() },
+      { memoryMb: config.memoryMb, threads: config.threads },
+    ),
+  );
   const engine = await duckdbEngine({ ...resources.engine, tempDir });
   const sources = sourceReader({ ...resources.input, tempDir });
   try {
-    return await work((options) => runFileDiff({ engine, sources }, options));
+    return await work({
+      diffFiles: (options) => runFileDiff({ engine, sources }, options),
+      diffFileRows: (options, page) => runFileRows({ engine, sources }, options, page),
+    });
   } finally {
     await sources.close();
     await engine.close();

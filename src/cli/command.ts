@@ -1,8 +1,11 @@
 import type { Command } from "commander";
 import type { Config } from "../config.ts";
+import type { TextStyle } from "../diffs/render/terminal.ts";
 import { openClient, type Client } from "./client.ts";
 import type { Output } from "./output.ts";
+import type { Progress } from "./progress.ts";
 
+/** Flags of every verb. */
 export interface GlobalOptions {
   json?: boolean;
   server?: string;
@@ -19,32 +22,51 @@ export interface Surroundings {
   program: Command;
   config(): Config;
   output(): Output;
+  /** How text is shown on this terminal. */
+  style(): TextStyle;
+  progress: Progress;
   signal: AbortSignal;
   cwd: string;
   /** Reads all of standard input into a file and gives its path. */
   stdinFile(): Promise<string>;
-  isTerminal: boolean;
-  /** How text is shown on this terminal. */
-  style(): { width: number; color: boolean; ascii: boolean };
+  /** Goes on only when a person says yes, or `--yes` did. For what can't be undone. */
+  confirm(question: string): Promise<void>;
+}
+
+export interface Undertaking {
+  /** What the person waits for: `Merging chg_7fk2`. */
+  doing: string;
+  /** May begin a data folder. */
+  creates?: boolean;
 }
 
 /** Runs work with a client and closes it, whatever happens; closing also does what the work left in the outbox. */
-export async function withClient<T>(surroundings: Surroundings, work: (client: Client) => Promise<T>): Promise<T> {
-  const options = surroundings.program.opts<GlobalOptions>();
-  const client = await openClient(surroundings.config(), { as: options.as });
-  try {
-    return await work(client);
-  } finally {
-    await client.close();
-  }
+export async function withClient<T>(
+  surroundings: Surroundings,
+  { doing, creates }: Undertaking,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
+  const { as } = surroundings.program.opts<GlobalOptions>();
+  const { progress } = surroundings;
+  return progress.during(doing, async () => {
+    const onUpload = (name: string, done: number, total: number): void => {
+      if (done >= total) return progress.doing(doing);
+      progress.doing(`Uploading ${name}`);
+      progress.at(done, total);
+    };
+    const client = await openClient(surroundings.config(), { as, signal: surroundings.signal, creates, onUpload });
+    try {
+      return await work(client);
+    } finally {
+      await client.close();
+    }
+  });
 }
 
-/** Examples at the end of a verb's help; they work on the demo. */
-export function examples(command: Command, lines: readonly string[]): Command {
-  return command.addHelpText("after", `\nExamples:\n${lines.map((line) => `  ${line}`).join("\n")}`);
-}
-
-/** For options that may be given more than once. */
-export function collect(value: string, all: string[]): string[] {
-  return [...all, value];
+/** Waits until the person interrupts. */
+export function interrupted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }

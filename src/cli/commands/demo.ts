@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
 import { openClient, type Client } from "../client.ts";
-import type { Surroundings } from "../command.ts";
+import { interrupted, type Surroundings } from "../command.ts";
+import { addFlags, addVerb } from "../verb.ts";
+import { portOf } from "./system.ts";
 
 interface Proposed {
   change: { id: string } | null;
@@ -29,38 +31,35 @@ function dataFolder(): string {
 
 /** demo: real data, one change that went wrong and was rolled back, one that waits; then it serves. */
 export function addDemoCommand(surroundings: Surroundings): void {
-  surroundings.program
-    .command("demo")
-    .description("Set up real data with one change that was rolled back and one that waits, and serve it.")
-    .option("--port <port>", "port; 0 takes a free one")
-    .option("--exit", "set up and end, without serving")
-    .action(async (options: { port?: string; exit?: boolean }) => {
-      const config = surroundings.config();
-      const [{ openServices }, { serve }] = await Promise.all([import("../../compose.ts"), import("../../http/serve.ts")]);
-      const services = await openServices(config);
+  const command = addVerb(
+    surroundings.program,
+    "demo",
+    "Set up real data with one change that was rolled back and one that waits, and serve it.",
+    ["tidegate demo", "tidegate demo --port 8000", "tidegate demo --exit"],
+  ).action(async (options: { port?: string; exit?: boolean }) => {
+    const config = surroundings.config();
+    const [{ openServices }, { serve }] = await Promise.all([import("../../compose.ts"), import("../../http/serve.ts")]);
+    const services = await openServices(config);
+    try {
+      const server = await serve(services, { host: config.host, port: portOf(options.port) ?? config.port });
       try {
-        const server = await serve(services, { host: config.host, port: options.port === undefined ? config.port : Number(options.port) });
-        try {
-          const client = await openClient(config, {});
-          await setUp(client, async () => {
-            await services.drainOutbox();
-          });
-          await tell(surroundings, client, server.url);
-          if (options.exit !== true) await interrupted(surroundings.signal);
-        } finally {
-          await server.close();
-        }
+        const client = await openClient(config, { signal: surroundings.signal });
+        await setUp(client, async () => {
+          await services.drainOutbox();
+        });
+        await tell(surroundings, client, server.url);
+        if (options.exit !== true) await interrupted(surroundings.signal);
       } finally {
-        await services.close();
+        await server.close();
       }
-    });
-}
-
-function interrupted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
+    } finally {
+      await services.close();
+    }
   });
+  addFlags(command, "How", [
+    ["--port <port>", "where to serve; 0 takes a free one"],
+    ["--exit", "set up and end, without serving"],
+  ]);
 }
 
 async function setUp(client: Client, settle: () => Promise<void>): Promise<void> {
@@ -104,10 +103,10 @@ async function mergeRevert(client: Client): Promise<void> {
 }
 
 async function read(client: Client, consumer: string, columns: string): Promise<void> {
-  const response = await client.open("GET", "/v1/datasets/airports/rows", {
+  const { body } = await client.open("GET", "/v1/datasets/airports/rows", {
     query: { as: consumer, columns, format: "ndjson", run: `${consumer}-1` },
   });
-  await response.text();
+  for await (const _chunk of body);
 }
 
 async function waitingChange(client: Client, scratch: string): Promise<void> {

@@ -1,196 +1,125 @@
+import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
-import { collect, examples, withClient, type Surroundings } from "../command.ts";
-import { shortTime } from "../output.ts";
+import { withClient, type Surroundings } from "../command.ts";
+import { addFlags, addGroup, addVerb } from "../verb.ts";
 
-/** person, group, consumer, token. */
+/** The verbs of `person` and `group`. */
 export function addPeopleCommands(surroundings: Surroundings): void {
   addPersonCommands(surroundings);
   addGroupCommands(surroundings);
-  addConsumerCommands(surroundings);
-  addTokenCommands(surroundings);
 }
 
+const roles = ["viewer", "editor", "reviewer", "maintainer", "admin"];
+
 function addPersonCommands(surroundings: Surroundings): void {
-  const out = () => surroundings.output();
-  const person = surroundings.program.command("person").description("People who propose, merge and own.");
-  person
-    .command("list")
-    .description("List persons.")
-    .action(async () =>
-      withClient(surroundings, async (client) => {
-        const persons = await client.ask<{ name: string; role: string; disabledAt: string | null }[]>("GET", "/v1/persons");
-        const table = out().table(persons, [
-          { title: "person", value: (line) => line.name },
-          { title: "role", value: (line) => line.role },
-          { title: "", value: (line) => (line.disabledAt === null ? "" : "disabled") },
-        ]);
-        out().result(persons, [`${counted(persons.length, "person", "persons")}.`, ...table]);
-      }),
-    );
-  examples(
-    person
-      .command("add")
-      .description("Add a person.")
-      .argument("<name>")
-      .option("--role <role>", "viewer, editor, reviewer, maintainer or admin", "editor")
-      .option("--email <email>")
-      .action(async (name: string, options: { role: string; email?: string }) =>
-        withClient(surroundings, async (client) => {
-          const made = await client.ask("POST", "/v1/persons", { body: { name, ...options } });
-          out().result(made, [`${name} is ${options.role}.`], `tidegate token create --person ${name}`);
-        }),
-      ),
-    ["tidegate person add ben --role reviewer", "tidegate person list", "tidegate person set ben --role admin"],
+  const person = addGroup(surroundings.program, "person", "People who propose, merge and own.");
+  const examples = [
+    "tidegate person add ben --role reviewer",
+    "tidegate token create --person ben",
+    "tidegate person set ben --role admin",
+  ];
+  addVerb(person, "list", "List persons.", ["tidegate person list", ...examples.slice(0, 2)]).action(() =>
+    withClient(surroundings, { doing: "Listing persons" }, async (client) => {
+      const persons = await client.ask<{ name: string; email: string | null; role: string; disabledAt: string | null }[]>(
+        "GET",
+        "/v1/persons",
+      );
+      const out = surroundings.output();
+      const table = out.table(persons, [
+        { title: "person", value: (line) => line.name },
+        { title: "role", value: (line) => line.role },
+        { title: "email", value: (line) => line.email, flexible: true },
+        { title: "", value: (line) => (line.disabledAt === null ? "" : "disabled") },
+      ]);
+      out.result(persons, [`${counted(persons.length, "person")}.`, ...table], "tidegate person add <name>");
+    }),
   );
-  person
-    .command("set")
-    .description("Change a person's role, or disable them.")
-    .argument("<name>")
-    .option("--role <role>")
-    .option("--disable", "they can no longer act")
-    .option("--enable", "they can act again")
-    .action(async (name: string, options: { role?: string; disable?: boolean; enable?: boolean }) =>
-      withClient(surroundings, async (client) => {
-        const disabled = options.disable === true ? true : options.enable === true ? false : undefined;
-        await client.ask("POST", `/v1/persons/${encodeURIComponent(name)}`, { body: { role: options.role, disabled } });
-        out().result({}, [`${name} is set.`], "tidegate person list");
+  const add = addVerb(person, "add", "Add a person.", examples)
+    .argument("<name>", "lower-case letters, digits, dot, dash, underscore")
+    .action((name: string, options: { role: string; email?: string }) =>
+      withClient(surroundings, { doing: `Adding ${name}`, creates: true }, async (client) => {
+        const made = await client.ask("POST", "/v1/persons", { body: { name, ...options } });
+        surroundings.output().result(made, [`${name} is ${options.role}.`], `tidegate token create --person ${name}`);
       }),
     );
+  addFlags(add, "The person", [
+    ["--role <role>", "what they may do", { choices: roles, default: "editor" }],
+    ["--email <email>", "where they are reached"],
+  ]);
+  const set = addVerb(person, "set", "Change a person's role, or disable them.", [
+    "tidegate person set ben --role admin",
+    "tidegate person set ben --disable",
+    "tidegate person set ben --enable",
+  ])
+    .argument("<name>", "the person")
+    .action((name: string, options: { role?: string; disable?: boolean; enable?: boolean }) => {
+      const disabled = options.disable === true ? true : options.enable === true ? false : undefined;
+      if (options.role === undefined && disabled === undefined)
+        throw nothingToSet(`tidegate person set ${name} --role editor`, "--role, --disable or --enable");
+      return withClient(surroundings, { doing: `Setting ${name}` }, async (client) => {
+        await client.ask("POST", `/v1/persons/${encodeURIComponent(name)}`, { body: { role: options.role, disabled } });
+        const said = [
+          options.role === undefined ? "" : `is ${options.role}`,
+          disabled === undefined ? "" : disabled ? "can no longer act" : "can act again",
+        ].filter((part) => part !== "");
+        surroundings.output().result({ name, role: options.role, disabled }, [`${name} ${said.join(" and ")}.`], "tidegate person list");
+      });
+    });
+  addFlags(set, "What changes", [
+    ["--role <role>", "what they may do", { choices: roles }],
+    ["--disable", "they can no longer act"],
+    ["--enable", "they can act again"],
+  ]);
+}
+
+export function nothingToSet(hint: string, expected: string): AppError {
+  return new AppError("usage.invalid", "Nothing is to be set.", { expected, found: "none of them", hint });
 }
 
 function addGroupCommands(surroundings: Surroundings): void {
-  const out = () => surroundings.output();
-  const group = surroundings.program.command("group").description("Groups of people, who may own datasets together.");
-  group
-    .command("list")
-    .description("List groups.")
-    .action(async () =>
-      withClient(surroundings, async (client) => {
-        const groups = await client.ask<{ name: string; members: string[] }[]>("GET", "/v1/groups");
-        out().result(groups, [
-          `${counted(groups.length, "group")}.`,
-          ...groups.map((line) => `  ${line.name}  ${line.members.join(", ")}`),
-        ]);
-      }),
-    );
-  group
-    .command("add")
-    .description("Add a group.")
-    .argument("<name>")
-    .option("--member <person>", "a member; may be given again", collect, [])
-    .action(async (name: string, options: { member: string[] }) =>
-      withClient(surroundings, async (client) => {
-        const made = await client.ask("POST", "/v1/groups", { body: { name, members: options.member } });
-        out().result(made, [`${name} has ${counted(options.member.length, "member")}.`]);
-      }),
-    );
-  group
-    .command("set")
-    .description("Add and remove members.")
-    .argument("<name>")
-    .option("--add <person>", "a new member; may be given again", collect, [])
-    .option("--remove <person>", "a member who leaves; may be given again", collect, [])
-    .action(async (name: string, options: { add: string[]; remove: string[] }) =>
-      withClient(surroundings, async (client) => {
-        await client.ask("POST", `/v1/groups/${encodeURIComponent(name)}`, { body: options });
-        out().result({}, [`${name} is set.`], "tidegate group list");
-      }),
-    );
-}
-
-function addConsumerCommands(surroundings: Surroundings): void {
-  const out = () => surroundings.output();
-  const consumer = surroundings.program.command("consumer").description("Dashboards, models, jobs and services that read.");
-  consumer
-    .command("list")
-    .description("List consumers.")
-    .action(async () =>
-      withClient(surroundings, async (client) => {
-        const consumers = await client.ask<{ name: string; kind: string; criticality: string; owner: string | null }[]>(
-          "GET",
-          "/v1/consumers",
-        );
-        const table = out().table(consumers, [
-          { title: "consumer", value: (line) => line.name },
-          { title: "kind", value: (line) => line.kind },
-          { title: "criticality", value: (line) => line.criticality },
-          { title: "owner", value: (line) => line.owner },
-        ]);
-        out().result(consumers, [`${counted(consumers.length, "consumer")}.`, ...table]);
-      }),
-    );
-  examples(
-    consumer
-      .command("add")
-      .description("Add a consumer.")
-      .argument("<name>")
-      .option("--kind <kind>", "dashboard, model, job, service, person or other", "other")
-      .option("--criticality <level>", "low, normal, high or critical", "normal")
-      .option("--owner <name>", "person or group")
-      .action(async (name: string, options: { kind: string; criticality: string; owner?: string }) =>
-        withClient(surroundings, async (client) => {
-          const made = await client.ask("POST", "/v1/consumers", { body: { name, ...options } });
-          out().result(made, [`${name} may read.`], `tidegate token create --consumer ${name}`);
-        }),
-      ),
-    [
-      "tidegate consumer add arrival-model --kind model --criticality high",
-      "tidegate token create --consumer arrival-model",
-      "tidegate read airports --as arrival-model --limit 3",
-    ],
+  const group = addGroup(surroundings.program, "group", "Groups of people, who may own datasets together.");
+  const examples = [
+    "tidegate group add ops --member ana --member ben",
+    "tidegate group set ops --add eve --remove ben",
+    "tidegate group list",
+  ];
+  addVerb(group, "list", "List groups with their members.", examples).action(() =>
+    withClient(surroundings, { doing: "Listing groups" }, async (client) => {
+      const groups = await client.ask<{ name: string; members: string[] }[]>("GET", "/v1/groups");
+      const out = surroundings.output();
+      const table = out.table(groups, [
+        { title: "group", value: (line) => line.name },
+        { title: "members", value: (line) => line.members.join(", "), flexible: true },
+      ]);
+      out.result(groups, [`${counted(groups.length, "group")}.`, ...table], "tidegate group add <name> --member <person>");
+    }),
   );
-}
-
-function addTokenCommands(surroundings: Surroundings): void {
-  const out = () => surroundings.output();
-  const token = surroundings.program.command("token").description("Tokens of persons and consumers.");
-  token
-    .command("list")
-    .description("List tokens; never their text.")
-    .action(async () =>
-      withClient(surroundings, async (client) => {
-        type Line = {
-          id: string;
-          label: string;
-          person: string | null;
-          consumer: string | null;
-          expiresAt: string | null;
-          revokedAt: string | null;
-        };
-        const tokens = await client.ask<Line[]>("GET", "/v1/tokens");
-        const table = out().table(tokens, [
-          { title: "token", value: (line) => line.id },
-          { title: "of", value: (line) => line.person ?? line.consumer },
-          { title: "until", value: (line) => shortTime(line.expiresAt) },
-          { title: "", value: (line) => (line.revokedAt === null ? line.label : "revoked") },
-        ]);
-        out().result(tokens, [`${counted(tokens.length, "token")}.`, ...table]);
+  const add = addVerb(group, "add", "Add a group.", examples)
+    .argument("<name>", "lower-case letters, digits, dot, dash, underscore")
+    .action((name: string, options: { member: string[] }) =>
+      withClient(surroundings, { doing: `Adding ${name}`, creates: true }, async (client) => {
+        const made = await client.ask("POST", "/v1/groups", { body: { name, members: options.member } });
+        surroundings.output().result(made, [`${name} has ${counted(options.member.length, "member")}.`], "tidegate group list");
       }),
     );
-  token
-    .command("create")
-    .description("Make a token. Its text is shown this once.")
-    .option("--person <name>", "for this person")
-    .option("--consumer <name>", "for this consumer")
-    .option("--label <label>", "what it is for", "")
-    .option("--days <n>", "good for this many days")
-    .action(async (options: { person?: string; consumer?: string; label: string; days?: string }) =>
-      withClient(surroundings, async (client) => {
-        const { person, consumer, label, days } = options;
-        const body = { person, consumer, label, ...(days === undefined ? {} : { days: Number(days) }) };
-        const made = await client.ask<{ id: string; token: string }>("POST", "/v1/tokens", { body });
-        out().result(made, [made.token]);
-        out().note(`${made.id}: keep it now, it is not shown again.`);
-      }),
-    );
-  token
-    .command("revoke")
-    .description("Revoke a token.")
-    .argument("<id>")
-    .action(async (id: string) =>
-      withClient(surroundings, async (client) => {
-        await client.ask("DELETE", `/v1/tokens/${encodeURIComponent(id)}`);
-        out().result({}, [`${id} opens nothing any more.`]);
-      }),
-    );
+  addFlags(add, "The group", [["--member <person>", "a member; may be given again", { many: true }]]);
+  const set = addVerb(group, "set", "Add and remove members.", examples)
+    .argument("<name>", "the group")
+    .action((name: string, options: { add: string[]; remove: string[] }) => {
+      if (options.add.length + options.remove.length === 0)
+        throw nothingToSet(`tidegate group set ${name} --add <person>`, "--add or --remove");
+      return withClient(surroundings, { doing: `Setting ${name}` }, async (client) => {
+        const { add: added, remove: removed } = options;
+        await client.ask("POST", `/v1/groups/${encodeURIComponent(name)}`, { body: { add: added, remove: removed } });
+        const said = [
+          added.length === 0 ? "" : `gained ${added.join(", ")}`,
+          removed.length === 0 ? "" : `lost ${removed.join(", ")}`,
+        ].filter((part) => part !== "");
+        surroundings.output().result({ name, added, removed }, [`${name} ${said.join(" and ")}.`], "tidegate group list");
+      });
+    });
+  addFlags(set, "Members", [
+    ["--add <person>", "a new member; may be given again", { many: true }],
+    ["--remove <person>", "a member who leaves; may be given again", { many: true }],
+  ]);
 }

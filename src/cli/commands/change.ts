@@ -1,0 +1,175 @@
+import { AppError } from "../../lib/errors.ts";
+import { counted } from "../../lib/text.ts";
+import { at, mergedLines, type Merged, type ShownVersion } from "../change-text.ts";
+import { withClient, type Surroundings } from "../command.ts";
+import { shortTime } from "../output.ts";
+import { addFlags, addGroup, addVerb } from "../verb.ts";
+import type { Command } from "commander";
+
+/** merge, and the verbs of `change`. */
+export function addChangeCommands(surroundings: Surroundings): void {
+  const { program } = surroundings;
+  addVerb(program, "merge", "Merge a change into main and release it to readers.", [
+    "tidegate merge chg_7fk2",
+    "tidegate merge 7fk2 --json",
+    "tidegate change list --state waiting",
+  ])
+    .argument("<change>", "id of the change; its first letters, if they are unique")
+    .action((id: string) =>
+      withClient(surroundings, { doing: `Merging ${id}` }, async (client) => {
+        const merged = await client.ask<Merged>("POST", `/v1/changes/${encodeURIComponent(id)}/merge`);
+        surroundings.output().result(merged, mergedLines(merged), "tidegate log --live");
+      }),
+    );
+  const change = addGroup(program, "change", "Look at changes, settle their conflicts, close them.");
+  addList(surroundings, change);
+  addShow(surroundings, change);
+  addResolve(surroundings, change);
+  addClose(surroundings, change);
+}
+
+interface ChangeLine {
+  id: string;
+  state: string;
+  title: string;
+  author: string;
+  updatedAt: string;
+  datasets: string[];
+}
+
+function addList(surroundings: Surroundings, change: Command): void {
+  const command = addVerb(change, "list", "List changes, the newest first.", [
+    "tidegate change list",
+    "tidegate change list --state waiting",
+    "tidegate change list --dataset airports --limit 5",
+  ]).action((options: { state?: string; dataset?: string; limit: string }) =>
+    withClient(surroundings, { doing: "Listing changes" }, async (client) => {
+      const lines = await client.ask<ChangeLine[]>("GET", "/v1/changes", { query: options });
+      const waiting = lines.filter((line) => ["open", "queued", "conflicted"].includes(line.state)).length;
+      const out = surroundings.output();
+      const table = out.table(lines, [
+        { title: "change", value: (line) => line.id },
+        { title: "state", value: (line) => line.state },
+        { title: "by", value: (line) => line.author, flexible: true },
+        { title: "when", value: (line) => shortTime(line.updatedAt) },
+        { title: "title", value: (line) => line.title, flexible: true },
+      ]);
+      const first = lines.length === 0 ? "No changes." : `${counted(lines.length, "change")}, ${waiting} of them waiting.`;
+      out.result(
+        lines,
+        [first, ...table],
+        lines[0] === undefined ? "tidegate propose <dataset> --upsert <file>" : `tidegate change show ${lines[0].id}`,
+      );
+    }),
+  );
+  addFlags(command, "Which", [
+    ["--state <state>", "only in this state", { choices: ["waiting", "open", "queued", "conflicted", "merged", "closed", "superseded"] }],
+    ["--dataset <dataset>", "only of this dataset"],
+    ["--limit <n>", "at most this many", { default: "30" }],
+  ]);
+}
+
+interface Shown {
+  change: {
+    id: string;
+    title: string;
+    state: string;
+    author: string;
+    createdAt: string;
+    mergedBy: string | null;
+    closedReason: string | null;
+  };
+  barred: boolean;
+  authors: string[];
+  datasets: { dataset: string; base: ShownVersion | null; candidate: ShownVersion | null; merged: ShownVersion | null }[];
+  revertedBy: string[];
+}
+
+function addShow(surroundings: Surroundings, change: Command): void {
+  addVerb(change, "show", "Show a change: what it does, who wrote it, where it stands.", [
+    "tidegate change show chg_7fk2",
+    "tidegate diff chg_7fk2 --rows",
+    "tidegate change show chg_7fk2 --json",
+  ])
+    .argument("<change>", "id of the change; its first letters, if they are unique")
+    .action((id: string) =>
+      withClient(surroundings, { doing: `Looking at ${id}` }, async (client) => {
+        const path = `/v1/changes/${encodeURIComponent(id)}`;
+        const shown = await client.ask<Shown>("GET", path);
+        const diffs = await client.ask<{ dataset: string; result: { headline: string } }[]>("GET", `${path}/diff`);
+        surroundings.output().result({ ...shown, diffs }, shownLines(shown, diffs), nextOf(shown));
+      }),
+    );
+}
+
+function shownLines(
+  { change, barred, authors, datasets, revertedBy }: Shown,
+  diffs: readonly { dataset: string; result: { headline: string } }[],
+): string[] {
+  const state = barred ? `⊘ barred, ${change.state}` : change.state;
+  const headline = (dataset: string) => diffs.find((diff) => diff.dataset === dataset)?.result.headline ?? "";
+  return [
+    `${change.id} «${change.title}» is ${state}.`,
+    ...datasets.map((item) =>
+      `  ${item.dataset} ${at(item.base)} → ${at(item.merged ?? item.candidate)}  ${headline(item.dataset)}`.trimEnd(),
+    ),
+    `  by ${authors.join(", ")}, ${shortTime(change.createdAt)}${change.mergedBy === null ? "" : `; merged by ${change.mergedBy}`}`,
+    ...(change.closedReason === null ? [] : [`  ${change.closedReason}`]),
+    ...(revertedBy.length === 0 ? [] : [`  reverted by ${revertedBy.join(", ")}`]),
+  ];
+}
+
+function nextOf({ change, barred, revertedBy }: Shown): string {
+  if (barred && revertedBy[0] !== undefined) return `tidegate change show ${revertedBy[0]}`;
+  if (change.state === "merged") return `tidegate revert ${change.id}`;
+  if (["closed", "superseded"].includes(change.state)) return "tidegate change list --state waiting";
+  if (change.state === "conflicted") return `tidegate change resolve ${change.id} --ours        tidegate diff ${change.id}`;
+  return `tidegate diff ${change.id}        tidegate merge ${change.id}`;
+}
+
+function addResolve(surroundings: Surroundings, change: Command): void {
+  const command = addVerb(change, "resolve", "Settle conflicts by choosing a side; or write the rows again with propose --change.", [
+    "tidegate change resolve chg_7fk2 --theirs DEN",
+    "tidegate change resolve chg_7fk2 --ours",
+    "tidegate propose airports --change chg_7fk2 --upsert den.csv",
+  ])
+    .argument("<change>", "id of the change")
+    .action((id: string, options: { ours?: true | string[]; theirs?: true | string[]; dataset?: string }) => {
+      if ((options.ours === undefined) === (options.theirs === undefined)) {
+        const found = options.ours === undefined ? "neither" : "both";
+        throw new AppError("usage.invalid", "Choose one side.", {
+          expected: "--ours or --theirs",
+          found,
+          hint: `tidegate change resolve ${id} --ours`,
+        });
+      }
+      const side = options.ours === undefined ? "theirs" : "ours";
+      const chosen = options[side];
+      return withClient(surroundings, { doing: `Resolving ${id}` }, async (client) => {
+        const body = { side, dataset: options.dataset, ...(chosen === true ? {} : { keys: chosen }) };
+        const answer = await client.ask<{ resolved: number }>("POST", `/v1/changes/${encodeURIComponent(id)}/resolve`, { body });
+        surroundings.output().result(answer, [`${counted(answer.resolved, "key")} settled for ${side}.`], `tidegate merge ${id}`);
+      });
+    });
+  addFlags(command, "Which side", [
+    ["--ours [keys...]", "keep what the change has, for these keys or all"],
+    ["--theirs [keys...]", "keep what main has, for these keys or all"],
+    ["--dataset <dataset>", "only in this dataset"],
+  ]);
+}
+
+function addClose(surroundings: Surroundings, change: Command): void {
+  const command = addVerb(change, "close", "Close a change without merging it.", [
+    "tidegate change close chg_7fk2",
+    "tidegate change close chg_7fk2 --reason 'sent twice'",
+    "tidegate change list --state waiting",
+  ])
+    .argument("<change>", "id of the change")
+    .action((id: string, options: { reason: string }) =>
+      withClient(surroundings, { doing: `Closing ${id}` }, async (client) => {
+        const closed = await client.ask<{ id: string }>("POST", `/v1/changes/${encodeURIComponent(id)}/close`, { body: options });
+        surroundings.output().result(closed, [`${closed.id} is closed; main and readers never saw it.`], "tidegate change list");
+      }),
+    );
+  addFlags(command, "Why", [["--reason <reason>", "kept with the change", { default: "closed" }]]);
+}
