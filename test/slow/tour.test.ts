@@ -39,6 +39,7 @@ function settled(line: string): string {
   return line
     .replaceAll(/\b\d{4}-\d{2}-\d{2} \d{2}:\d{2}\b/g, "<time>")
     .replaceAll(/\b\d{2}:\d{2}\b/g, "<time>")
+    .replaceAll(/\b(?:chg|rel)_[0-9a-z]*…/g, "<cut id>")
     .replaceAll(/\b\d+ ms\b/g, "<n> ms")
     .replaceAll(/\b[0-9a-f]{64}\b/g, "<hash>")
     .replaceAll(/\b(?=[0-9a-f]*\d)[0-9a-f]{6}\b/g, "<hash>")
