@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { constants, type Dirent } from "node:fs";
 import { link, mkdir, open, readdir, readFile, realpath, rm, stat, unlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
@@ -12,12 +13,19 @@ function storeError(error: unknown, what: string): unknown {
   if (error instanceof AppError || system === undefined) return error;
   const code = codes[system] ?? "store.unreachable";
   const facts: ErrorFacts = { found: system, cause: error };
-  if (code === "store.full")
-    return new AppError(code, `The disk is full: ${what} could not be written.`, {
-      ...facts,
-      hint: "df -h, then run the same command again",
-    });
-  return new AppError(code, `${what} could not be read or written.`, { ...facts, hint: "tidegate doctor" });
+  switch (code) {
+    case "store.full":
+      return new AppError(code, `The disk is full: ${what} could not be written.`, {
+        ...facts,
+        hint: "df -h, then run the same command again",
+      });
+    case "store.exists":
+      return new AppError(code, `There is a file ${what} already, and files are never overwritten.`, { ...facts, hint: "tidegate doctor" });
+    case "store.missing":
+      return new AppError(code, `The file ${what} is missing.`, { ...facts, expected: "a file", hint: "tidegate doctor" });
+    default:
+      return new AppError(code, `${what} could not be read or written.`, { ...facts, hint: "tidegate doctor" });
+  }
 }
 
 /** What the store asks of the file system; a test can fail any of it. */
@@ -51,19 +59,26 @@ export const nodeFileSystem: FileSystem = {
 
 /** An object store in a local folder. The folder is made if it is missing; addresses are plain absolute paths. */
 export async function localStore(folder: string, files: FileSystem = nodeFileSystem): Promise<ObjectStore> {
-  await mkdir(folder, { recursive: true });
-  return new LocalStore(await realpath(resolve(folder)), files);
+  const given = resolve(folder);
+  try {
+    await mkdir(given, { recursive: true });
+    return new LocalStore(await realpath(given), given, files);
+  } catch (error) {
+    throw storeError(error, given);
+  }
 }
 
 class LocalStore implements ObjectStore {
   readonly #root: string;
+  /** The root as it was named, which may lead through links. */
+  readonly #given: string;
   readonly #files: FileSystem;
   /** Folders whose own entries are known to be durable. */
   readonly #durable = new Set<string>();
-  #temporary = 0;
 
-  constructor(root: string, files: FileSystem) {
+  constructor(root: string, given: string, files: FileSystem) {
     this.#root = root;
+    this.#given = given;
     this.#files = files;
   }
 
@@ -72,15 +87,18 @@ class LocalStore implements ObjectStore {
   }
 
   key(uri: string): string {
-    const path = uri.startsWith("file:") ? decodeURI(uri.replace(/^file:(\/\/)?/, "")) : uri;
-    const inside = relative(this.#root, resolve(path));
-    if (inside === "" || inside.startsWith("..") || inside.startsWith(sep)) throw this.#escapes(uri);
-    return inside.split(sep).join("/");
+    // A `%` is part of the name: writers of Iceberg put raw paths behind `file:`.
+    const path = resolve(uri.replace(/^file:(\/\/)?(?=\/)/, ""));
+    for (const root of [this.#root, this.#given]) {
+      const inside = relative(root, path);
+      if (inside !== "" && inside !== ".." && !inside.startsWith(`..${sep}`)) return inside.split(sep).join("/");
+    }
+    throw this.#escapes(uri);
   }
 
   async put(key: string, bytes: Uint8Array): Promise<void> {
-    const path = this.#path(key);
-    const temporary = join(dirname(path), `.${process.pid}-${(this.#temporary += 1)}.tmp`);
+    const path = await this.#contained(key);
+    const temporary = join(dirname(path), `.${randomBytes(9).toString("hex")}.tmp`);
     try {
       await this.#files.makeFolder(dirname(path));
       await this.#files.write(temporary, bytes);
@@ -101,17 +119,36 @@ class LocalStore implements ObjectStore {
     }
   }
 
+  async getRange(key: string, start: number, length: number): Promise<Uint8Array> {
+    try {
+      const file = await open(await this.#real(key), constants.O_RDONLY);
+      try {
+        const buffer = Buffer.alloc(length);
+        let filled = 0;
+        for (let read = -1; read !== 0 && filled < length; filled += read) {
+          ({ bytesRead: read } = await file.read(buffer, filled, length - filled, start + filled));
+        }
+        return buffer.subarray(0, filled);
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      throw storeError(error, key);
+    }
+  }
+
   async stat(key: string): Promise<StoredObject | undefined> {
     try {
-      const found = await stat(this.#path(key));
-      return { key, size: found.size, modified: found.mtime };
+      const found = await stat(await this.#real(key));
+      return found.isFile() ? { key, size: found.size, modified: found.mtime } : undefined;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
       throw storeError(error, key);
     }
   }
 
   async *list(prefix: string): AsyncIterable<StoredObject> {
+    if (prefix.split("/").includes("..")) throw this.#escapes(prefix);
     const folder = join(this.#root, prefix.includes("/") ? prefix.slice(0, prefix.lastIndexOf("/")) : "");
     for await (const path of this.#walk(folder)) {
       const key = relative(this.#root, path).split(sep).join("/");
@@ -132,20 +169,21 @@ class LocalStore implements ObjectStore {
     for (const entry of entries) {
       const path = join(folder, entry.name);
       if (entry.isDirectory()) yield* this.#walk(path);
-      else yield path;
+      else if (entry.isFile()) yield path;
     }
   }
 
   async delete(key: string): Promise<void> {
+    const path = await this.#contained(key);
     try {
-      await rm(this.#path(key), { force: true });
+      await rm(path, { force: true });
     } catch (error) {
       throw storeError(error, key);
     }
   }
 
   async writePath(key: string): Promise<string> {
-    const path = this.#path(key);
+    const path = await this.#contained(key);
     try {
       await this.#files.makeFolder(dirname(path));
     } catch (error) {
@@ -187,6 +225,21 @@ class LocalStore implements ObjectStore {
   async #real(key: string): Promise<string> {
     const path = await realpath(this.#path(key));
     if (path !== this.#root && !path.startsWith(this.#root + sep)) throw this.#escapes(key);
+    return path;
+  }
+
+  /** The path of a key that may not exist yet; folders on its way that are links out of the store are refused. */
+  async #contained(key: string): Promise<string> {
+    const path = this.#path(key);
+    for (let folder = dirname(path); folder !== this.#root; folder = dirname(folder)) {
+      try {
+        const real = await realpath(folder);
+        if (!real.startsWith(this.#root + sep)) throw this.#escapes(key);
+        break;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw storeError(error, key);
+      }
+    }
     return path;
   }
 

@@ -12,6 +12,7 @@ function atOldPlace(store: ObjectStore, oldRoot: string): ObjectStore {
   return {
     put: (key, bytes) => store.put(key, bytes),
     get: (key) => store.get(key),
+    getRange: (key, start, length) => store.getRange(key, start, length),
     stat: (key) => store.stat(key),
     list: (wanted) => store.list(wanted),
     delete: (key) => store.delete(key),

@@ -21,6 +21,8 @@ export interface ObjectStore {
   put(key: string, bytes: Uint8Array): Promise<void>;
   /** Reads a whole object. `store.missing` if there is none. */
   get(key: string): Promise<Uint8Array>;
+  /** Reads a part of an object; shorter where the object ends before it does. `store.missing` if there is none. */
+  getRange(key: string, start: number, length: number): Promise<Uint8Array>;
   stat(key: string): Promise<StoredObject | undefined>;
   /** All objects below a prefix (`""` is all), in no order. */
   list(prefix: string): AsyncIterable<StoredObject>;
