@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, realpath, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir, totalmem, userInfo } from "node:os";
 import { join } from "node:path";
 import { ensureAdmin } from "./access/person-service.ts";
@@ -23,6 +23,7 @@ import { sourceReader } from "./engine/input/source-reader.ts";
 import { budgetOf, shareResources } from "./engine/resources.ts";
 import type { Services } from "./http/services.ts";
 import { localStore } from "./lake/local-store.ts";
+import type { ObjectStore } from "./lake/store.ts";
 import { ViewResolver } from "./rollouts/view-resolver.ts";
 import { ExposureLedger } from "./usage/exposure-ledger.ts";
 
@@ -35,16 +36,11 @@ export async function openServices(config: Config): Promise<Services> {
     const [clock, ids] = [systemClock, systemIds];
     const headFile = appendingHeadFile(join(config.dataDir, "audit.head"));
     await migrate(database.db, clock);
-    const root = join(config.dataDir, "lake");
-    const store = await localStore(root);
+    const { store, root } = await openStore(config.dataDir);
     const base = { db: database.db, clock, ids, headFile };
     await initialise(base, { storeRoot: root, environment: config.environment });
     const admin = await ensureAdmin(base, localUser());
-    const budget = budgetOf(
-      { memoryMb: totalmem() / 2 ** 20, processors: availableParallelism() },
-      { memoryMb: config.memoryMb, threads: config.threads },
-    );
-    const resources = shareResources(budget);
+    const resources = resourcesOf(config);
     const tempDir = join(config.dataDir, "tmp");
     const engine = await duckdbEngine({ ...resources.engine, tempDir });
     closers.unshift(() => engine.close());
@@ -89,19 +85,30 @@ export async function relocate(config: Config): Promise<{ versions: number; root
   const database = connect(embedded?.config ?? { connectionString: config.databaseUrl });
   try {
     await migrate(database.db, systemClock);
-    const root = join(config.dataDir, "lake");
-    const deps = {
-      db: database.db,
-      clock: systemClock,
-      ids: systemIds,
-      headFile: appendingHeadFile(join(config.dataDir, "audit.head")),
-      store: await localStore(root),
-    };
-    return await relocateStore(deps, { root, actor: localUser() });
+    const base = { db: database.db, clock: systemClock, ids: systemIds, headFile: appendingHeadFile(join(config.dataDir, "audit.head")) };
+    const { store, root } = await openStore(config.dataDir);
+    const engine = await duckdbEngine({ ...resourcesOf(config).engine, tempDir: join(config.dataDir, "tmp") });
+    try {
+      return await relocateStore({ ...base, store, engine }, { root, actor: localUser() });
+    } finally {
+      await engine.close();
+    }
   } finally {
     await database.close();
     await embedded?.release();
   }
+}
+
+/** The store of a data folder, and its real place: a folder that is reached through a link has not moved. */
+async function openStore(dataDir: string): Promise<{ store: ObjectStore; root: string }> {
+  const folder = join(dataDir, "lake");
+  const store = await localStore(folder);
+  return { store, root: await realpath(folder) };
+}
+
+function resourcesOf(config: Pick<Config, "memoryMb" | "threads">): ReturnType<typeof shareResources> {
+  const machine = { memoryMb: totalmem() / 2 ** 20, processors: availableParallelism() };
+  return shareResources(budgetOf(machine, { memoryMb: config.memoryMb, threads: config.threads }));
 }
 
 type FileRowsPage = Parameters<typeof runFileRows>[2];
@@ -115,12 +122,7 @@ export interface FileDiff {
 /** Lets work compare plain files: an engine in a temporary folder, and nothing else. */
 export async function withFileDiff<T>(config: Pick<Config, "memoryMb" | "threads">, work: (files: FileDiff) => Promise<T>): Promise<T> {
   const tempDir = await mkdtemp(join(tmpdir(), "tidegate-diff-"));
-  const resources = shareResources(
-    budgetOf(
-      { memoryMb: totalmem() / 2 ** 20, processors: availableParallelism() },
-      { memoryMb: config.memoryMb, threads: config.threads },
-    ),
-  );
+  const resources = resourcesOf(config);
   const engine = await duckdbEngine({ ...resources.engine, tempDir });
   const sources = sourceReader({ ...resources.input, tempDir });
   try {

@@ -1,14 +1,25 @@
 import type { Ids } from "../edges/ids.ts";
-import { AppError } from "../lib/errors.ts";
-import { openManifest } from "./iceberg/live-files.ts";
-import { readManifestList, writeManifest, writeManifestList, type ManifestFile } from "./iceberg/manifest.ts";
-import { metadataText, parseMetadata, type Metadata } from "./iceberg/metadata.ts";
+import type { Engine, RunOptions } from "../engine/engine.ts";
+import { column, type TablePlan } from "../engine/plan.ts";
+import type { DataFile } from "./data-file.ts";
+import { dataFileOf } from "./iceberg/data-files.ts";
+import { openManifest, positionDeleteSchema } from "./iceberg/live-files.ts";
+import { readManifestList, writeManifest, writeManifestList, type ManifestEntry, type ManifestFile } from "./iceberg/manifest.ts";
+import { metadataText, parseMetadata, type Metadata, type Snapshot } from "./iceberg/metadata.ts";
 import type { ObjectStore } from "./store.ts";
+
+/** What a relocation works with. The engine is asked only where a table has position deletes. */
+export interface RelocationOptions extends RunOptions {
+  /** Where the store was when the metadata was written. */
+  oldRoot: string;
+  ids: Ids;
+  engine: Engine;
+}
 
 /** A store that also understands the addresses of its former place. */
 function atOldPlace(store: ObjectStore, oldRoot: string): ObjectStore {
-  const prefix = `${oldRoot.replace(/\/$/, "")}/`;
-  const inner = (uri: string) => (uri.startsWith("file:") ? decodeURI(uri.replace(/^file:(\/\/)?/, "")) : uri);
+  const bare = (uri: string) => uri.replace(/^file:(\/\/)?(?=\/)/, "");
+  const prefix = `${bare(oldRoot).replace(/\/+$/, "")}/`;
   return {
     put: (key, bytes) => store.put(key, bytes),
     get: (key) => store.get(key),
@@ -19,37 +30,42 @@ function atOldPlace(store: ObjectStore, oldRoot: string): ObjectStore {
     writePath: (key) => store.writePath(key),
     makeDurable: (keys) => store.makeDurable(keys),
     uri: (key) => store.uri(key),
-    key: (uri) => (inner(uri).startsWith(prefix) ? inner(uri).slice(prefix.length) : store.key(uri)),
+    // Through `uri`, so that a way out of the store is refused as it always is.
+    key: (uri) => store.key(bare(uri).startsWith(prefix) ? store.uri(bare(uri).slice(prefix.length)) : uri),
   };
 }
 
 /**
- * Writes metadata files, manifest lists and manifests anew for tables whose store has moved, beside the old ones; data files stay. Gives
- * the new metadata key of each old one. Nothing is changed until the caller names the new keys.
+ * Writes metadata files, manifest lists and manifests anew for tables whose store has moved, beside the old ones; data files stay. Position
+ * deletes name data files by address, so they are written anew too. Gives the new metadata key of each old one. Nothing is changed until the
+ * caller names the new keys.
  */
 export class Relocation {
   readonly #store: ObjectStore;
-  readonly #oldRoot: string;
-  readonly #ids: Ids;
+  readonly #options: RelocationOptions;
   readonly #manifests = new Map<string, { key: string; length: bigint }>();
   readonly #lists = new Map<string, string>();
+  readonly #deletes = new Map<string, DataFile>();
 
-  constructor(store: ObjectStore, options: { oldRoot: string; ids: Ids }) {
+  constructor(store: ObjectStore, options: RelocationOptions) {
     this.#store = atOldPlace(store, options.oldRoot);
-    this.#oldRoot = options.oldRoot;
-    this.#ids = options.ids;
+    this.#options = options;
   }
 
   async table(metadataKey: string): Promise<string> {
     const store = this.#store;
-    const old = parseMetadata(Buffer.from(await store.get(metadataKey)).toString("utf8"), metadataKey);
-    const snapshots = [];
+    const {
+      statistics: _statistics,
+      "partition-statistics": _partitions,
+      ...old
+    } = parseMetadata(Buffer.from(await store.get(metadataKey)).toString("utf8"), metadataKey);
+    const snapshots: Snapshot[] = [];
     for (const snapshot of old.snapshots) {
-      snapshots.push({ ...snapshot, "manifest-list": store.uri(await this.#list(store.key(snapshot["manifest-list"]), old)) });
+      snapshots.push({ ...snapshot, "manifest-list": store.uri(await this.#list(snapshot, old)) });
     }
     const metadata: Metadata = {
       ...old,
-      location: store.uri(store.key(`${old.location.replace(/\/$/, "")}/x`).slice(0, -2)),
+      location: store.uri(store.key(old.location.replace(/\/+$/, ""))),
       snapshots,
       "metadata-log": [],
     };
@@ -59,11 +75,13 @@ export class Relocation {
   }
 
   #beside(key: string, ending: string): string {
-    const counter = /(\d+)-[^/]*$/.exec(key)?.[1] ?? "00000";
-    return `${key.slice(0, key.lastIndexOf("/"))}/${counter}-${Buffer.from(this.#ids.bytes(12)).toString("hex")}${ending}`;
+    const counter = /(\d+)(-[^/]*|\.metadata\.json)$/.exec(key)?.[1] ?? "00000";
+    const unique = Buffer.from(this.#options.ids.bytes(12)).toString("hex");
+    return `${key.slice(0, key.lastIndexOf("/"))}/${counter.padStart(5, "0")}-${unique}${ending}`;
   }
 
-  async #list(key: string, metadata: Metadata): Promise<string> {
+  async #list(snapshot: Snapshot, metadata: Metadata): Promise<string> {
+    const key = this.#store.key(snapshot["manifest-list"]);
     const known = this.#lists.get(key);
     if (known !== undefined) return known;
     const lines: ManifestFile[] = [];
@@ -71,14 +89,13 @@ export class Relocation {
       const moved = await this.#manifest(line, metadata);
       lines.push({ ...line, path: this.#store.uri(moved.key), length: moved.length });
     }
-    const snapshot = metadata.snapshots.find((candidate) => this.#store.key(candidate["manifest-list"]) === key);
     const about = {
-      snapshotId: snapshot?.["snapshot-id"] ?? 0n,
-      parentId: snapshot?.["parent-snapshot-id"],
-      sequence: snapshot?.["sequence-number"] ?? 0n,
+      snapshotId: snapshot["snapshot-id"],
+      parentId: snapshot["parent-snapshot-id"],
+      sequence: snapshot["sequence-number"],
     };
     const written = this.#beside(key, ".avro");
-    await this.#store.put(written, writeManifestList(lines, about, this.#ids.bytes(16)));
+    await this.#store.put(written, writeManifestList(lines, about, this.#options.ids.bytes(16)));
     this.#lists.set(key, written);
     return written;
   }
@@ -87,22 +104,68 @@ export class Relocation {
     const old = this.#store.key(line.path);
     const known = this.#manifests.get(old);
     if (known !== undefined) return known;
-    if (line.content === "deletes") {
-      throw new AppError("type.unsupported", "A table with position deletes cannot be moved: the paths stand inside its delete files.", {
-        expected: "tables without position deletes",
-        found: line.path,
-        hint: `move the data folder back to ${this.#oldRoot}`,
-      });
-    }
-    const { entries, shape } = await openManifest(this.#store, line);
+    const { entries, shape } = await openManifest(this.#store, line, true);
     const schema =
       metadata.schemas.find((item) => item["schema-id"] === metadata["current-schema-id"]) ??
       (metadata.schemas[0] as Metadata["schemas"][number]);
-    const bytes = writeManifest(this.#store, { content: line.content, schema, specId: line.specId, shape, entries }, this.#ids.bytes(16));
+    const moved: ManifestEntry[] = [];
+    for (const entry of entries) {
+      // A delete file that left the table is named as it was; it may be gone.
+      const stays = entry.file.content === "data" || entry.status === "deleted";
+      moved.push(stays ? entry : { ...entry, file: await this.#deleteFile(entry.file) });
+    }
+    const { ids } = this.#options;
+    const bytes = writeManifest(this.#store, { content: line.content, schema, specId: line.specId, shape, entries: moved }, ids.bytes(16));
     const key = this.#beside(old, "-m0.avro");
     await this.#store.put(key, bytes);
-    const moved = { key, length: BigInt(bytes.length) };
-    this.#manifests.set(old, moved);
+    const written = { key, length: BigInt(bytes.length) };
+    this.#manifests.set(old, written);
+    return written;
+  }
+
+  /** A position-delete file with the same positions under the new addresses of the data files. */
+  async #deleteFile(file: DataFile): Promise<DataFile> {
+    const known = this.#deletes.get(file.key);
+    if (known !== undefined) return known;
+    const { engine, signal } = this.#options;
+    const store = this.#store;
+    const { fields } = positionDeleteSchema;
+    const input: TablePlan = { op: "table", files: [{ uri: store.uri(file.key), rows: file.rows, deletes: [] }], fields };
+    const paths = await engine.rows({ op: "aggregate", input, by: ["file_path"], measures: [] }, { signal });
+    const addresses = paths.map(({ file_path: path }) => [String(path), store.uri(store.key(String(path)))]);
+    const columns = [
+      { name: "old", type: "string" as const },
+      { name: "new", type: "string" as const },
+    ];
+    const [written] = await engine.write(
+      {
+        plan: {
+          op: "project",
+          input: {
+            op: "join",
+            how: "inner",
+            left: input,
+            right: { op: "values", columns, rows: addresses },
+            on: [{ left: "file_path", right: "old" }],
+          },
+          columns: [
+            { name: "file_path", expr: column("new") },
+            { name: "pos", expr: column("pos") },
+          ],
+        },
+        fields,
+        sortBy: ["file_path", "pos"],
+        rowsPerFile: Math.max(1, file.rows),
+        pathFor: () => store.writePath(this.#beside(file.key, "-deletes.parquet")),
+      },
+      { signal },
+    );
+    if (written === undefined || written.rows !== file.rows) throw new Error(`${file.key} has other rows than its manifest says`);
+    const made = dataFileOf(store, written, positionDeleteSchema);
+    await store.makeDurable([made.key]);
+    const { specId, partition, sequence } = file;
+    const moved: DataFile = { ...made, content: "position-deletes", specId, partition, sequence, sortOrderId: undefined };
+    this.#deletes.set(file.key, moved);
     return moved;
   }
 }

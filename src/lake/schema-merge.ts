@@ -1,4 +1,4 @@
-import { canonicalJson } from "../lib/json.ts";
+import { canonicalJson, hashOf } from "../lib/json.ts";
 import type { Field, Schema } from "./schema.ts";
 
 export interface SchemaConflict {
@@ -39,15 +39,19 @@ export function mergeSchemas(base: Schema, ours: Schema, theirs: Schema): Merged
     conflicts.push({ column: "*", reason: "the key changed on one side" });
   }
   if (conflicts.length > 0) return { kind: "conflicts", conflicts };
-  // Ids grow per dataset, so one above both sides is taken by neither.
-  const id = Math.max(ours["schema-id"], theirs["schema-id"]);
   const key = theirs["identifier-field-ids"];
-  const schema: Schema = { type: "struct", "schema-id": id + mergedOffset, fields: orderOf(base, ours, theirs, fields) };
+  const merged = orderOf(base, ours, theirs, fields);
+  const schema: Schema = { type: "struct", "schema-id": mergedId(merged, key), fields: merged };
   return { kind: "schema", schema: key === undefined ? schema : { ...schema, "identifier-field-ids": key } };
 }
 
-/** Merged schemas get ids above all that a dataset's counter hands out, so that the two never meet. */
-const mergedOffset = 1_000_000;
+/**
+ * The id of a merged schema, from its content: the same merge on another line has the same id, another one has another. It lies above all
+ * that a dataset's counter hands out, and leaves room above it for ids that other writers count on from there.
+ */
+function mergedId(fields: readonly Field[], key: readonly number[] | undefined): number {
+  return 2 ** 30 + (Number.parseInt(hashOf([fields, key ?? []]).slice(0, 12), 16) % (2 ** 30 - 2 ** 20));
+}
 
 function fieldsOf(schema: Schema): unknown {
   return [schema.fields, schema["identifier-field-ids"] ?? []];

@@ -46,13 +46,41 @@ function scaled(value: bigint, scale: number): string {
   return `${value < 0n ? "-" : ""}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
 }
 
-const dayMs = 86_400_000;
+/*
+ * Days since 1970-01-01 in the proleptic Gregorian calendar for any year: JavaScript's own dates take years below 100 for 19xx and end
+ * before Iceberg's do. Years are counted from a 1 March, so that the leap day is the last of its year; 400 years have 146 097 days.
+ */
+function dayNumber(year: number, month: number, day: number): number {
+  const shifted = month > 2 ? year : year - 1;
+  const era = Math.floor(shifted / 400);
+  const yearOfEra = shifted - era * 400;
+  const dayOfYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1;
+  return era * 146_097 + yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear - 719_468;
+}
 
-/** Days since 1970-01-01 of `2026-11-24`; undefined for what is outside JavaScript's calendar, which then has no bound. */
+function dayText(days: number): string {
+  const fromEra = days + 719_468;
+  const era = Math.floor(fromEra / 146_097);
+  const dayOfEra = fromEra - era * 146_097;
+  const yearOfEra = Math.floor(
+    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365,
+  );
+  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
+  const shiftedMonth = Math.floor((5 * dayOfYear + 2) / 153);
+  const day = dayOfYear - Math.floor((153 * shiftedMonth + 2) / 5) + 1;
+  const month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9;
+  const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0);
+  const two = (value: number) => String(value).padStart(2, "0");
+  // Before year 1 comes 1 BC.
+  return `${String(year > 0 ? year : 1 - year).padStart(4, "0")}-${two(month)}-${two(day)}${year > 0 ? "" : " (BC)"}`;
+}
+
+/** Days since 1970-01-01 of `2026-11-24` or `0044-03-15 (BC)`; undefined for what is no day. */
 function dayOf(text: string): number | undefined {
-  const match = /^(\d{4})-(\d{2})-(\d{2})$/.exec(text);
+  const match = /^(\d{4,7})-(\d{2})-(\d{2})( \(BC\))?$/.exec(text);
   if (match === null) return undefined;
-  return Date.UTC(Number(match[1]), Number(match[2]) - 1, Number(match[3])) / dayMs;
+  const year = Number(match[1]);
+  return dayNumber(match[4] === undefined ? year : 1 - year, Number(match[2]), Number(match[3]));
 }
 
 function microsOfTime(text: string): bigint | undefined {
@@ -63,7 +91,7 @@ function microsOfTime(text: string): bigint | undefined {
 }
 
 function microsOf(text: string): bigint | undefined {
-  const match = /^(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?)(?:Z|\+00(?::00)?)?$/.exec(text.trim());
+  const match = /^(\d{4,7}-\d{2}-\d{2}(?: \(BC\))?)[ T](\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?)(?:Z|\+00(?::00)?)?$/.exec(text.trim());
   const day = match?.[1] === undefined ? undefined : dayOf(match[1]);
   const time = match?.[2] === undefined ? undefined : microsOfTime(match[2]);
   return day === undefined || time === undefined ? undefined : BigInt(day) * 86_400_000_000n + time;
@@ -106,7 +134,7 @@ export function boundBytes(type: PrimitiveType, text: string): Uint8Array | unde
   }
 }
 
-/** The text of a bound, in the form that the engine casts from. */
+/** The text of a bound, in the form that the engine casts from. Bounds of a column that was widened since stand in their old form. */
 export function boundText(type: PrimitiveType, bytes: Uint8Array): string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const scale = decimalScale(type);
@@ -115,7 +143,6 @@ export function boundText(type: PrimitiveType, bytes: Uint8Array): string {
     case "int":
       return String(buffer.readInt32LE());
     case "long":
-      // A column widened from int keeps its four-byte bounds.
       return String(buffer.length === 4 ? buffer.readInt32LE() : buffer.readBigInt64LE());
     case "float":
       return String(buffer.readFloatLE());
@@ -124,13 +151,17 @@ export function boundText(type: PrimitiveType, bytes: Uint8Array): string {
     case "boolean":
       return buffer[0] === 0 ? "false" : "true";
     case "date":
-      return new Date(buffer.readInt32LE() * dayMs).toISOString().slice(0, 10);
+      return dayText(buffer.readInt32LE());
     case "time":
       return timeText(buffer.readBigInt64LE());
     case "timestamp":
       return timestampText(buffer.readBigInt64LE());
     case "timestamptz":
       return `${timestampText(buffer.readBigInt64LE())}+00`;
+    case "uuid":
+      return buffer.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+    case "binary":
+      return buffer.toString("base64");
     default:
       return buffer.toString("utf8");
   }
@@ -146,17 +177,24 @@ function timestampText(micros: bigint): string {
   const perDay = 86_400_000_000n;
   const inDay = ((micros % perDay) + perDay) % perDay;
   const day = Number((micros - inDay) / perDay);
-  return `${new Date(day * dayMs).toISOString().slice(0, 10)} ${timeText(inDay)}`;
+  return `${dayText(day)} ${timeText(inDay)}`;
 }
 
 /** Order of two bounds in their text form: below zero when the first comes first. Text by its UTF-8 bytes. */
 export function compareBounds(type: PrimitiveType, a: string, b: string): number {
-  const order = <T extends number | bigint>(x: T, y: T) => (x < y ? -1 : x > y ? 1 : 0);
-  const scale = decimalScale(type);
-  if (scale !== undefined) return order(unscaled(a, scale) ?? 0n, unscaled(b, scale) ?? 0n);
-  if (type === "int" || type === "long") return order(BigInt(a), BigInt(b));
-  if (type === "float" || type === "double") return order(Number(a), Number(b));
+  const [x, y] = [rankOf(type, a), rankOf(type, b)];
+  if (x !== undefined && y !== undefined) return x < y ? -1 : x > y ? 1 : 0;
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+/** A number in the order of the type's values; undefined for types that are ordered by their text. */
+function rankOf(type: PrimitiveType, text: string): number | bigint | undefined {
+  const scale = decimalScale(type);
+  if (scale !== undefined) return unscaled(text, scale);
+  if (type === "int" || type === "long") return BigInt(text);
+  if (type === "float" || type === "double") return Number(text);
+  if (type === "date") return dayOf(text);
+  return type === "timestamp" || type === "timestamptz" ? microsOf(text) : undefined;
 }
 
 /** A lower bound for text: its first code points. */

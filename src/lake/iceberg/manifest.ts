@@ -1,4 +1,5 @@
 import { AppError } from "../../lib/errors.ts";
+import { parseJson, toJson } from "../../lib/json.ts";
 import type { DataFile } from "../data-file.ts";
 import type { Schema } from "../schema.ts";
 import type { ObjectStore } from "../store.ts";
@@ -128,11 +129,13 @@ function toMap<T>(raw: unknown, value: (item: unknown) => T): Map<number, T> {
   return new Map(((raw ?? []) as { key: number; value: unknown }[]).map((pair) => [pair.key, value(pair.value)]));
 }
 
-/** Avro type of a partition field's value, from the schema that wrote the manifest. */
+/** How a manifest's files are partitioned, from the schema that wrote it. */
 export interface PartitionShape {
   /** The `partition` record's fields as Avro, carried over from manifests of other engines; empty when unpartitioned. */
   avroFields: readonly unknown[];
   specJson: string;
+  /** The table schema in which the spec's source columns stand; a later one may lack them. */
+  schemaJson?: string | undefined;
 }
 
 export const unpartitioned: PartitionShape = { avroFields: [], specJson: "[]" };
@@ -171,9 +174,10 @@ export function writeManifest(store: ObjectStore, manifest: ManifestContent, syn
       sort_order_id: file.content === "data" ? (file.sortOrderId ?? null) : null,
     },
   }));
+  const schemaJson = manifest.shape.schemaJson ?? toJson(manifest.schema);
   const meta = {
-    schema: JSON.stringify(manifest.schema),
-    "schema-id": String(manifest.schema["schema-id"]),
+    schema: schemaJson,
+    "schema-id": String((parseJson(schemaJson) as unknown as Schema)["schema-id"] ?? 0),
     "partition-spec": manifest.shape.specJson,
     "partition-spec-id": String(manifest.specId),
     "format-version": "2",
@@ -229,20 +233,26 @@ export interface ReadManifest {
   shape: PartitionShape;
 }
 
-/** Reads a manifest; entries without numbers of their own inherit them from the manifest list's line. */
-export function readManifest(store: ObjectStore, bytes: Uint8Array, line: ManifestFile): ReadManifest {
+/**
+ * Reads a manifest; entries without numbers of their own inherit them from the manifest list's line. Entries of files that left the table
+ * are left out, because what they name may be of a kind that is not read, unless `withDeleted` asks for them.
+ */
+export function readManifest(store: ObjectStore, bytes: Uint8Array, line: ManifestFile, withDeleted = false): ReadManifest {
   const { meta, records } = parse(bytes, line.path);
-  const entries = (records as unknown as RawEntry[]).map((raw): ManifestEntry => {
-    const sequence = raw.sequence_number ?? line.sequence;
-    return {
-      status: statuses[raw.status] ?? "existing",
-      snapshotId: raw.snapshot_id ?? line.snapshotId,
-      sequence,
-      fileSequence: raw.file_sequence_number ?? line.sequence,
-      file: dataFileFrom(store, raw.data_file, line.specId, sequence),
-    };
-  });
-  return { entries, shape: { avroFields: partitionFields(meta["avro.schema"] ?? "{}"), specJson: meta["partition-spec"] ?? "[]" } };
+  const entries = (records as unknown as RawEntry[])
+    .filter((raw) => withDeleted || statuses[raw.status] !== "deleted")
+    .map((raw): ManifestEntry => {
+      const sequence = raw.sequence_number ?? line.sequence;
+      return {
+        status: statuses[raw.status] ?? "existing",
+        snapshotId: raw.snapshot_id ?? line.snapshotId,
+        sequence,
+        fileSequence: raw.file_sequence_number ?? line.sequence,
+        file: dataFileFrom(store, raw.data_file, line.specId, sequence),
+      };
+    });
+  const shape = { avroFields: partitionFields(meta["avro.schema"] ?? "{}"), specJson: meta["partition-spec"] ?? "[]" };
+  return { entries, shape: shape.avroFields.length === 0 ? shape : { ...shape, schemaJson: meta["schema"] } };
 }
 
 function partitionFields(schemaText: string): readonly unknown[] {

@@ -1,6 +1,6 @@
 import { AppError } from "../../lib/errors.ts";
 import { parseJson, toJson, type Json } from "../../lib/json.ts";
-import type { Schema } from "../schema.ts";
+import type { FieldType, Schema } from "../schema.ts";
 
 /** A snapshot as metadata.json lists it. */
 export interface Snapshot {
@@ -42,6 +42,9 @@ export interface Metadata {
   refs: Record<string, { "snapshot-id": bigint; type: string }>;
   "snapshot-log": { "timestamp-ms": bigint; "snapshot-id": bigint }[];
   "metadata-log": { "timestamp-ms": bigint; "metadata-file": string }[];
+  /** Statistics files of other engines; they go with their snapshot. */
+  statistics?: readonly { "snapshot-id": number | bigint }[];
+  "partition-statistics"?: readonly { "snapshot-id": number | bigint }[];
 }
 
 const big = (value: unknown): bigint => BigInt(value as number | bigint);
@@ -110,13 +113,42 @@ export function currentSchema(metadata: Metadata): Schema {
   return schema;
 }
 
-/** Names for readers of Parquet files that carry no field ids (`schema.name-mapping.default`). */
-export function nameMapping(schema: Schema): string {
-  const ofFields = (fields: Schema["fields"]): unknown[] =>
-    fields.map((field) => ({
-      "field-id": field.id,
-      names: [field.name],
-      ...(typeof field.type === "object" && field.type.type === "struct" ? { fields: ofFields(field.type.fields) } : {}),
-    }));
-  return JSON.stringify(ofFields(schema.fields));
+interface MappedField {
+  "field-id"?: number;
+  names: string[];
+  fields?: MappedField[];
+}
+
+/**
+ * Names for readers of Parquet files that carry no field ids (`schema.name-mapping.default`). Names that a column had before, as the known
+ * mapping has them, stay: files under those names are still there.
+ */
+export function nameMapping(schema: Schema, known?: string): string {
+  const before = new Map<number, string[]>();
+  const remember = (fields: readonly MappedField[]): void => {
+    for (const field of fields) {
+      if (field["field-id"] !== undefined) before.set(field["field-id"], field.names);
+      remember(field.fields ?? []);
+    }
+  };
+  try {
+    remember(known === undefined ? [] : (JSON.parse(known) as MappedField[]));
+  } catch {
+    before.clear();
+  }
+  const taken = new Set<string>();
+  const mapped = (id: number, name: string, type: FieldType): MappedField => {
+    const names = [name, ...(before.get(id) ?? []).filter((old) => old !== name && !taken.has(old))];
+    const fields = partsOf(type);
+    return { "field-id": id, names, ...(fields.length === 0 ? {} : { fields }) };
+  };
+  const partsOf = (type: FieldType): MappedField[] => {
+    if (typeof type === "string") return [];
+    if (type.type === "list") return [mapped(type["element-id"], "element", type.element)];
+    if (type.type === "map") return [mapped(type["key-id"], "key", type.key), mapped(type["value-id"], "value", type.value)];
+    return type.fields.map((field) => mapped(field.id, field.name, field.type));
+  };
+  // A name that another column has now belongs to that one.
+  for (const field of schema.fields) taken.add(field.name);
+  return JSON.stringify(schema.fields.map((field) => mapped(field.id, field.name, field.type)));
 }

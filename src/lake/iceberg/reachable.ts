@@ -27,7 +27,7 @@ export class Reachable {
       if (this.keys.has(manifest)) continue;
       this.keys.add(manifest);
       const { entries } = await openManifest(this.#store, line);
-      for (const entry of entries) if (entry.status !== "deleted") this.keys.add(entry.file.key);
+      for (const { file } of entries) this.keys.add(file.key);
     }
   }
 }

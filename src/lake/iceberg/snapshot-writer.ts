@@ -27,14 +27,11 @@ const manyManifests = 100;
 
 interface Manifest {
   line: ManifestFile;
-  /** Read only when needed; a manifest that stays as it is needs no reading. */
-  entries: ManifestEntry[] | undefined;
+  entries: ManifestEntry[];
   shape: PartitionShape;
 }
 
-interface Writing extends VersionRequest {
-  metadataOfSchema: Metadata;
-  nowMs: bigint;
+interface Writing extends Pick<VersionRequest, "location" | "schema" | "add" | "remove" | "ids"> {
   snapshotId: bigint;
   sequence: bigint;
 }
@@ -47,9 +44,6 @@ export async function writeSnapshot(
   const { base, metadata, ids } = request;
   const work: Writing = {
     ...request,
-    now: new Date(Number(request.now)),
-    nowMs: request.now,
-    metadataOfSchema: metadata,
     snapshotId: newSnapshotId(ids),
     sequence: metadata["last-sequence-number"] + 1n,
   };
@@ -99,81 +93,78 @@ async function rewriteTouched(
   lines: readonly ManifestFile[],
   removed: DataFile[],
 ): Promise<ManifestFile[]> {
-  const isLive = (line: ManifestFile) => line.addedFiles + line.existingFiles > 0;
-  const hasDeletes = lines.some((line) => line.content === "deletes");
-  if (work.remove.size === 0) return lines.filter(isLive);
+  const live = lines.filter((line) => line.addedFiles + line.existingFiles > 0);
+  if (work.remove.size === 0) return live;
   const opened: Manifest[] = [];
-  for (const line of lines.filter(isLive)) opened.push({ line, ...(await openManifest(store, line)) });
-  const live = (content: ManifestFile["content"]) =>
-    opened
-      .filter(({ line }) => line.content === content)
-      .flatMap(({ entries }) => (entries ?? []).filter((entry) => entry.status !== "deleted"));
-  const staying = live("data")
-    .filter((entry) => !work.remove.has(entry.file.key))
-    .map((entry) => entry.file);
-  const idle = hasDeletes
-    ? idleDeletes(
-        store,
-        live("deletes").map((entry) => entry.file),
-        staying,
-      )
-    : new Set<string>();
+  for (const line of live) opened.push({ line, ...(await openManifest(store, line)) });
+  const filesOf = (content: ManifestFile["content"]) =>
+    opened.filter(({ line }) => line.content === content).flatMap(({ entries }) => entries.map((entry) => entry.file));
+  const data = filesOf("data");
+  const known = new Set(data.map((file) => file.key));
+  const unknown = [...work.remove].find((key) => !known.has(key));
+  if (unknown !== undefined) throw new Error(`file ${unknown} cannot leave a table that does not have it`);
+  const staying = data.filter((file) => !work.remove.has(file.key));
+  const idle = idleDeletes(store, filesOf("deletes"), staying);
   const result: ManifestFile[] = [];
   for (const manifest of opened) {
     const gone = manifest.line.content === "data" ? work.remove : idle;
-    const entries = (manifest.entries ?? []).filter((entry) => entry.status !== "deleted");
-    if (!entries.some((entry) => gone.has(entry.file.key))) {
+    if (!manifest.entries.some((entry) => gone.has(entry.file.key))) {
       result.push(manifest.line);
       continue;
     }
-    const rewritten = entries.map((entry): ManifestEntry => {
+    const entries = manifest.entries.map((entry): ManifestEntry => {
       if (!gone.has(entry.file.key)) return { ...entry, status: "existing" };
       removed.push(entry.file);
       return { ...entry, status: "deleted", snapshotId: work.snapshotId };
     });
-    result.push(await putManifest(store, work, { ...manifest, entries: rewritten }));
+    result.push(await putManifest(store, work, { ...manifest, entries }));
   }
   return result;
 }
 
 async function addedManifest(store: ObjectStore, work: Writing, specId: number): Promise<ManifestFile> {
   const entries = work.add.map((file): ManifestEntry => {
-    const own = { ...file, specId, sequence: work.sequence };
+    const own = { ...file, specId, partition: {}, sequence: work.sequence };
     return { status: "added", snapshotId: work.snapshotId, sequence: work.sequence, fileSequence: work.sequence, file: own };
   });
   return putManifest(store, work, { line: { content: "data", specId }, entries, shape: unpartitioned });
 }
 
-/** Merges the data manifests of each spec into one when there are many. */
+/** Merges manifests of the same kind and spec into one where there are many. */
 async function mergeMany(store: ObjectStore, work: Writing, lines: readonly ManifestFile[]): Promise<ManifestFile[]> {
-  if (lines.length <= manyManifests) return [...lines];
-  const result = lines.filter((line) => line.content === "deletes");
-  const bySpec = new Map<number, ManifestFile[]>();
-  for (const line of lines.filter((item) => item.content === "data")) bySpec.set(line.specId, [...(bySpec.get(line.specId) ?? []), line]);
-  for (const [specId, group] of bySpec) {
-    const entries: ManifestEntry[] = [];
-    let shape = unpartitioned;
-    for (const line of group) {
-      const read = await openManifest(store, line);
-      shape = read.shape;
-      for (const entry of read.entries) {
-        const own = entry.snapshotId === work.snapshotId;
-        if (entry.status === "deleted" && !own) continue;
-        entries.push(own ? entry : { ...entry, status: "existing" });
-      }
-    }
-    result.push(await putManifest(store, work, { line: { content: "data", specId }, entries, shape }));
+  const groups = new Map<string, ManifestFile[]>();
+  for (const line of lines) {
+    const kind = `${line.content} ${line.specId}`;
+    groups.set(kind, [...(groups.get(kind) ?? []), line]);
+  }
+  const result: ManifestFile[] = [];
+  for (const group of groups.values()) {
+    if (group.length > manyManifests) result.push(await mergeManifests(store, work, group as [ManifestFile, ...ManifestFile[]]));
+    else result.push(...group);
   }
   return result;
+}
+
+async function mergeManifests(store: ObjectStore, work: Writing, group: readonly [ManifestFile, ...ManifestFile[]]): Promise<ManifestFile> {
+  const entries: ManifestEntry[] = [];
+  let shape = unpartitioned;
+  for (const line of group) {
+    // What this very snapshot removes is told once more; what earlier ones removed is history.
+    const own = line.snapshotId === work.snapshotId;
+    const read = await openManifest(store, line, own);
+    shape = read.shape;
+    entries.push(...read.entries.map((entry): ManifestEntry => (own ? entry : { ...entry, status: "existing" })));
+  }
+  const { content, specId } = group[0];
+  return putManifest(store, work, { line: { content, specId }, entries, shape });
 }
 
 async function putManifest(
   store: ObjectStore,
   work: Writing,
-  manifest: { line: Pick<ManifestFile, "content" | "specId">; entries: ManifestEntry[] | undefined; shape: PartitionShape },
+  manifest: { line: Pick<ManifestFile, "content" | "specId">; entries: ManifestEntry[]; shape: PartitionShape },
 ): Promise<ManifestFile> {
-  const { line, shape } = manifest;
-  const entries = manifest.entries ?? [];
+  const { line, shape, entries } = manifest;
   const key = `${work.location}/metadata/${unique(work.ids)}-m0.avro`;
   const bytes = writeManifest(
     store,

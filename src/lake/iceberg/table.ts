@@ -40,14 +40,24 @@ export function counterOf(metadataKey: string): number {
   return Number(/(\d+)-[^/]*$/.exec(metadataKey)?.[1] ?? 0);
 }
 
-/** Properties that every table of ours has: no engine may delete its files, and key columns keep whole bounds. */
+/** Where other engines would put new files; a table of ours has its own place. */
+const placeProperties = ["write.data.path", "write.metadata.path", "write.object-storage.path", "write.folder-storage.path"];
+const metricsPrefix = "write.metadata.metrics.column.";
+
+/**
+ * Properties that every table of ours has: no engine may delete its files, new files stay below the table's place, and key columns keep
+ * whole bounds. Metrics of columns that are gone are left out: Spark refuses to commit to a table that has them.
+ */
 export function propertiesOf(schema: Schema, known: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const keyMetrics = keyNames(schema).map((name) => [`write.metadata.metrics.column.${name}`, "full"] as const);
+  const names = new Set(schema.fields.map((field) => field.name));
+  const kept = Object.entries(known).filter(
+    ([name]) => !placeProperties.includes(name) && (!name.startsWith(metricsPrefix) || names.has(name.slice(metricsPrefix.length))),
+  );
+  const keyMetrics = keyNames(schema).map((name) => [metricsPrefix + name, "full"] as const);
   return {
-    ...known,
-    ...Object.fromEntries(keyMetrics),
+    ...Object.fromEntries([...kept, ...keyMetrics]),
     "gc.enabled": "false",
-    "schema.name-mapping.default": nameMapping(schema),
+    "schema.name-mapping.default": nameMapping(schema, known["schema.name-mapping.default"]),
     "write.format.default": "parquet",
     "write.parquet.compression-codec": "zstd",
   };

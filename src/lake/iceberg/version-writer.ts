@@ -1,9 +1,11 @@
+import { canonicalJson } from "../../lib/json.ts";
+import type { Schema } from "../schema.ts";
 import type { ObjectStore } from "../store.ts";
-import type { Metadata } from "./metadata.ts";
+import type { Metadata, Snapshot } from "./metadata.ts";
 import { writeSnapshot, type VersionRequest } from "./snapshot-writer.ts";
 import { counterOf, propertiesOf, putMetadata, type Table } from "./table.ts";
 
-/** How much history a metadata file keeps; the older lives in commits. */
+/** How much history a metadata file keeps beside its tags; the older lives in commits. */
 const keptSnapshots = 100;
 
 /**
@@ -14,13 +16,12 @@ export async function writeVersion(store: ObjectStore, request: VersionRequest):
   const { base, schema, location, ids } = request;
   const old = base.metadata;
   const now = BigInt(request.now.getTime()) > old["last-updated-ms"] ? BigInt(request.now.getTime()) : old["last-updated-ms"] + 1n;
-  const known = old.schemas.some((candidate) => candidate["schema-id"] === schema["schema-id"]);
   const withSchema: Metadata = {
     ...old,
     location: store.uri(location),
     "last-updated-ms": now,
     "last-column-id": Math.max(old["last-column-id"], request.lastColumnId),
-    schemas: known ? old.schemas : [...old.schemas, schema],
+    schemas: withCurrent(old.schemas, schema),
     "current-schema-id": schema["schema-id"],
     properties: propertiesOf(schema, old.properties),
     "metadata-log": [
@@ -30,18 +31,35 @@ export async function writeVersion(store: ObjectStore, request: VersionRequest):
   };
   const counter = counterOf(base.metadataKey) + 1;
   if (request.add.length === 0 && request.remove.size === 0) return putMetadata(store, location, withSchema, counter, ids);
-  const written = await writeSnapshot(store, { ...request, now, metadata: withSchema });
-  const snapshots = [...old.snapshots, written.snapshot].slice(-keptSnapshots);
-  const kept = new Set(snapshots.map((snapshot) => snapshot["snapshot-id"]));
-  const id = written.snapshot["snapshot-id"];
-  const metadata: Metadata = {
-    ...withSchema,
-    ...written.specs,
-    "last-sequence-number": written.snapshot["sequence-number"],
+  const { snapshot, specs } = await writeSnapshot(store, { ...request, now, metadata: withSchema });
+  return putMetadata(store, location, { ...withSchema, ...specs, ...withSnapshot(old, snapshot) }, counter, ids);
+}
+
+function withCurrent(schemas: readonly Schema[], schema: Schema): Schema[] {
+  const known = schemas.find((candidate) => candidate["schema-id"] === schema["schema-id"]);
+  if (known === undefined) return [...schemas, schema];
+  const content = (of: Schema) => canonicalJson([of.fields, of["identifier-field-ids"] ?? []]);
+  if (content(known) !== content(schema)) throw new Error(`schema id ${schema["schema-id"]} is taken by another schema of this table`);
+  return [...schemas];
+}
+
+/** History with one more snapshot, the current one. Tags stay, and what they name; what goes takes its log lines and statistics along. */
+function withSnapshot(old: Metadata, snapshot: Snapshot): Partial<Metadata> {
+  const id = snapshot["snapshot-id"];
+  const { main: _main, ...tags } = old.refs;
+  const tagged = new Set(Object.values(tags).map((ref) => ref["snapshot-id"]));
+  const recent = old.snapshots.slice(1 - keptSnapshots);
+  const older = old.snapshots.slice(0, old.snapshots.length - recent.length);
+  const snapshots = [...older.filter((candidate) => tagged.has(candidate["snapshot-id"])), ...recent, snapshot];
+  const kept = new Set(snapshots.map((candidate) => candidate["snapshot-id"]));
+  const stays = (line: { "snapshot-id": number | bigint }) => kept.has(BigInt(line["snapshot-id"]));
+  return {
+    "last-sequence-number": snapshot["sequence-number"],
     "current-snapshot-id": id,
     snapshots,
-    refs: { main: { "snapshot-id": id, type: "branch" } },
-    "snapshot-log": [...old["snapshot-log"], { "timestamp-ms": now, "snapshot-id": id }].filter((line) => kept.has(line["snapshot-id"])),
+    refs: { ...tags, main: { "snapshot-id": id, type: "branch" } },
+    "snapshot-log": [...old["snapshot-log"].filter(stays), { "timestamp-ms": snapshot["timestamp-ms"], "snapshot-id": id }],
+    ...(old.statistics === undefined ? {} : { statistics: old.statistics.filter(stays) }),
+    ...(old["partition-statistics"] === undefined ? {} : { "partition-statistics": old["partition-statistics"].filter(stays) }),
   };
-  return putMetadata(store, location, metadata, counter, ids);
 }
