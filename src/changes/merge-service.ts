@@ -100,8 +100,8 @@ async function runEntry(deps: MergeDeps, entry: QueueEntry, signal: AbortSignal 
       hint: `tidegate merge ${entry.changeId}`,
     });
   } catch (error) {
-    await failEntry(deps, entry, actor, asAppError(error));
-    throw error;
+    if (await failEntry(deps, entry, actor, asAppError(error))) throw error;
+    return mergeReads(deps, entry.changeId);
   }
 }
 
@@ -149,10 +149,26 @@ function reasonOf(conflict: MergeConflict, keys: number): string {
   return keys === 1 ? `both change the row ${shown[0] ?? ""}` : `both change ${keys} rows, such as ${shown.join("; ")}`;
 }
 
-async function failEntry(deps: MergeDeps, entry: QueueEntry, actor: string, error: AppError): Promise<void> {
+/** The merge's COMMIT took place, and only its answer was lost. */
+class MergedAfterAll extends Error {}
+
+/** Records why an entry failed; false when it did not fail: then nothing is recorded. */
+async function failEntry(deps: MergeDeps, entry: QueueEntry, actor: string, error: AppError): Promise<boolean> {
+  try {
+    await recordFailure(deps, entry, actor, error);
+    return true;
+  } catch (failure) {
+    if (failure instanceof MergedAfterAll) return false;
+    throw failure;
+  }
+}
+
+async function recordFailure(deps: MergeDeps, entry: QueueEntry, actor: string, error: AppError): Promise<void> {
   const conflicted = error.code === "merge.conflict";
   await mutate(deps, actor, async (m) => {
+    // A commit that is still under way holds the change's row: the entry is read behind it.
     const change = await lockChange(m.tx, entry.changeId);
+    if ((await readEntry(m.tx, entry.id)).state === "merged") throw new MergedAfterAll();
     if (change.state === "queued") await moveChange(m.tx, change, conflicted ? "conflict" : "fail", { at: m.at });
     await finishEntry(m.tx, entry.id, { state: conflicted ? "conflicted" : "failed", at: m.at, error });
     m.record({

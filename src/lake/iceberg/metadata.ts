@@ -109,7 +109,11 @@ export function metadataText(metadata: Metadata): string {
 export function currentSchema(metadata: Metadata): Schema {
   const schema = metadata.schemas.find((candidate) => candidate["schema-id"] === metadata["current-schema-id"]);
   if (schema === undefined)
-    throw new AppError("store.corrupt", `Table ${metadata["table-uuid"]} lacks its current schema.`, { hint: "tidegate doctor" });
+    throw new AppError("store.corrupt", `Table ${metadata["table-uuid"]} lacks its current schema.`, {
+      expected: `a schema ${metadata["current-schema-id"]}`,
+      found: `schemas ${metadata.schemas.map((candidate) => candidate["schema-id"]).join(", ")}`,
+      hint: "tidegate doctor",
+    });
   return schema;
 }
 
