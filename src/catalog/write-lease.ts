@@ -30,20 +30,19 @@ export async function withWriteLease<T>(
       .values(rows.slice(from, from + 1000))
       .execute();
   }
-  const heartbeat = setInterval(() => {
+  const heartbeat = deps.clock.every(renewEvery, async () => {
     // A beat that fails is made good by the next one; a lease that ran out is found by the commit.
-    void deps.db
+    await deps.db
       .updateTable("write_leases")
       .set({ expires_at: expires() })
       .where("id", "in", ids)
       .execute()
       .catch(() => undefined);
-  }, renewEvery);
-  heartbeat.unref();
+  });
   try {
     return await work({ ids });
   } finally {
-    clearInterval(heartbeat);
+    heartbeat.stop();
     await deps.db
       .deleteFrom("write_leases")
       .where("id", "in", ids)

@@ -121,24 +121,26 @@ function refusal(error: AppError): Response {
 /** Work beside the requests: the outbox soon after each change and now and then, and once an hour what nobody needs any more. */
 function choresOf(services: Services, report: ServeOptions["report"]): { soon(): void; stop(): void } {
   let pending: NodeJS.Timeout | undefined;
-  const guarded = (work: () => Promise<unknown>) => () => void work().catch((error: unknown) => report?.(error));
+  const guarded = (work: () => Promise<unknown>) => async (): Promise<void> => {
+    await work().catch((error: unknown) => report?.(error));
+  };
   const drain = guarded(() => services.drainOutbox());
   const forget = guarded(async () => {
     await forgetKeys(services);
     await forgetUploads(services);
   });
-  const timers = [setInterval(drain, 5000), setInterval(forget, 3_600_000)];
-  for (const timer of timers) timer.unref();
-  forget();
+  const { clock } = services;
+  const timers = [clock.every(5000, drain), clock.every(3_600_000, forget)];
+  void forget();
   return {
     soon: () => {
       pending ??= setTimeout(() => {
         pending = undefined;
-        drain();
+        void drain();
       }, 50).unref();
     },
     stop: () => {
-      for (const timer of timers) clearInterval(timer);
+      for (const timer of timers) timer.stop();
       clearTimeout(pending);
     },
   };

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { Clock } from "../edges/clock.ts";
+import type { Clock, Timer } from "../edges/clock.ts";
 import type { Db } from "../db/db.ts";
 import { toJson } from "../lib/json.ts";
 import { columnSetHash, hourOf, partitionOf, type Exposure } from "./exposure.ts";
@@ -32,7 +32,7 @@ export class ExposureLedger {
   readonly #touched = new Map<string, Counters>();
   readonly #columnSets = new Map<string, bigint>();
   readonly #partitions = new Set<string>();
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #flushing: Promise<void> = Promise.resolve();
 
   constructor(deps: { db: Db; clock: Clock }) {
@@ -51,7 +51,7 @@ export class ExposureLedger {
           counter.bytes += counts.bytes;
           counter.lastAt = this.#clock.now();
         }
-        this.#timer ??= setTimeout(() => void this.flush().catch(() => undefined), flushEvery).unref();
+        this.#timer ??= this.#clock.after(flushEvery, () => this.flush().catch(() => undefined));
       },
     };
   }
@@ -134,7 +134,7 @@ export class ExposureLedger {
 
   /** Writes the counters that have grown since the last time. */
   flush(): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#timer?.stop();
     this.#timer = undefined;
     this.#flushing = this.#flushing.catch(() => undefined).then(() => this.#write());
     return this.#flushing;

@@ -7,7 +7,7 @@ import { readTree, violationsOf, type SourceFile } from "./layers.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 
-test("src keeps the rules: arrows point down, adapters are built in one place, no cycle, no long file, no hidden clock", () => {
+test("src keeps the rules: arrows point down, adapters are built in one place, no cycle, no long file, no hidden clock, no timer of one's own", () => {
   expect(violationsOf(readTree(join(root, "src")))).toEqual([]);
 });
 
@@ -27,6 +27,7 @@ const planted: [string, SourceFile[]][] = [
   ["cycle", [file("lib/a.ts", "", ["lib/b.ts"]), file("lib/b.ts", "", ["lib/a.ts"])]],
   ["length", [file("lib/long.ts", "line\n".repeat(401))]],
   ["clock", [file("usage/exposure.ts", "const at = new Date();")]],
+  ["timer", [file("rollouts/step-service.ts", "setInterval(() => advance(), 60_000);")]],
   ["environment", [file("http/app.ts", "const port = process.env.PORT;")]],
   ["sql-clock", [file("db/query.ts", "sql`update t set at = now()`")]],
   ["workplace", [file("lib/path.ts", `const data = "${"/"}work${"/"}main";`)]],

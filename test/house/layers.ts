@@ -29,7 +29,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
 const adapters = [/^engine\/duckdb\//, /^engine\/input\/(?!source-format)/, /^lake\/local-store/, /^db\/embedded\//];
 
 export interface Violation {
-  rule: "layer" | "adapter" | "cycle" | "length" | "clock" | "environment" | "sql-clock" | "workplace";
+  rule: "layer" | "adapter" | "cycle" | "length" | "clock" | "timer" | "environment" | "sql-clock" | "workplace";
   file: string;
   found: string;
 }
@@ -101,6 +101,9 @@ function findCycles(files: readonly SourceFile[]): Violation[] {
 }
 
 const clock = /\bDate\.now\(|new Date\(\)|Math\.random\(|performance\.now\(|process\.hrtime/;
+/** Work on a timer belongs to the clock that was given. Waiting for another process (`sleep`) is real time, and no timer. */
+const timer = /\bset(?:Timeout|Interval)\(/;
+const realTime = new Set(["edges", "cli", "engine"]);
 const environment = /process\.env\b/;
 const sqlClock = /\bnow\(\)|current_timestamp|localtimestamp/i;
 // Put together from parts, so that this file does not hold what it looks for.
@@ -109,6 +112,7 @@ const workplace = new RegExp([["\\.\\.", "shared"].join("/"), `/${"work"}/`, ["r
 /** Files that may break a rule, and why. */
 const exceptions: Readonly<Record<string, string>> = {
   "environment engine/duckdb/instance.ts": "the size of the thread pool that libuv took from the environment",
+  "timer http/serve.ts": "connections that do not end when the server stops, and a breath after each change",
 };
 
 function checkText({ path, text }: SourceFile): Violation[] {
@@ -118,6 +122,7 @@ function checkText({ path, text }: SourceFile): Violation[] {
   const code = lines.filter((line) => !/^\s*(\*|\/\/|\/\*)/.test(line)).join("\n");
   if (lines.length > 401) found.push({ rule: "length", file: path, found: `${lines.length} lines` });
   if (folder !== "edges" && clock.test(code)) found.push({ rule: "clock", file: path, found: clock.exec(code)?.[0] ?? "" });
+  if (!realTime.has(folder) && timer.test(code)) found.push({ rule: "timer", file: path, found: timer.exec(code)?.[0] ?? "" });
   if (folder !== "main" && environment.test(code)) found.push({ rule: "environment", file: path, found: "process.env" });
   if (folder !== "edges" && sqlClock.test(code.replaceAll(/\.now\(\)/g, "")))
     found.push({ rule: "sql-clock", file: path, found: sqlClock.exec(code)?.[0] ?? "" });
