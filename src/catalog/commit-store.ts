@@ -1,6 +1,6 @@
 import { AppError } from "../lib/errors.ts";
 import type { Reader, Tx } from "../db/db.ts";
-import { bucketOf, commitId, emptyTree, itemsOf, nodeOf, type CommitContent, type TreeNode } from "./tree.ts";
+import { bucketOf, commitId, documentsEntry, emptyTree, itemsOf, nodeOf, type CommitContent, type TreeNode } from "./tree.ts";
 
 export interface Commit extends CommitContent {
   id: string;
@@ -37,8 +37,14 @@ async function writeNodes(tx: Tx, nodes: readonly TreeNode[]): Promise<void> {
   }
 }
 
-/** Writes the tree that differs from `base` by `edits`; gives its hash. Rows written: one per touched bucket, and the root. */
-export async function writeTree(tx: Tx, base: string, edits: EntryEdits): Promise<string> {
+/** What to set among a tree's documents: path → hash of the document, or null to take it out. */
+export type DocumentEdits = ReadonlyMap<string, string | null>;
+
+/**
+ * Writes the tree that differs from `base` by `edits`; gives its hash. Rows written: one per touched bucket, one for the documents if any
+ * is edited, and the root.
+ */
+export async function writeTree(tx: Tx, base: string, edits: EntryEdits, documents: DocumentEdits = new Map()): Promise<string> {
   const root = await readNode(tx, base);
   const byBucket = new Map<string, [string, string | null][]>();
   for (const [dataset, version] of edits) {
@@ -46,13 +52,17 @@ export async function writeTree(tx: Tx, base: string, edits: EntryEdits): Promis
     byBucket.set(bucket, [...(byBucket.get(bucket) ?? []), [dataset, version]]);
   }
   const present = [...byBucket.keys()].flatMap((bucket) => root.get(bucket) ?? []);
+  if (documents.size > 0) {
+    byBucket.set(documentsEntry, [...documents]);
+    present.push(...[root.get(documentsEntry) ?? []].flat());
+  }
   const nodes = await readNodes(tx, present);
   const written: TreeNode[] = [];
   for (const [bucket, changes] of byBucket) {
     const entries = new Map(nodes.get(root.get(bucket) ?? ""));
-    for (const [dataset, version] of changes) {
-      if (version === null) entries.delete(dataset);
-      else entries.set(dataset, version);
+    for (const [key, value] of changes) {
+      if (value === null) entries.delete(key);
+      else entries.set(key, value);
     }
     if (entries.size === 0) {
       root.delete(bucket);
@@ -88,8 +98,15 @@ export async function readSome(db: Reader, tree: string, datasetIds: readonly st
 
 export async function readEntries(db: Reader, tree: string): Promise<Map<string, string>> {
   const root = await readNode(db, tree);
+  root.delete(documentsEntry);
   const buckets = await readNodes(db, [...new Set(root.values())]);
   return new Map([...root.values()].flatMap((hash) => [...(buckets.get(hash) ?? [])]));
+}
+
+/** The documents of a commit's tree: path → hash. */
+export async function readDocumentHashes(db: Reader, tree: string): Promise<Map<string, string>> {
+  const node = (await readNode(db, tree)).get(documentsEntry);
+  return node === undefined ? new Map() : readNode(db, node);
 }
 
 /** Datasets whose version differs between two trees; equal buckets are not read. */
@@ -101,6 +118,7 @@ export async function diffTrees(
   const changed = new Map<string, { before: string | undefined; after: string | undefined }>();
   if (before === after) return changed;
   const [old, now] = [await readNode(db, before), await readNode(db, after)];
+  for (const root of [old, now]) root.delete(documentsEntry);
   const buckets = [...new Set([...old.keys(), ...now.keys()])].filter((bucket) => old.get(bucket) !== now.get(bucket));
   const nodes = await readNodes(db, [...new Set(buckets.flatMap((b) => [old.get(b) ?? [], now.get(b) ?? []].flat()))]);
   for (const bucket of buckets) {

@@ -14,6 +14,12 @@ export interface TreeNode {
   body: string;
 }
 
+/**
+ * Name of the root's entry for the catalogue's documents (policy, consumers' tests): a node of path → hash of the document. Buckets have
+ * names of two hexadecimal digits, so it cannot be one; a catalogue without documents has no such entry.
+ */
+export const documentsEntry = "documents";
+
 /** Bucket of a dataset: the first byte of its id's hash, as two hexadecimal digits. */
 export function bucketOf(datasetId: string): string {
   return sha256(datasetId).slice(0, 2);

@@ -2,7 +2,7 @@ import { getDatasets } from "../catalog/dataset-store.ts";
 import { getRef, mainRef } from "../catalog/ref-store.ts";
 import { readCommit, readEntries } from "../catalog/commit-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
-import { firstContract } from "../contracts/contract.ts";
+import { firstContract, storedContract, withSchema, type Contract } from "../contracts/contract.ts";
 import { effectOfPlans } from "../effects/effect.ts";
 import { checkKeys, isKeyed, keyFields, select } from "../effects/keys.ts";
 import { writeKeyed } from "../effects/keyed-write.ts";
@@ -26,10 +26,10 @@ export async function applyOperation(context: ApplyContext, piece: Workpiece, op
   if (piece.dropped) {
     throw new AppError("dataset.not_found", `${piece.dataset.name} is dropped by this change.`, { hint: `tidegate change list` });
   }
-  const before = piece.state;
+  const before = { state: piece.state, contract: piece.contract };
   const outcome = await dispatch(context, piece, operation);
   piece.outcome = addOutcomes(piece.outcome, outcome);
-  if (piece.state === before && !piece.dropped) return;
+  if (piece.state === before.state && piece.contract === before.contract && !piece.dropped) return;
   piece.touched = true;
   piece.operations.push({ kind: operation.kind, payload: toJson(recordOf(operation)) });
 }
@@ -52,10 +52,20 @@ async function dispatch(context: ApplyContext, piece: Workpiece, operation: Oper
     case "schema":
       piece.state = await applySchemaEdits(context, piece, operation.edits);
       return noOutcome;
+    case "contract":
+      setContract(piece, operation.contract);
+      return noOutcome;
     case "drop":
       piece.dropped = true;
       return noOutcome;
   }
+}
+
+function setContract(piece: Workpiece, contract: Contract): void {
+  const { schema } = stateOf(piece);
+  const next = withSchema(contract, schema);
+  const hasChanged = piece.contract === undefined || storedContract(next).hash !== storedContract(withSchema(piece.contract, schema)).hash;
+  if (hasChanged) piece.contract = next;
 }
 
 /** The operation as the change keeps it: what was asked, without where the bytes lay. */

@@ -1,4 +1,4 @@
-import { readCommit, readSome } from "../catalog/commit-store.ts";
+import { readCommit, readDocumentHashes, readSome, type DocumentEdits } from "../catalog/commit-store.ts";
 import { withOpen } from "../catalog/change-set.ts";
 import type { Dataset } from "../catalog/dataset.ts";
 import { getDatasets } from "../catalog/dataset-store.ts";
@@ -9,6 +9,7 @@ import type { Conflicts } from "../effects/carry.ts";
 import { carryVersion, type LineResult } from "../effects/line-writer.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import type { RunOptions, Scratch } from "../engine/engine.ts";
+import { changeDocuments, mergeDocuments } from "./change-documents.ts";
 import { changeDatasets } from "./change-store.ts";
 import type { Change, ChangeDataset } from "./change.ts";
 import { resolutionsOf } from "./resolution-store.ts";
@@ -29,6 +30,8 @@ export interface MergePlan {
   main: Ref;
   mainTree: string;
   pieces: MergePiece[];
+  /** What it does to documents: path → hash, or null to take it out. */
+  documents: DocumentEdits;
 }
 
 export interface MergeConflict extends Conflicts {
@@ -71,7 +74,15 @@ export async function buildMerge(
     if ("conflicts" in built) conflicts.push(built);
     else pieces.push(built);
   }
-  return conflicts.length > 0 ? { kind: "conflicts", conflicts } : { kind: "plan", plan: { main, mainTree: tree, pieces } };
+  const documents = mergeDocuments(await changeDocuments(deps.db, change.id), await readDocumentHashes(deps.db, tree));
+  conflicts.push(...documents.conflicts.map(({ path }) => documentConflict(path)));
+  if (conflicts.length > 0) return { kind: "conflicts", conflicts };
+  return { kind: "plan", plan: { main, mainTree: tree, pieces, documents: documents.edits } };
+}
+
+function documentConflict(path: string): MergeConflict {
+  const reason = `${path} was changed on main meanwhile`;
+  return { datasetId: path, dataset: path, base: undefined, theirs: undefined, keyCount: 0, keys: [], schema: [], missingRows: 0, reason };
 }
 
 /** Whether main has moved away from what the change started from, so that its effect must be carried. */

@@ -9,6 +9,7 @@ import type { Draft } from "../effects/version-writer.ts";
 import { AppError } from "../lib/errors.ts";
 import { ship } from "../rollouts/ship.ts";
 import type { Release } from "../rollouts/release-store.ts";
+import { markDocumentsMerged } from "./change-documents.ts";
 import { lockChange, moveChange, putChangeDatasets } from "./change-store.ts";
 import type { Change } from "./change.ts";
 import type { MergePiece, MergePlan } from "./merge-build.ts";
@@ -58,7 +59,7 @@ export async function commitMerge(deps: LakeDeps, request: MergeCommitRequest): 
     await lockDatasets(m.tx, ids);
     await endLease(m.tx, request.lease, m.at);
     const results = await nameResults(m, plan.pieces);
-    const tree = await writeTree(m.tx, plan.mainTree, new Map(ids.map((id) => [id, results.get(id)?.id ?? null])));
+    const tree = await writeTree(m.tx, plan.mainTree, new Map(ids.map((id) => [id, results.get(id)?.id ?? null])), plan.documents);
     const commit = await writeCommit(m.tx, {
       tree,
       parents: [main.commitId, change.baseCommit],
@@ -69,6 +70,7 @@ export async function commitMerge(deps: LakeDeps, request: MergeCommitRequest): 
     });
     await moveRef(m.tx, main, { name: mainRef, commitId: commit, at: m.at, actor: request.actor, reason: `merge ${change.id}` });
     await endBranch(m, refs.get(branch), change);
+    await markDocumentsMerged(m.tx, change.id);
     const state = await moveChange(m.tx, now, "merge", { at: m.at, mergedBy: request.actor, mergeCommit: commit });
     await recordMerged(m, change, plan.pieces, results);
     const release = await ship(m, deps.ids, {

@@ -1,3 +1,4 @@
+import type { Contract } from "../contracts/contract.ts";
 import type { FieldType } from "../lake/schema.ts";
 import type { SourceFormat } from "../engine/source.ts";
 
@@ -35,7 +36,15 @@ export type OperationRequest =
   | { kind: "sql"; dataset: string; sql: string }
   | { kind: "update"; dataset: string; set: readonly { column: string; expression: string }[]; where?: string | undefined }
   | { kind: "schema"; dataset: string; edits: readonly SchemaEdit[] }
+  /** Sets what the contract says beyond the columns, which follow the data: rules, owners, classification, how it is derived. */
+  | { kind: "contract"; dataset: string; contract: Contract }
   | { kind: "drop"; dataset: string };
+
+/** What a change does to one of the catalogue's documents; null takes it out. */
+export interface DocumentEdit {
+  path: string;
+  text: string | null;
+}
 
 /** What an operation did, for people and for the record. */
 export interface OperationOutcome {

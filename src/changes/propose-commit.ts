@@ -1,6 +1,7 @@
 import { mutate, type Mutation } from "../audit/mutation.ts";
 import { writeCommit, writeTree, type Commit } from "../catalog/commit-store.ts";
 import { insertDatasets, lockDatasets } from "../catalog/dataset-store.ts";
+import { putDocuments } from "../catalog/document-store.ts";
 import { changeRef, createRef, lockRefs, moveRef } from "../catalog/ref-store.ts";
 import { insertVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
@@ -10,6 +11,7 @@ import type { Draft } from "../effects/version-writer.ts";
 import { AppError } from "../lib/errors.ts";
 import { hashOf } from "../lib/json.ts";
 import type { ChangeDeps } from "./change-deps.ts";
+import { putChangeDocuments, type DocumentPiece } from "./change-documents.ts";
 import { addAuthor, addOperations, insertChange, lockChange, moveChange, putChangeDatasets } from "./change-store.ts";
 import type { Change, ChangeDataset, ChangeOrigin } from "./change.ts";
 import { findBatch, recordBatch, type BatchPlan } from "./source-batch.ts";
@@ -25,6 +27,7 @@ export interface Proposal {
   start: Commit;
   base: Commit;
   pieces: Workpiece[];
+  documents: DocumentPiece[];
   drafts: Map<string, Draft>;
   lease: WriteLease;
   batch: BatchPlan;
@@ -55,8 +58,13 @@ export async function commitProposal(deps: ChangeDeps, proposal: Proposal): Prom
     await endLease(m.tx, proposal.lease, m.at);
     const versions = await insertDrafts(m, drafts);
     const edits = new Map(pieces.map((piece) => [piece.dataset.id, versions.get(piece.dataset.id)?.id ?? null]));
-    const tree = await writeTree(m.tx, proposal.start.tree, edits);
-    const title = change?.title ?? proposal.title ?? defaultTitle(pieces);
+    await putDocuments(
+      m.tx,
+      proposal.documents.flatMap((item) => item.text ?? []),
+    );
+    const documents = new Map(proposal.documents.map((item) => [item.path, item.candidateHash]));
+    const tree = await writeTree(m.tx, proposal.start.tree, edits, documents);
+    const title = change?.title ?? proposal.title ?? defaultTitle(proposal);
     const commit = await writeCommit(m.tx, { tree, parents: [proposal.start.id], author: actor, message: title, at: m.at, changeId });
     const ref = refs.get(branch);
     const move = { name: branch, commitId: commit, at: m.at, actor, reason: title };
@@ -70,6 +78,7 @@ export async function commitProposal(deps: ChangeDeps, proposal: Proposal): Prom
       m.tx,
       pieces.map((piece) => changeDatasetOf(changeId, piece, versions.get(piece.dataset.id))),
     );
+    await putChangeDocuments(m.tx, changeId, proposal.documents);
     await addOperations(
       m.tx,
       changeId,
@@ -85,6 +94,7 @@ export async function commitProposal(deps: ChangeDeps, proposal: Proposal): Prom
           version: versions.get(piece.dataset.id)?.number ?? null,
           outcome: piece.outcome,
         })),
+        documents: proposal.documents.map((item) => ({ path: item.path, hash: item.candidateHash })),
       },
     });
     m.enqueue("change.written", { change: changeId });
@@ -134,9 +144,13 @@ async function guardBatch(m: Mutation, proposal: Proposal): Promise<void> {
   });
 }
 
-function defaultTitle(pieces: readonly Workpiece[]): string {
-  const shown = pieces.slice(0, 3).map((piece) => `${piece.operations.map((item) => item.kind).join(", ")} ${piece.dataset.name}`);
-  return pieces.length > 3 ? `${shown.join("; ")} and ${pieces.length - 3} more` : shown.join("; ");
+function defaultTitle({ pieces, documents }: Proposal): string {
+  const items = [
+    ...pieces.map((piece) => `${piece.operations.map((item) => item.kind).join(", ")} ${piece.dataset.name}`),
+    ...documents.map((item) => `${item.text === null ? "remove" : "set"} ${item.path}`),
+  ];
+  const shown = items.slice(0, 3).join("; ");
+  return items.length > 3 ? `${shown} and ${items.length - 3} more` : shown;
 }
 
 async function openChange(m: Mutation, proposal: Proposal, title: string, contentHash: string): Promise<Change> {

@@ -12,13 +12,16 @@ import type { ChangeDeps } from "./change-deps.ts";
 import { changeDatasets, getChange } from "./change-store.ts";
 import { nextState, type Change, type ChangeOrigin } from "./change.ts";
 import { carryInverse } from "./inverse.ts";
-import { noOutcome, type OperationOutcome, type OperationRequest } from "./operation.ts";
+import { loadDocuments } from "./change-documents.ts";
+import { noOutcome, type DocumentEdit, type OperationOutcome, type OperationRequest } from "./operation.ts";
 import { commitProposal } from "./propose-commit.ts";
 import { planBatch } from "./source-batch.ts";
 import { loadPieces, locationOf, pieceFor, writeDrafts, type Workpiece } from "./workpiece.ts";
 
 export interface ProposeRequest {
   operations: readonly OperationRequest[];
+  /** What it does to documents of the catalogue; the last edit of a path counts. */
+  documents?: readonly DocumentEdit[] | undefined;
   title?: string | undefined;
   /** Adds to this open change instead of opening one. */
   changeId?: string | undefined;
@@ -61,6 +64,7 @@ export async function propose(deps: ChangeDeps, request: ProposeRequest): Promis
   const base = change === undefined ? start : await readCommit(deps.db, change.baseCommit);
   const changeId = change?.id ?? deps.ids.next("chg");
   const pieces = await loadPieces(deps, request.operations, start, base);
+  const documents = await loadDocuments(deps.db, request.documents ?? [], start, base);
   const locations = pieces.map((piece) => locationOf(piece.dataset.id, changeId));
   return withWriteLease(deps, request.actor, locations, async (lease) => {
     await deps.engine.withScratch(async (scratch) => {
@@ -73,11 +77,12 @@ export async function propose(deps: ChangeDeps, request: ProposeRequest): Promis
     });
     request.signal?.throwIfAborted();
     const touched = pieces.filter((piece) => piece.touched);
-    if (touched.length === 0) return { change, known: false, datasets: pieces.map((piece) => proposedOf(piece, piece.start)) };
+    if (touched.length === 0 && documents.length === 0)
+      return { change, known: false, datasets: pieces.map((piece) => proposedOf(piece, piece.start)) };
     const drafts = await writeDrafts(deps, touched, changeId);
     request.signal?.throwIfAborted();
     const { actor, origin, title, sourceId } = request;
-    const proposal = { actor, origin, title, sourceId, change, changeId, start, base, pieces: touched, drafts, lease, batch };
+    const proposal = { actor, origin, title, sourceId, change, changeId, start, base, pieces: touched, documents, drafts, lease, batch };
     const committed = await commitProposal(deps, proposal);
     const datasets = touched.map((piece) => proposedOf(piece, committed.versions.get(piece.dataset.id)));
     return { change: committed.change, known: false, datasets };

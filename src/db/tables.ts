@@ -312,6 +312,19 @@ export interface SamplesTable {
   body: JsonColumn;
 }
 
+export interface DocumentsTable {
+  hash: string;
+  body: string;
+}
+
+export interface ChangeDocumentsTable {
+  change_id: string;
+  path: string;
+  base_hash: string | null;
+  candidate_hash: string | null;
+  merged: boolean;
+}
+
 export interface Database {
   installation: InstallationTable;
   persons: PersonsTable;
@@ -326,7 +339,9 @@ export interface Database {
   commits: CommitsTable;
   refs: RefsTable;
   ref_history: RefHistoryTable;
+  documents: DocumentsTable;
   changes: ChangesTable;
+  change_documents: ChangeDocumentsTable;
   change_authors: ChangeAuthorsTable;
   change_datasets: ChangeDatasetsTable;
   operations: OperationsTable;

@@ -7,9 +7,10 @@ import { scanFile } from "../effects/table-state.ts";
 import type { LiveFile } from "../lake/data-file.ts";
 import { boundText } from "../lake/iceberg/bounds.ts";
 import type { Schema } from "../lake/schema.ts";
-import { hashOf, parseJson, toJson } from "../lib/json.ts";
+import { evidenceKey } from "../evidence/evidence.ts";
+import { ask } from "../evidence/evidence-store.ts";
 import { diffRows, diffTables } from "./diff-service.ts";
-import type { DiffFile, DiffResult, DiffRow, DiffSide, RowFilter, RowPage } from "./diff.ts";
+import type { DiffFile, DiffResult, DiffSide, RowFilter, RowPage } from "./diff.ts";
 import type { DiffOptions } from "./prepare.ts";
 
 /** The two versions of a dataset to compare; one may be missing: created, or dropped. */
@@ -33,8 +34,7 @@ export async function diffVersions(
 ): Promise<VersionDiff> {
   const { statistics, samples, signal } = options;
   const dataset = await getDataset(deps.db, pair.datasetId);
-  const key = hashOf({
-    kind: "diff",
+  const key = evidenceKey("diff", {
     format: 1,
     before: pair.before?.id ?? null,
     after: pair.after?.id ?? null,
@@ -42,13 +42,18 @@ export async function diffVersions(
     statistics,
     samples,
   });
-  const known = await readEvidence(deps, key);
-  if (known !== undefined) return { dataset: dataset.name, evidence: key, result: known };
-  const { before, after, masked } = await sides(deps, pair, dataset.name);
-  const result = await diffTables(deps.engine, before, after, { masked, statistics, samples, signal });
-  await storeEvidence(deps, key, pair.datasetId, result);
-  return { dataset: dataset.name, evidence: key, result };
+  const found = await ask<BareDiff, SampledValues>(deps, { key, kind: "diff", datasetId: pair.datasetId }, async () => {
+    const { before, after, masked } = await sides(deps, pair, dataset.name);
+    const result = await diffTables(deps.engine, before, after, { masked, statistics, samples, signal });
+    const { samples: rows, columns, duplicateKeys, ...body } = result;
+    return { verdict: "pass", body, values: { samples: rows, columns, duplicateKeys } };
+  });
+  return { dataset: dataset.name, evidence: key, result: { ...found.body, ...(found.values as SampledValues) } };
 }
+
+/** What of a diff holds values of rows. */
+type SampledValues = Pick<DiffResult, "samples" | "columns" | "duplicateKeys">;
+type BareDiff = Omit<DiffResult, keyof SampledValues>;
 
 /** One page of the rows that differ between two versions. */
 export async function diffVersionRows(
@@ -93,42 +98,4 @@ function keyRange(schema: Schema, { file }: LiveFile): DiffFile["keyRange"] {
   if (lower === undefined || upper === undefined) return undefined;
   const isTime = type === "date" || type.startsWith("timestamp");
   return isTime && !bounds.every((text) => /^\d{4}-/.test(text ?? "")) ? undefined : { lower, upper };
-}
-
-async function readEvidence(deps: LakeDeps, key: string): Promise<DiffResult | undefined> {
-  const row = await deps.db.selectFrom("evidence").select("body").where("key", "=", key).executeTakeFirst();
-  if (row === undefined) return undefined;
-  const { text } = row.body as { text: string };
-  const rows = await deps.db
-    .selectFrom("samples")
-    .select("body")
-    .where("evidence_key", "=", key)
-    .where("name", "=", "values")
-    .executeTakeFirst();
-  // Samples may have been erased; then the diff is asked again.
-  if (rows === undefined) return undefined;
-  const values = parseJson((rows.body as { text: string }).text) as unknown as SampledValues;
-  const bare = parseJson(text) as unknown as DiffResult;
-  return { ...bare, samples: values.samples, columns: values.columns, duplicateKeys: values.duplicateKeys };
-}
-
-type SampledValues = Pick<DiffResult, "columns" | "duplicateKeys"> & { samples: DiffRow[] };
-
-/** Evidence keeps counts; whatever holds values of rows goes to the one table from which it can be erased. */
-async function storeEvidence(deps: LakeDeps, key: string, datasetId: string, result: DiffResult): Promise<void> {
-  const { samples, columns, duplicateKeys, ...bare } = result;
-  const values: SampledValues = { samples, columns, duplicateKeys };
-  // Texts, because jsonb would round what JSON numbers may hold.
-  await deps.db.transaction().execute(async (tx) => {
-    await tx
-      .insertInto("evidence")
-      .values({ key, kind: "diff", verdict: "pass", body: toJson({ text: toJson(bare) }), at: deps.clock.now() })
-      .onConflict((oc) => oc.doNothing())
-      .execute();
-    await tx
-      .insertInto("samples")
-      .values({ evidence_key: key, dataset_id: datasetId, name: "values", body: toJson({ text: toJson(values) }) })
-      .onConflict((oc) => oc.columns(["evidence_key", "dataset_id", "name"]).doUpdateSet({ body: toJson({ text: toJson(values) }) }))
-      .execute();
-  });
 }

@@ -1,4 +1,5 @@
 import { foundation } from "./0001-foundation.ts";
+import { documents } from "./0002-documents.ts";
 
 /** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
-export const migrations: readonly { name: string; sql: string }[] = [foundation];
+export const migrations: readonly { name: string; sql: string }[] = [foundation, documents];

@@ -1,0 +1,82 @@
+import { readDocumentHashes, type Commit } from "../catalog/commit-store.ts";
+import { documentHash } from "../catalog/document-store.ts";
+import type { Reader, Tx } from "../db/db.ts";
+import { AppError } from "../lib/errors.ts";
+import type { DocumentEdit } from "./operation.ts";
+
+/** One document of a change. */
+export interface ChangeDocument {
+  path: string;
+  /** What main had when the change started; null when there was none. */
+  baseHash: string | null;
+  /** What the change proposes; null when it takes the document out. */
+  candidateHash: string | null;
+}
+
+/** A document of a change in the making, with its text. */
+export interface DocumentPiece extends ChangeDocument {
+  text: string | null;
+}
+
+const pathForm = /^[a-z]+(\/[A-Za-z0-9][A-Za-z0-9._-]*)?$/;
+
+/** The documents that edits really change, as they stand on the change's branch. */
+export async function loadDocuments(db: Reader, edits: readonly DocumentEdit[], start: Commit, base: Commit): Promise<DocumentPiece[]> {
+  if (edits.length === 0) return [];
+  const [now, before] = [await readDocumentHashes(db, start.tree), await readDocumentHashes(db, base.tree)];
+  const last = new Map(edits.map((edit) => [edit.path, edit.text]));
+  return [...last].flatMap(([path, text]): DocumentPiece[] => {
+    if (!pathForm.test(path)) {
+      throw new AppError("name.invalid", `«${path}» cannot be the path of a document.`, {
+        expected: "policy, or consumers/ and a consumer's name",
+        found: path,
+        hint: "tidegate apply <folder>",
+      });
+    }
+    const candidateHash = text === null ? null : documentHash(text);
+    if ((now.get(path) ?? null) === candidateHash) return [];
+    return [{ path, text, baseHash: before.get(path) ?? null, candidateHash }];
+  });
+}
+
+export async function putChangeDocuments(tx: Tx, changeId: string, documents: readonly ChangeDocument[]): Promise<void> {
+  if (documents.length === 0) return;
+  await tx
+    .insertInto("change_documents")
+    .values(
+      documents.map((item) => ({
+        change_id: changeId,
+        path: item.path,
+        base_hash: item.baseHash,
+        candidate_hash: item.candidateHash,
+        merged: false,
+      })),
+    )
+    .onConflict((oc) => oc.columns(["change_id", "path"]).doUpdateSet((eb) => ({ candidate_hash: eb.ref("excluded.candidate_hash") })))
+    .execute();
+}
+
+/** What a change does to documents, by path. */
+export async function changeDocuments(db: Reader, changeId: string): Promise<ChangeDocument[]> {
+  const rows = await db.selectFrom("change_documents").selectAll().where("change_id", "=", changeId).orderBy("path").execute();
+  return rows.map((row) => ({ path: row.path, baseHash: row.base_hash, candidateHash: row.candidate_hash }));
+}
+
+export async function markDocumentsMerged(tx: Tx, changeId: string): Promise<void> {
+  await tx.updateTable("change_documents").set({ merged: true }).where("change_id", "=", changeId).execute();
+}
+
+/** Three-way, whole documents: a document that main has changed meanwhile, to something else, is a conflict. */
+export function mergeDocuments(
+  items: readonly ChangeDocument[],
+  main: ReadonlyMap<string, string>,
+): { edits: Map<string, string | null>; conflicts: ChangeDocument[] } {
+  const edits = new Map<string, string | null>();
+  const conflicts: ChangeDocument[] = [];
+  for (const item of items) {
+    const theirs = main.get(item.path) ?? null;
+    if (theirs === item.baseHash) edits.set(item.path, item.candidateHash);
+    else if (theirs !== item.candidateHash) conflicts.push(item);
+  }
+  return { edits, conflicts };
+}
