@@ -41,6 +41,24 @@ export interface ChangeDataset {
   droppedDataset: boolean;
 }
 
+/** A change as it is when it has just been opened. */
+export function openedChange(
+  facts: Pick<Change, "id" | "title" | "origin" | "author" | "baseCommit" | "contentHash" | "reverts" | "supersedes">,
+  at: Date,
+): Change {
+  return {
+    ...facts,
+    state: "open",
+    generation: 1,
+    createdAt: at,
+    updatedAt: at,
+    mergedAt: null,
+    mergedBy: null,
+    mergeCommit: null,
+    closedReason: null,
+  };
+}
+
 export type ChangeEvent = "write" | "enqueue" | "merge" | "conflict" | "fail" | "close" | "supersede" | "resolve";
 
 /** What each event does in each state; `undefined` refuses it. A missing cell does not compile. */

@@ -5,7 +5,7 @@ import { changeRef, dropRef, liveRef, lockRefs, mainRef, moveRef, type Ref } fro
 import type { Version } from "../catalog/version.ts";
 import { endLease, type WriteLease } from "../catalog/write-lease.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
-import type { Draft } from "../effects/version-writer.ts";
+import { nameDrafts, type Draft } from "../effects/version-writer.ts";
 import { AppError } from "../lib/errors.ts";
 import { ship } from "../rollouts/ship.ts";
 import type { Release } from "../rollouts/release-store.ts";
@@ -14,7 +14,6 @@ import { lockChange, moveChange, putChangeDatasets } from "./change-store.ts";
 import type { Change } from "./change.ts";
 import type { MergePiece, MergePlan } from "./merge-build.ts";
 import { finishEntry } from "./merge-queue-store.ts";
-import { insertDrafts } from "./propose-commit.ts";
 
 export interface Merged {
   change: Change;
@@ -114,13 +113,13 @@ export async function commitMerge(deps: LakeDeps, request: MergeCommitRequest): 
 export class MainMoved extends Error {}
 
 async function nameResults(m: Mutation, pieces: readonly MergePiece[]): Promise<Map<string, Version>> {
-  const drafts = new Map<string, Draft>();
+  const drafts: Draft[] = [];
   const results = new Map<string, Version>();
   for (const { dataset, result } of pieces) {
-    if (result?.kind === "draft") drafts.set(dataset.id, result.draft);
+    if (result?.kind === "draft") drafts.push(result.draft);
     if (result?.kind === "version") results.set(dataset.id, result.version);
   }
-  for (const [id, version] of await insertDrafts(m, drafts)) results.set(id, version);
+  for (const [id, version] of await nameDrafts(m, drafts)) results.set(id, version);
   return results;
 }
 

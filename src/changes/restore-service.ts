@@ -8,10 +8,12 @@ import { getVersion, getVersionByNumber, settledChangeSet } from "../catalog/ver
 import { contains } from "../catalog/change-set.ts";
 import type { Version } from "../catalog/version.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
+import { sameContent } from "../effects/version-writer.ts";
 import { AppError } from "../lib/errors.ts";
+import { toJson } from "../lib/json.ts";
 import type { Change } from "./change.ts";
-import { commitDerived, type DerivedPiece } from "./derived-change.ts";
-import { sameContent } from "./revert-service.ts";
+import type { BranchPiece } from "./branch-write.ts";
+import { commitUndo } from "./undo-commit.ts";
 
 export interface RestoreRequest {
   datasets: readonly string[];
@@ -29,7 +31,7 @@ export interface Restored {
 export async function openRestore(deps: LakeDeps, request: RestoreRequest): Promise<Restored> {
   const main = await readCommit(deps.db, (await getRef(deps.db, mainRef)).commitId);
   const found: Restored["datasets"] = [];
-  const pieces: DerivedPiece[] = [];
+  const pieces: BranchPiece[] = [];
   const changeId = deps.ids.next("chg");
   for (const name of request.datasets) {
     const dataset = await resolveDataset(deps.db, name);
@@ -43,11 +45,11 @@ export async function openRestore(deps: LakeDeps, request: RestoreRequest): Prom
       });
     }
     const draft = await sameContent(deps, to, { changeSet: withOpen(await settledChangeSet(deps.db, to), changeId), changeId });
-    pieces.push({ dataset, base: from, draft, kind: "restore", payload: { to: to.id } });
+    pieces.push({ dataset, base: from, draft, operations: [{ kind: "restore", payload: toJson({ to: to.id }) }] });
     found.push({ dataset: dataset.name, from, to, undoes: await undone(deps, dataset, from, to) });
   }
   const title = `Restore ${found.map((item) => `${item.dataset} to @${item.to.number}`).join(", ")}`;
-  const change = await commitDerived(deps, {
+  const change = await commitUndo(deps, {
     changeId,
     base: main,
     lease: { ids: [] },

@@ -8,11 +8,13 @@ import type { Version } from "../catalog/version.ts";
 import { withWriteLease } from "../catalog/write-lease.ts";
 import { carryVersion } from "../effects/line-writer.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
-import type { Draft } from "../effects/version-writer.ts";
+import { sameContent, type Draft } from "../effects/version-writer.ts";
 import { AppError } from "../lib/errors.ts";
+import { toJson } from "../lib/json.ts";
 import { changeDatasets, getChange } from "./change-store.ts";
 import type { Change } from "./change.ts";
-import { commitDerived, type DerivedPiece } from "./derived-change.ts";
+import type { BranchPiece } from "./branch-write.ts";
+import { commitUndo } from "./undo-commit.ts";
 import { locationOf } from "./workpiece.ts";
 
 /**
@@ -43,7 +45,7 @@ export async function openRevert(
   const locations = ids.map((id) => locationOf(id, changeId));
   return withWriteLease(deps, request.actor, locations, (lease) =>
     deps.engine.withScratch(async (scratch) => {
-      const pieces: DerivedPiece[] = [];
+      const pieces: BranchPiece[] = [];
       for (const item of items) {
         const dataset = datasets.get(item.datasetId) as Dataset;
         const sides = {
@@ -52,9 +54,14 @@ export async function openRevert(
           onto: versions.get(entries.get(item.datasetId) ?? ""),
         };
         const draft = await inverse(deps, { ...sides, dataset, reverted, changeId, scratch });
-        pieces.push({ dataset, base: sides.onto, draft, kind: "revert", payload: { change: reverted.id } });
+        pieces.push({
+          dataset,
+          base: sides.onto,
+          draft,
+          operations: [{ kind: "revert", payload: toJson({ change: reverted.id }) }],
+        });
       }
-      return commitDerived(deps, {
+      return commitUndo(deps, {
         changeId,
         base: main,
         lease,
@@ -120,15 +127,4 @@ async function inverse(deps: LakeDeps, work: Inverse): Promise<Draft | undefined
   if (result.kind === "version") return sameContent(deps, result.version, request);
   const rows = result.conflicts.keyCount + result.conflicts.missingRows;
   throw refuse(rows > 0 ? `${rows} rows changed since` : "its columns changed since", { conflicts: result.conflicts });
-}
-
-/** A version of its own over the same files: what it contains as changes differs. */
-export async function sameContent(
-  deps: LakeDeps,
-  version: Version,
-  as: { changeSet: Version["changeSet"]; changeId: string },
-): Promise<Draft> {
-  const row = await deps.db.selectFrom("contracts").selectAll().where("hash", "=", version.contractHash).executeTakeFirstOrThrow();
-  const { number: _number, createdAt: _createdAt, ...content } = version;
-  return { contract: row, version: { ...content, id: deps.ids.next("ver"), changeSet: as.changeSet, createdByChange: as.changeId } };
 }

@@ -1,7 +1,11 @@
+import type { Mutation } from "../audit/mutation.ts";
 import type { ChangeSet } from "../catalog/change-set.ts";
 import type { Dataset } from "../catalog/dataset.ts";
 import type { Version, VersionDraft } from "../catalog/version.ts";
+import { insertVersions } from "../catalog/version-store.ts";
 import { storedContract, withSchema, type Contract, type StoredContract } from "../contracts/contract.ts";
+import { getContract, putContracts } from "../contracts/contract-store.ts";
+import type { Reader } from "../db/db.ts";
 import type { Clock } from "../edges/clock.ts";
 import type { Ids } from "../edges/ids.ts";
 import type { LiveFile } from "../lake/data-file.ts";
@@ -109,6 +113,40 @@ export async function writeDraft(deps: { store: ObjectStore; clock: Clock; ids: 
       createdByChange: request.changeId,
     },
   };
+}
+
+/** A version of its own over the same files: what it contains as changes, or its contract, differs. */
+export async function sameContent(
+  deps: { db: Reader; ids: Ids },
+  version: Version,
+  as: { changeSet: ChangeSet; changeId: string; contractHash?: string },
+): Promise<Draft> {
+  const contract = storedContract(await getContract(deps.db, as.contractHash ?? version.contractHash));
+  const { number: _number, createdAt: _createdAt, ...content } = version;
+  return {
+    contract,
+    version: {
+      ...content,
+      id: deps.ids.next("ver"),
+      contractHash: contract.hash,
+      changeSet: as.changeSet,
+      createdByChange: as.changeId,
+    },
+  };
+}
+
+/** Gives drafts their numbers, inside the transaction that makes them versions; by dataset id. The caller has locked the datasets. */
+export async function nameDrafts(m: Pick<Mutation, "tx" | "at">, drafts: readonly Draft[]): Promise<Map<string, Version>> {
+  await putContracts(
+    m.tx,
+    drafts.map((draft) => draft.contract),
+  );
+  const versions = await insertVersions(
+    m.tx,
+    drafts.map((draft) => draft.version),
+    m.at,
+  );
+  return new Map(versions.map((version) => [version.datasetId, version]));
 }
 
 function liveRows(files: readonly LiveFile[]): number {

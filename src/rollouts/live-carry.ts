@@ -3,13 +3,12 @@ import { readCommit, readSome } from "../catalog/commit-store.ts";
 import { withMerged } from "../catalog/change-set.ts";
 import { getDatasets, lockDatasets } from "../catalog/dataset-store.ts";
 import { getRef, liveRef, lockRefs, type Ref } from "../catalog/ref-store.ts";
-import { getVersions, insertVersions, settledChangeSet } from "../catalog/version-store.ts";
+import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import { endLease, withWriteLease, type WriteLease } from "../catalog/write-lease.ts";
-import { putContracts } from "../contracts/contract-store.ts";
 import { carryVersion } from "../effects/line-writer.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
-import type { Draft } from "../effects/version-writer.ts";
+import { nameDrafts, type Draft } from "../effects/version-writer.ts";
 import { barsOn } from "./bar-store.ts";
 import { findRelease, finishRelease, releaseEntries, type Release, type ReleaseEntry } from "./release-store.ts";
 import { moveLive } from "./ship.ts";
@@ -113,16 +112,7 @@ async function commitCarried(deps: LakeDeps, work: Carrying): Promise<"done" | "
     await lockDatasets(m.tx, [...results.keys()]);
     await endLease(m.tx, work.lease, m.at);
     const drafts = [...results.values()].flatMap((result) => ("draft" in result ? [result.draft] : []));
-    await putContracts(
-      m.tx,
-      drafts.map((draft) => draft.contract),
-    );
-    const named = await insertVersions(
-      m.tx,
-      drafts.map((draft) => draft.version),
-      m.at,
-    );
-    const after = new Map(named.map((version) => [version.datasetId, version]));
+    const after = await nameDrafts(m, drafts);
     for (const [id, result] of results) if ("version" in result) after.set(id, result.version);
     const barred = await barsOn(m.tx, [...after.values()]);
     if (barred.size > 0) {

@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { lakehouse, source, type Lakehouse } from "../../test/harness/lakehouse.ts";
+import { changeRef, findRef } from "../catalog/ref-store.ts";
+import { closeChange } from "./change-service.ts";
+import { showChange } from "./change-reads.ts";
+import { getChange } from "./change-store.ts";
+import { propose } from "./propose-service.ts";
+import { openRestore } from "./restore-service.ts";
+import { openRevert } from "./revert-service.ts";
+
+let lake: Lakehouse;
+
+beforeAll(async () => {
+  lake = await lakehouse();
+  const file = await lake.file("airports.csv", "iata,city\nDEN,Denver\nORD,Chicago\n");
+  const { change } = await lake.propose({ operations: [{ kind: "create", dataset: "geo.airports", key: ["iata"], source: source(file) }] });
+  await lake.merge(change?.id ?? "");
+});
+afterAll(() => lake.close());
+
+const upsert = async (iata: string, city: string, more: { changeId?: string | undefined; actor?: string } = {}) => {
+  const file = await lake.file(`${iata}.csv`, `iata,city\n${iata},${city}\n`);
+  return lake.propose({ operations: [{ kind: "upsert", dataset: "geo.airports", source: source(file) }], ...more });
+};
+
+test("a second write joins the first on the change's branch: its authors, its operations, one candidate, a generation more", async () => {
+  const { change } = await upsert("DEN", "Denver CO");
+  const { change: again } = await upsert("ORD", "Chicago IL", { changeId: change?.id, actor: "ben" });
+  const shown = await showChange(lake.db, change?.id ?? "");
+  expect(again).toMatchObject({ id: change?.id, author: "ana", generation: 2 });
+  expect(shown.authors).toEqual(["ana", "ben"]);
+  expect(shown.operations.map(({ ordinal, kind, author }) => ({ ordinal, kind, author }))).toEqual([
+    { ordinal: 1, kind: "upsert", author: "ana" },
+    { ordinal: 2, kind: "upsert", author: "ben" },
+  ]);
+  expect(shown.datasets).toMatchObject([{ base: { number: 1 }, candidate: { number: 3 }, createdDataset: false, droppedDataset: false }]);
+  expect((await getChange(lake.db, change?.id ?? "")).contentHash).not.toBe(change?.contentHash);
+});
+
+test("a revert and a restore are changes like any other: a branch, an author, a base, a candidate, an operation", async () => {
+  const { change } = await upsert("SEA", "Seattle");
+  const merged = await lake.merge(change?.id ?? "");
+  const before = merged.datasets[0]?.before?.number;
+  const revert = await openRevert(lake, { changeId: change?.id ?? "", actor: "ben" });
+  const { change: restore } = await openRestore(lake, { datasets: ["geo.airports"], to: `@${before}`, actor: "ben" });
+  for (const undo of [revert, restore]) {
+    const shown = await showChange(lake.db, undo.id);
+    expect(undo).toMatchObject({ state: "open", generation: 1, author: "ben", baseCommit: merged.commit });
+    expect(shown).toMatchObject({ authors: ["ben"], operations: [{ kind: undo.origin, author: "ben" }] });
+    expect(shown.datasets).toMatchObject([{ base: { number: merged.datasets[0]?.after?.number }, createdDataset: false }]);
+    expect(await findRef(lake.db, changeRef(undo.id))).toBeDefined();
+  }
+});
+
+test("what is written to a change that somebody closes meanwhile is refused and leaves nothing", async () => {
+  const { change } = await upsert("DEN", "Aurora");
+  const id = change?.id ?? "";
+  // The change is closed when the files are written and not yet committed.
+  const engine = new Proxy(lake.engine, {
+    get: (target, name) => {
+      const value = Reflect.get(target, name) as unknown;
+      if (name === "withScratch")
+        return async (work: Parameters<typeof target.withScratch>[0]) => {
+          await target.withScratch(work);
+          await closeChange(lake, { changeId: id, actor: "ben", reason: "no" });
+        };
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+  const file = await lake.file("late.csv", "iata,city\nDEN,Denver CO\n");
+  const operations = [{ kind: "upsert" as const, dataset: "geo.airports", source: source(file) }];
+  const late = propose({ ...lake, engine }, { operations, changeId: id, actor: "ana", origin: "person" });
+  await expect(late).rejects.toMatchObject({ code: "change.closed" });
+  expect(await findRef(lake.db, changeRef(id))).toBeUndefined();
+  expect((await showChange(lake.db, id)).operations).toHaveLength(1);
+});
