@@ -4,6 +4,7 @@ import { call, cast, column, literal, type Cell, type Plan } from "./plan.ts";
 
 /** One thing that every engine must do, on an engine and an empty folder. */
 import { code, evaluated, field, measured, numbers, scan, sorted, values, write, type ConformanceCase } from "./conformance-cases.ts";
+import { ruleCases } from "./conformance-rules.ts";
 import { tableCases } from "./conformance-tables.ts";
 
 const everyType: [FieldType, Cell][] = [
@@ -248,4 +249,4 @@ const questionCases: ConformanceCase[] = [
 ];
 
 /** What every engine must do; each case is one test. */
-export const engineConformance: readonly ConformanceCase[] = [...typeCases, ...tableCases, ...questionCases];
+export const engineConformance: readonly ConformanceCase[] = [...typeCases, ...tableCases, ...questionCases, ...ruleCases];

@@ -120,6 +120,13 @@ const arity: Partial<Record<Fn, number>> = {
   "*": 2,
   "/": 2,
   contains: 2,
+  mod: 2,
+  matches: 2,
+  like: 2,
+  parse_time: 2,
+  is_json: 1,
+  items: 1,
+  distinct_items: 1,
   not: 1,
   is_null: 1,
   is_nan: 1,
@@ -157,9 +164,26 @@ export function callType(fn: Fn, args: readonly FieldType[]): FieldType {
     case "is_nan":
       return "boolean";
     case "contains":
+    case "matches":
+    case "like":
       wants(fn, "texts", first, first === "string");
       wants(fn, "texts", second, second === "string");
       return "boolean";
+    case "parse_time":
+      wants(fn, "texts", first, first === "string");
+      wants(fn, "a format", second, second === "string");
+      return "timestamp";
+    case "is_json":
+      wants(fn, "a text", first, first === "string");
+      return "boolean";
+    case "items":
+    case "distinct_items":
+      wants(fn, "a list", first, typeof first !== "string" && first.type === "list");
+      return "long";
+    case "mod":
+      wants(fn, "a number", first, isNumber(first));
+      wants(fn, "a number", second, isNumber(second));
+      return common(args);
     case "row_hash":
       return "long";
     case "length":
@@ -219,6 +243,10 @@ export function measureType(fn: Measure["fn"], of: FieldType | undefined): Field
     case "stddev":
       wants(fn, "numbers", of, isNumber(of));
       return "double";
+    case "histogram":
+      wants(fn, "numbers", of, isNumber(of));
+      return { type: "list", "element-id": 0, element: "long", "element-required": true };
+    case "quantiles":
     case "approx_quantiles": {
       const times: readonly FieldType[] = ["date", "time", "timestamp", "timestamptz"];
       wants(fn, "numbers, dates or times", of, isNumber(of) || times.includes(of));
@@ -300,6 +328,10 @@ export function planColumns(plan: Plan): Column[] {
     }
     case "number":
       return [...planColumns(plan.input), { name: plan.as, type: "long" }];
+    case "previous": {
+      const columns = planColumns(plan.input);
+      return [...columns, { name: plan.as, type: columnNamed(columns, plan.of).type }];
+    }
     case "filter":
     case "sort":
     case "limit":

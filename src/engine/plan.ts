@@ -98,6 +98,15 @@ export interface NumberPlan {
   orderBy: readonly Order[];
 }
 
+/** Adds `as`: the value of `of` in the row before, in the order of `orderBy`; null in the first. */
+export interface PreviousPlan {
+  op: "previous";
+  input: Plan;
+  of: string;
+  as: string;
+  orderBy: readonly Order[];
+}
+
 export interface SortPlan {
   op: "sort";
   input: Plan;
@@ -127,6 +136,7 @@ export type Plan =
   | UnionPlan
   | AggregatePlan
   | NumberPlan
+  | PreviousPlan
   | SortPlan
   | LimitPlan;
 
@@ -142,7 +152,11 @@ export type Expr =
  * arguments under the same equality, as a long; only comparable inside one plan. `=` and its kin are SQL's (null in, null out); NaN
  * equals itself and is greater than any number. `text`: canonical text of any value, as a Cell has it. `if`: condition, then, else.
  * Integers add up to a long, decimals to the decimal that holds the result, with a float or double to a double. `/` is a double, null
- * for a divisor of 0. `greatest` and `least` leave nulls out. `length` counts code points. `in`: value, then the list.
+ * for a divisor of 0. `greatest` and `least` leave nulls out. `length` counts code points. `in`: value, then the list. `mod` is the rest of a
+ * division, exact for integers and decimals, with the sign of the first number; null for a divisor of 0. `matches`: text and a regular
+ * expression in RE2's syntax, found anywhere in the text; `like`: text and a pattern of `%` and `_`, with no escape sign; `parse_time`: text and
+ * a strptime format, as a timestamp, null where it does not fit. What does not compile is `pattern.invalid`. `is_json`: a text is JSON.
+ * `items` counts the items of a list, nulls too, `distinct_items` its different items that are not null.
  */
 export type Fn =
   | "same"
@@ -169,7 +183,14 @@ export type Fn =
   | "contains"
   | "in"
   | "greatest"
-  | "least";
+  | "least"
+  | "mod"
+  | "matches"
+  | "like"
+  | "parse_time"
+  | "is_json"
+  | "items"
+  | "distinct_items";
 
 /**
  * Nulls are left out. NaN is the largest value for min and max; -0.0 counts as 0.0. Sums of integers and decimals are decimals of 38 digits,
@@ -182,6 +203,10 @@ export type Measure =
   | { fn: "approx_count_distinct"; of: Expr }
   /** Approximate quantiles of finite numbers (as doubles), dates or times, as a list in the order of `at` (each in 0 … 1). */
   | { fn: "approx_quantiles"; of: Expr; at: readonly number[] }
+  /** Exact quantiles as `approx_quantiles` has them: of numbers between the two nearest values in proportion, of dates and times the lower one. */
+  | { fn: "quantiles"; of: Expr; at: readonly number[] }
+  /** How many numbers are at most each edge and above the one before it, and last how many are above all edges; NaN is left out. Edges ascend. */
+  | { fn: "histogram"; of: Expr; edges: readonly number[] }
   /** The `count` most frequent non-null values as a list of {value: text, count}; ties by text. */
   | { fn: "top"; of: Expr; count: number };
 

@@ -60,6 +60,7 @@ export const errorCodes = {
   "source.already_merged": "conflict",
   "row.not_found": "not_found",
   "contract.invalid": "invalid",
+  "pattern.invalid": "invalid",
   // merge, live, rollback
   "merge.conflict": "conflict",
   "merge.lost_race": "unavailable",

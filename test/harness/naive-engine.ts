@@ -48,6 +48,11 @@ async function run(plan: Plan, read: ReadScan): Promise<Line[]> {
       return aggregate(plan, columns, lines);
     case "number":
       return number(plan, columns, lines);
+    case "previous": {
+      const index = at(columns, plan.of);
+      const ordered = lines.toSorted(byOrder(plan.orderBy, columns));
+      return ordered.map((line, place) => [...line, ordered[place - 1]?.[index] ?? null]);
+    }
     case "sort":
       return lines.toSorted(byOrder(plan.by, columns));
     case "limit":
@@ -154,6 +159,32 @@ function measure(of: Exclude<Measure, { fn: "count_all" }>, values: Datum[], typ
       const mean = numbers().reduce((a, b) => a + b) / values.length;
       return Math.sqrt(numbers().reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
     }
+    case "histogram": {
+      const bins: Datum[] = Array.from({ length: of.edges.length + 1 }, () => 0n);
+      for (const value of numbers().filter((number) => !Number.isNaN(number))) {
+        const found = of.edges.findIndex((edge) => value <= edge);
+        const bin = found < 0 ? of.edges.length : found;
+        bins[bin] = (bins[bin] as bigint) + 1n;
+      }
+      return bins;
+    }
+    case "quantiles": {
+      const isTime = typeof result !== "string" && result.type === "list" && result.element !== "double";
+      if (isTime) {
+        const ordered = values.toSorted((a, b) => compare(a, b, type));
+        if (ordered.length === 0) return null;
+        return of.at.map((point) => ordered[Math.max(0, Math.ceil(ordered.length * point) - 1)] ?? null);
+      }
+      const ordered = numbers()
+        .filter(Number.isFinite)
+        .toSorted((a, b) => a - b);
+      if (ordered.length === 0) return null;
+      return of.at.map((point) => {
+        const place = point * (ordered.length - 1);
+        const [low, high] = [ordered[Math.floor(place)] as number, ordered[Math.ceil(place)] as number];
+        return low === high ? low : low + (high - low) * (place - Math.floor(place));
+      });
+    }
     case "approx_quantiles": {
       const sorted = numbers()
         .filter(Number.isFinite)
@@ -258,6 +289,22 @@ function call(fn: Fn, args: readonly Typed[], type: FieldType): Datum {
       return BigInt([...(first.value as string)].length);
     case "contains":
       return (first.value as string).includes(second.value as string);
+    case "mod": {
+      const { values: pair } = unite();
+      const [a, b] = pair as [bigint, bigint];
+      return Number(b) === 0 ? null : a % b;
+    }
+    case "like":
+      return likePattern(second.value as string).test(first.value as string);
+    case "matches":
+      // The oracle has no RE2: its cases use what both dialects share.
+      return new RegExp(second.value as string, "u").test(first.value as string);
+    case "is_json":
+      return isJson(first.value as string);
+    case "items":
+      return BigInt((first.value as Datum[]).length);
+    case "distinct_items":
+      return BigInt(new Set((first.value as Datum[]).filter((item) => item !== null).map(identity)).size);
     case "abs":
       return typeof first.value === "bigint" ? (first.value < 0n ? -first.value : first.value) : Math.abs(first.value as number);
     default:
@@ -275,4 +322,20 @@ function arithmetic(fn: string, left: Typed, right: Typed, type: FieldType): Dat
   if (fn === "*") return (left.value as bigint) * (right.value as bigint);
   const lift = ({ value, type: of }: Typed) => (value as bigint) * 10n ** BigInt(scale(type) - scale(of));
   return fn === "+" ? lift(left) + lift(right) : lift(left) - lift(right);
+}
+
+function likePattern(pattern: string): RegExp {
+  const parts = [...pattern].map((sign) =>
+    sign === "%" ? "[^]*" : sign === "_" ? "[^]" : sign.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"),
+  );
+  return new RegExp(`^${parts.join("")}$`, "u");
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -50,7 +50,9 @@ export class PlanMaker {
         return this.aggregate(input);
       case "number": {
         const names = planColumns(input).map((item) => item.name);
-        return { op: "number", input, as: this.name(), partitionBy: this.some(names), orderBy: names.map((name) => ({ column: name })) };
+        const orderBy = names.map((name) => ({ column: name }));
+        if (this.draw(fc.boolean())) return { op: "previous", input, as: this.name(), of: this.pick(names), orderBy };
+        return { op: "number", input, as: this.name(), partitionBy: this.some(names), orderBy };
       }
       case "limit": {
         const by = planColumns(input).map(({ name }) => ({ column: name, descending: this.draw(fc.boolean()) }));
@@ -109,6 +111,15 @@ export class PlanMaker {
       if (typeof type === "string" && type !== "boolean") fns.push("min", "max");
       if (isNumber(type)) fns.push("sum", "mean");
       if (typeof type !== "string") continue;
+      if (isNumber(type) && this.draw(fc.boolean())) {
+        const of = column(name);
+        const some: Measure[] = [
+          { fn: "histogram", of, edges: [-2, 0, 0.5, 7] },
+          { fn: "quantiles", of, at: [0, 0.25, 0.5, 1] },
+        ];
+        measures.push({ name: this.name(), of: this.pick(some) });
+        continue;
+      }
       measures.push({
         name: this.name(),
         of: this.draw(fc.boolean()) ? { fn: this.pick(fns), of: column(name) } : { fn: "top", of: column(name), count: 2 },
@@ -147,13 +158,16 @@ export class PlanMaker {
     choices.push(call("greatest", item, this.pick(like)), call("least", item, this.pick(like)), call("text", item));
     const lenient = (value: Expr, to: PrimitiveType): Expr => ({ is: "cast", value, type: to, lenient: true });
     if (type === "string") {
-      choices.push(call("length", item), call("contains", item, literal("a", "string")));
+      choices.push(call("length", item), call("contains", item, literal("a", "string")), call("is_json", item));
+      choices.push(call("like", item, literal(this.pick(["%", "a%", "_", "%1.5_", "A"]), "string")));
+      choices.push(call("matches", item, literal(this.pick(["^a", "[0-9]", "ä|ß", "^$", "1\\.5"]), "string")));
       choices.push(...(["long", "double", "decimal(9, 2)", "int", "boolean"] as const).map((to) => lenient(item, to)));
     }
     if (isNumber(type)) {
       choices.push(...(["long", "double", "decimal(9, 2)", "int", "string"] as const).map((to) => lenient(item, to)));
       // Wide integers overflow, and sums of doubles depend on the order: small ones only.
       const small: Expr = isWhole(type) ? call("if", call("<", call("abs", item), literal(1000, "long")), item, literal(1, type)) : item;
+      choices.push(call("mod", small, literal("1.5", "decimal(9, 2)")));
       choices.push(...(["+", "-", "*", "/"] as const).map((fn) => call(fn, small, literal("1.5", "decimal(9, 2)"))), call("abs", item));
     }
     return this.pick(choices);

@@ -37,6 +37,12 @@ const patterns: readonly [RegExp, ErrorCode, string, ErrorFacts][] = [
     { expected: "a Parquet file as it was written", hint: "tidegate doctor" },
   ],
   [
+    /^Invalid Input Error: (missing|invalid|bad|no argument|unexpected|trailing|repetition|pattern too large|Failed to parse format)/i,
+    "pattern.invalid",
+    "A pattern or format cannot be used.",
+    { expected: "a regular expression in RE2's syntax (no look-around), or a strptime format", hint: "tidegate contract lint" },
+  ],
+  [
     /^(Conversion|Out of Range) Error/i,
     "type.loses_digits",
     "A value does not fit its type.",

@@ -2,6 +2,7 @@ import type { AggregatePlan, Measure } from "../plan.ts";
 import { isFloating, isNumber, measureType } from "../plan-types.ts";
 import { textSql } from "./convert.ts";
 import { hashSql } from "./hash.ts";
+import { literalSql } from "./literal.ts";
 import { renderExpr } from "./render-expr.ts";
 import type { Value } from "./value.ts";
 import { allSlots, from, positionOf, scopeOf, selectList, type Relation, type RelationColumn } from "./relation.ts";
@@ -134,6 +135,22 @@ function measureSql(measure: Aggregate, of: Value | undefined, sketches: Sketche
       const finite = `count(*) FILTER (WHERE NOT isfinite(${number})) = 0`;
       const nan = `CASE WHEN count(${sql}) > 1 THEN 'NaN'::DOUBLE END`;
       return maybe(`CASE WHEN ${finite} THEN stddev_samp(${number}) FILTER (WHERE isfinite(${number})) ELSE ${nan} END`);
+    }
+    case "histogram": {
+      // The engine names only the bins that it met; what lies above the last edge is what is left.
+      const number = `CAST(${sql} AS DOUBLE)`;
+      const there = `FILTER (WHERE NOT isnan(${number}))`;
+      const edges = measure.edges.map((edge) => `${literalSql(edge, "double")}`);
+      if (edges.length === 0) return sure(`[count(${sql}) ${there}]`);
+      const bins = `histogram(${number}, [${edges.join(", ")}]) ${there}`;
+      const counts = edges.map((edge) => `coalesce((${bins})[${edge}], 0)`);
+      return sure(`[${counts.join(", ")}, CAST(count(${sql}) ${there} AS HUGEINT) - (${counts.join(" + ")})]`);
+    }
+    case "quantiles": {
+      const points = `[${measure.at.map((point) => Number(point)).join(", ")}]`;
+      if (!isNumber(of.type)) return maybe(`quantile_disc(${sql}, ${points})`);
+      const number = `CAST(${sql} AS DOUBLE)`;
+      return maybe(`quantile_cont(${number}, ${points}) FILTER (WHERE isfinite(${number}))`);
     }
     case "approx_quantiles": {
       const points = `[${measure.at.map((point) => `${Number(point)}::FLOAT`).join(", ")}]`;

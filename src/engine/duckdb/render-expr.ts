@@ -86,6 +86,22 @@ function renderCall(fn: Fn, args: readonly Value[]): Value {
     case "*":
     case "/":
       return arithmetic(fn, args, type);
+    case "mod": {
+      const [a, b] = unite(fn, args) as [Value, Value];
+      return value(`${a.sql} % nullif(${b.sql}, 0)`, true);
+    }
+    case "matches":
+      return value(`regexp_matches(${list(args)})`);
+    case "like":
+      return value(args.map((arg) => arg.sql).join(" LIKE "));
+    case "parse_time":
+      return value(`CAST(try_strptime(${list(args)}) AS TIMESTAMP)`, true);
+    case "is_json":
+      return value(`json_valid(${first.sql})`);
+    case "items":
+      return value(`len(${first.sql})`);
+    case "distinct_items":
+      return value(`CAST(list_unique(${first.sql}) AS BIGINT)`);
     case "text":
       return value(textSql(first.sql, first.type));
     case "abs":

@@ -1,5 +1,5 @@
 import { AppError } from "../../lib/errors.ts";
-import type { JoinPlan, LimitPlan, NumberPlan, Order, Plan, ProjectPlan, SortPlan, UnionPlan } from "../plan.ts";
+import type { JoinPlan, LimitPlan, NumberPlan, Order, Plan, PreviousPlan, ProjectPlan, SortPlan, UnionPlan } from "../plan.ts";
 import { noNames, type NamesInFile } from "./nested-names.ts";
 import { sameType, typeName } from "../plan-types.ts";
 import { renderExpr } from "./render-expr.ts";
@@ -80,6 +80,8 @@ class Renderer {
         return renderAggregate(plan, this.render(plan.input));
       case "number":
         return renderNumber(plan, this.render(plan.input));
+      case "previous":
+        return renderPrevious(plan, this.render(plan.input));
       case "sort":
         return renderSort(plan, this.render(plan.input));
       case "limit":
@@ -169,6 +171,16 @@ function renderNumber(plan: NumberPlan, input: Relation): Relation {
   return {
     sql: `SELECT ${selectList(values)} FROM ${from(input, "t")}`,
     columns: [...input.columns, { name: plan.as, type: "long", nullable: false }],
+  };
+}
+
+function renderPrevious(plan: PreviousPlan, input: Relation): Relation {
+  const at = positionOf(input.columns, plan.of);
+  const order = plan.orderBy.length === 0 ? "" : `ORDER BY ${orderSql(plan.orderBy, input.columns)}`;
+  const { type } = input.columns[at] as RelationColumn;
+  return {
+    sql: `SELECT ${selectList([...allSlots(input.columns, "t"), `lag(t.${slot(at)}) OVER (${order})`])} FROM ${from(input, "t")}`,
+    columns: [...input.columns, { name: plan.as, type, nullable: true }],
   };
 }
 
