@@ -193,3 +193,9 @@ export async function addOperations(
       .execute();
   }
 }
+
+/** The kinds of all operations that made a change, each once. */
+export async function operationKinds(db: Reader, changeId: string): Promise<string[]> {
+  const rows = await db.selectFrom("operations").select("kind").distinct().where("change_id", "=", changeId).execute();
+  return rows.map((row) => row.kind);
+}

@@ -46,6 +46,13 @@ export interface DocumentEdit {
   text: string | null;
 }
 
+const ordinaryKinds: ReadonlySet<string> = new Set<OperationRequest["kind"]>(["append", "upsert", "delete"]);
+
+/** Whether a change only brings or removes rows, by operations of these kinds: an ordinary batch. */
+export function isOrdinary(kinds: readonly string[]): boolean {
+  return kinds.length > 0 && kinds.every((kind) => ordinaryKinds.has(kind));
+}
+
 /** What an operation did, for people and for the record. */
 export interface OperationOutcome {
   inserted: number;

@@ -1,6 +1,8 @@
 import { z } from "@hono/zod-openapi";
+import { proposeAndMerge } from "../changes/auto-merge-service.ts";
 import { listChanges, showChange } from "../changes/change-reads.ts";
 import { closeChange, resolveChange } from "../changes/change-service.ts";
+import { importDataset } from "../changes/import-service.ts";
 import { merge } from "../changes/merge-service.ts";
 import type { OperationRequest } from "../changes/operation.ts";
 import { propose } from "../changes/propose-service.ts";
@@ -97,36 +99,20 @@ async function operationOf(call: AnyCall, body: OperationBody): Promise<Operatio
   }
 }
 
-const ordinaryKinds = new Set(["append", "upsert", "delete"]);
-
 async function proposeFor(call: AnyCall, body: z.output<typeof proposeBody>, changeId?: string) {
   const operations: OperationRequest[] = [];
   for (const item of body.operations) operations.push(await operationOf(call, item));
   const origin = body.origin ?? (body.sourceId === undefined ? "person" : "pipeline");
   const { title, sourceId, correct } = body;
-  const proposed = await propose(call.services, {
-    operations,
-    title,
-    changeId,
-    actor: call.actor,
-    origin,
-    sourceId,
-    correct,
-    signal: call.signal,
-  });
+  const request = { operations, title, changeId, actor: call.actor, origin, sourceId, correct, signal: call.signal };
+  const { proposed, merged } =
+    body.auto === true
+      ? await proposeAndMerge(call.services, request)
+      : { proposed: await propose(call.services, request), merged: undefined };
   await spendUploads(
     call,
     body.operations.map((item) => ("source" in item ? item.source : undefined)),
   );
-  const merged =
-    body.auto === true && proposed.change !== undefined && proposed.change.state !== "merged"
-      ? await merge(call.services, {
-          changeId: proposed.change.id,
-          actor: call.actor,
-          ordinary: operations.every((operation) => ordinaryKinds.has(operation.kind)),
-          signal: call.signal,
-        })
-      : undefined;
   return {
     change: proposed.change === undefined ? null : changeShape(merged?.change ?? proposed.change),
     known: proposed.known,
@@ -149,20 +135,10 @@ export function addChangeRoutes(router: Router): void {
       data: importedAnswer,
     },
     async (call) => {
-      const { dataset, key, title } = call.body;
       const source = await resolveSource(call, call.body.source);
-      const operations: OperationRequest[] = [{ kind: "create", dataset, source, key }];
-      const proposed = await propose(call.services, { operations, title, actor: call.actor, origin: "import", signal: call.signal });
-      const changeId = proposed.change?.id ?? "";
-      try {
-        const merged = await merge(call.services, { changeId, actor: call.actor, signal: call.signal });
-        await spendUploads(call, [call.body.source]);
-        return { datasets: proposed.datasets.map(proposedShape), merged: mergedShape(merged) };
-      } catch (error) {
-        // An import is one act to who asks for it: it does not leave a change behind that somebody else would have to close.
-        await closeChange(call.services, { changeId, actor: call.actor, reason: "the import was not merged" }).catch(() => undefined);
-        throw error;
-      }
+      const { proposed, merged } = await importDataset(call.services, { ...call.body, source, actor: call.actor, signal: call.signal });
+      await spendUploads(call, [call.body.source]);
+      return { datasets: proposed.datasets.map(proposedShape), merged: mergedShape(merged) };
     },
   );
   router.add(
