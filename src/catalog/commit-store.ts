@@ -1,6 +1,7 @@
 import { AppError } from "../lib/errors.ts";
 import type { Reader, Tx } from "../db/db.ts";
 import { bucketOf, commitId, documentsEntry, emptyTree, itemsOf, nodeOf, type CommitContent, type TreeNode } from "./tree.ts";
+import { holdVersions } from "./version-store.ts";
 
 export interface Commit extends CommitContent {
   id: string;
@@ -42,9 +43,13 @@ export type DocumentEdits = ReadonlyMap<string, string | null>;
 
 /**
  * Writes the tree that differs from `base` by `edits`; gives its hash. Rows written: one per touched bucket, one for the documents if any
- * is edited, and the root.
+ * is edited, and the root. The versions that it names are held against the clean-up; `version.collected` when one is gone.
  */
 export async function writeTree(tx: Tx, base: string, edits: EntryEdits, documents: DocumentEdits = new Map()): Promise<string> {
+  await holdVersions(
+    tx,
+    [...edits.values()].filter((id) => id !== null),
+  );
   const root = await readNode(tx, base);
   const byBucket = new Map<string, [string, string | null][]>();
   for (const [dataset, version] of edits) {

@@ -4,10 +4,19 @@ import type { Clock } from "../edges/clock.ts";
 import type { Db } from "../db/db.ts";
 import { Reachable } from "../lake/iceberg/reachable.ts";
 import type { ObjectStore } from "../lake/store.ts";
+import { judge, type Sight } from "./gc.ts";
+import { surveyVersions } from "./root-reads.ts";
+
+export interface SweptFile {
+  key: string;
+  /** Why nothing needs it. */
+  reason: string;
+  bytes: number;
+}
 
 export interface Swept {
-  condemned: { key: string; reason: string }[];
-  deleted: string[];
+  condemned: SweptFile[];
+  deleted: SweptFile[];
   kept: number;
   /** Bytes that were, or would be, given back. */
   bytes: number;
@@ -20,82 +29,127 @@ interface GcDeps {
   headFile?: HeadFile | undefined;
 }
 
-/** How long a condemned file waits before it goes, and how long what was closed can be looked at. */
-const grace = 3_600_000;
-const window = 30 * 86_400_000;
+/** How often a clean-up looks again when versions were committed while it looked; after that it only condemns. */
+const attempts = 5;
 
 /**
- * Cleans up in two phases: files that no version names are condemned; those that have been condemned for an hour, and still are named by
- * nobody, are deleted. Files under a write lease, and files younger than the grace, are left alone. A dry run only tells.
+ * Cleans up in two phases. Files that no root needs are condemned. Those that were condemned an hour ago or longer, and that still no root
+ * needs, are deleted; the transaction before it marks the versions that go with them, looks at the roots once more, and gives way to whoever
+ * named something meanwhile. A commit that names a marked version fails with `version.collected`, so none can come later. Files under a
+ * write lease, and files younger than the grace, are left alone. Rows are never deleted. A dry run only tells.
  */
 export async function collectGarbage(deps: GcDeps, options: { dryRun: boolean; actor: string }): Promise<Swept> {
-  const { db, clock, store } = deps;
-  const now = clock.now();
-  const leases = await db.selectFrom("write_leases").select("prefix").where("expires_at", ">", now).execute();
-  const reachable = new Reachable(store);
-  for (const key of await namedMetadata(db, new Date(now.getTime() - window))) await reachable.add(key);
-  const condemnedBefore = new Map((await db.selectFrom("condemned_files").selectAll().execute()).map((row) => [row.key, row.condemned_at]));
+  const { roots, sight } = await look(deps);
   const swept: Swept = { condemned: [], deleted: [], kept: 0, bytes: 0 };
   const rescued: string[] = [];
-  for await (const object of store.list("")) {
-    const since = condemnedBefore.get(object.key);
-    if (reachable.keys.has(object.key) || leases.some((lease) => object.key.startsWith(`${lease.prefix}/`))) {
-      swept.kept += 1;
-      if (since !== undefined) rescued.push(object.key);
-    } else if (since === undefined) {
-      if (now.getTime() - object.modified.getTime() < grace) {
-        swept.kept += 1;
-        continue;
-      }
-      swept.condemned.push({ key: object.key, reason: "no version names it" });
-      swept.bytes += object.size;
-    } else if (now.getTime() - since.getTime() >= grace) {
-      swept.deleted.push(object.key);
-      swept.bytes += object.size;
-    }
+  for await (const object of deps.store.list("")) {
+    const { verdict, reason } = judge(object, sight);
+    const file = { key: object.key, reason, bytes: object.size };
+    if (verdict === "keep") swept.kept += 1;
+    if (verdict === "keep" && sight.condemnedAt.has(object.key)) rescued.push(object.key);
+    if (verdict === "condemn") swept.condemned.push(file);
+    if (verdict === "delete") swept.deleted.push(file);
   }
-  if (!options.dryRun) await carryOut(deps, swept, rescued, options.actor);
+  if (!options.dryRun) await carryOut(deps, { swept, rescued, roots, needed: sight.needed, actor: options.actor });
+  swept.bytes = [...swept.condemned, ...swept.deleted].reduce((sum, file) => sum + file.bytes, 0);
   return swept;
 }
 
-/** Metadata files of all versions, but those that only a long closed change had. */
-async function namedMetadata(db: Db, before: Date): Promise<Set<string>> {
-  const rows = await db
-    .selectFrom("versions")
-    .leftJoin("changes", "changes.id", "versions.created_by_change")
-    .select(["versions.metadata_key"])
-    .where((eb) =>
-      eb.or([
-        eb("changes.state", "is", null),
-        eb("changes.state", "not in", ["closed", "superseded"]),
-        eb("changes.updated_at", ">=", before),
-      ]),
-    )
-    .execute();
-  return new Set(rows.map((row) => row.metadata_key));
+/** Reads what the verdicts stand on; the files are listed after it, so that what is written meanwhile is young. */
+async function look(deps: GcDeps): Promise<{ roots: Set<string>; sight: Sight & { needed: Reachable } }> {
+  const { db, store } = deps;
+  const now = deps.clock.now();
+  const condemned = await db.selectFrom("condemned_files").selectAll().execute();
+  const leases = await db.selectFrom("write_leases").select("prefix").where("expires_at", ">", now).execute();
+  const { roots, others } = await surveyVersions(db, now);
+  const needed = new Reachable(store);
+  for (const key of roots) await needed.add(key);
+  const ofVersion = new Map<string, { version: string; metadataKey: string }[]>();
+  for (const [metadataKey, version] of others) {
+    const reach = new Reachable(store);
+    await reach.add(metadataKey);
+    for (const key of reach.keys) ofVersion.set(key, [...(ofVersion.get(key) ?? []), { version, metadataKey }]);
+  }
+  return {
+    roots,
+    sight: {
+      now,
+      needed,
+      ofVersion,
+      condemnedAt: new Map(condemned.map((row) => [row.key, row.condemned_at])),
+      leased: leases.map((lease) => `${lease.prefix}/`),
+    },
+  };
 }
 
-async function carryOut(deps: GcDeps, swept: Swept, rescued: readonly string[], actor: string): Promise<void> {
-  await mutate(deps, actor, async (m) => {
-    for (let from = 0; from < swept.condemned.length; from += 500) {
-      const rows = swept.condemned.slice(from, from + 500).map((item) => ({ ...item, condemned_at: m.at }));
+interface Sentence {
+  swept: Swept;
+  rescued: string[];
+  /** Metadata files of the roots that `needed` covers. */
+  roots: Set<string>;
+  needed: Reachable;
+  actor: string;
+}
+
+/** Thrown when a root appeared that the clean-up has not looked at. */
+class MoreRoots extends Error {
+  readonly keys: readonly string[];
+  constructor(keys: readonly string[]) {
+    super("versions were committed meanwhile");
+    this.keys = keys;
+  }
+}
+
+/** Makes the verdicts true, and deletes what stays doomed when everybody who commits has been heard. */
+async function carryOut(deps: GcDeps, sentence: Sentence): Promise<void> {
+  const { swept, needed, roots } = sentence;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await record(deps, sentence);
+      break;
+    } catch (error) {
+      if (!(error instanceof MoreRoots)) throw error;
+      for (const key of error.keys) {
+        await needed.add(key);
+        roots.add(key);
+      }
+      const spared = (file: SweptFile): boolean => attempt === attempts || needed.keys.has(file.key);
+      sentence.rescued.push(...swept.deleted.filter(({ key }) => needed.keys.has(key)).map(({ key }) => key));
+      swept.kept += swept.deleted.filter(spared).length + swept.condemned.filter(({ key }) => needed.keys.has(key)).length;
+      swept.deleted = swept.deleted.filter((file) => !spared(file));
+      swept.condemned = swept.condemned.filter(({ key }) => !needed.keys.has(key));
+    }
+  }
+  const keys = swept.deleted.map(({ key }) => key);
+  for (const key of keys) await deps.store.delete(key);
+  for (const some of chunks(keys)) await deps.db.deleteFrom("condemned_files").where("key", "in", some).execute();
+}
+
+/** After it nobody can name the versions that are about to go. Whoever holds one of them is waited for, and is then seen as a root. */
+async function record(deps: GcDeps, sentence: Sentence): Promise<void> {
+  const { swept, rescued, roots } = sentence;
+  await mutate(deps, sentence.actor, async (m) => {
+    for (const keys of chunks(swept.deleted.map(({ key }) => key))) {
+      const marked = m.tx.updateTable("versions").set({ collected_at: m.at }).where("metadata_key", "in", keys);
+      await marked.where("collected_at", "is", null).execute();
+    }
+    if (swept.deleted.length > 0) {
+      const more = [...(await surveyVersions(m.tx, m.at)).roots].filter((key) => !roots.has(key));
+      if (more.length > 0) throw new MoreRoots(more);
+    }
+    for (const some of chunks(swept.condemned)) {
+      const rows = some.map(({ key, reason }) => ({ key, reason, condemned_at: m.at }));
       await m.tx
         .insertInto("condemned_files")
         .values(rows)
         .onConflict((oc) => oc.doNothing())
         .execute();
     }
-    if (rescued.length > 0)
-      await m.tx
-        .deleteFrom("condemned_files")
-        .where("key", "in", [...rescued])
-        .execute();
-    m.record({
-      action: "gc",
-      subject: "store",
-      payload: { condemned: swept.condemned.length, deleted: swept.deleted.length, bytes: swept.bytes },
-    });
+    for (const keys of chunks(rescued)) await m.tx.deleteFrom("condemned_files").where("key", "in", keys).execute();
+    m.record({ action: "gc", subject: "store", payload: { condemned: swept.condemned.length, deleted: swept.deleted.length } });
   });
-  for (const key of swept.deleted) await deps.store.delete(key);
-  if (swept.deleted.length > 0) await deps.db.deleteFrom("condemned_files").where("key", "in", swept.deleted).execute();
+}
+
+function chunks<T>(items: readonly T[]): T[][] {
+  return Array.from({ length: Math.ceil(items.length / 500) }, (_, index) => items.slice(index * 500, (index + 1) * 500));
 }

@@ -14,7 +14,7 @@ export async function relocateStore(
   const installation = await deps.db.selectFrom("installation").selectAll().executeTakeFirstOrThrow();
   if (installation.store_root === options.root) return { versions: 0, root: options.root, from: options.root };
   const relocation = new Relocation(deps.store, { oldRoot: installation.store_root, ids: deps.ids, engine: deps.engine });
-  const rows = await deps.db.selectFrom("versions").select("metadata_key").distinct().execute();
+  const rows = await deps.db.selectFrom("versions").select("metadata_key").where("collected_at", "is", null).distinct().execute();
   const moved = new Map<string, string>();
   for (const { metadata_key: key } of rows) moved.set(key, await relocation.table(key));
   return mutate(deps, options.actor, async (m) => {

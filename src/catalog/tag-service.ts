@@ -3,8 +3,10 @@ import type { HeadFile } from "../audit/head-file.ts";
 import type { Clock } from "../edges/clock.ts";
 import type { Db } from "../db/db.ts";
 import { AppError } from "../lib/errors.ts";
+import { readEntries } from "./commit-store.ts";
 import { createRef, dropRef, lockRefs, tagRef } from "./ref-store.ts";
 import { resolveCommit } from "./revision.ts";
+import { holdVersions } from "./version-store.ts";
 
 interface TagDeps {
   db: Db;
@@ -36,6 +38,7 @@ export async function createTag(
         found: request.name,
         hint: "tidegate tag list",
       });
+    await holdVersions(m.tx, [...(await readEntries(m.tx, commit.tree)).values()]);
     await createRef(m.tx, { name, commitId: commit.id, at: m.at, actor: m.actor, reason: `tag ${request.name}` });
     m.record({ action: "tag.create", subject: request.name, payload: { commit: commit.id } });
     return { name: request.name, commit: commit.id };

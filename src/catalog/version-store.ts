@@ -21,20 +21,49 @@ function fromRow(row: Selectable<VersionsTable>): Version {
     changeSet: { watermark: row.watermark, minus: row.minus, open: row.open_changes },
     createdByChange: row.created_by_change,
     createdAt: row.created_at,
+    collectedAt: row.collected_at,
   };
+}
+
+/**
+ * Makes sure that the clean-up leaves these versions alone until the transaction ends, after which it sees who names them.
+ * `version.collected` when it was faster.
+ */
+export async function holdVersions(tx: Tx, ids: readonly string[]): Promise<void> {
+  for (let from = 0; from < ids.length; from += 5000) {
+    const rows = await tx
+      .selectFrom("versions")
+      .select(["number", "collected_at"])
+      .where("id", "in", ids.slice(from, from + 5000))
+      .orderBy("id")
+      .forShare()
+      .execute();
+    const gone = rows.find((row) => row.collected_at !== null);
+    if (gone !== undefined) throw versionCollected(gone.number, gone.collected_at as Date);
+  }
+}
+
+/** The files of this version are no longer there. */
+export function versionCollected(number: number, at: Date): AppError {
+  return new AppError("version.collected", `Version @${number} can no longer be read: its files were cleaned up.`, {
+    expected: "a version that a branch, a tag or an open change has, or had in the last 30 days",
+    found: `@${number}, cleaned up ${at.toISOString()}`,
+    hint: "tidegate log; a tag keeps a version for as long as it stands",
+  });
 }
 
 /** Gives drafts their numbers and inserts them; the caller has locked the datasets. One draft per dataset and call. */
 export async function insertVersions(tx: Tx, drafts: readonly VersionDraft[], at: Date): Promise<Version[]> {
+  await holdVersions(tx, [...new Set(drafts.flatMap((draft) => draft.builtFrom))]);
   const numbers = await takeOneEach(
     tx,
     drafts.map((draft) => draft.datasetId),
     "next_number",
   );
-  const versions = drafts.map((draft) => {
+  const versions = drafts.map(({ builtFrom: _builtFrom, ...draft }) => {
     const number = numbers.get(draft.datasetId);
     if (number === undefined) throw new AppError("dataset.not_found", `There is no dataset ${draft.datasetId}.`);
-    return { ...draft, number, createdAt: at };
+    return { ...draft, number, createdAt: at, collectedAt: null };
   });
   for (let from = 0; from < versions.length; from += 500) {
     await tx
@@ -56,6 +85,7 @@ export async function insertVersions(tx: Tx, drafts: readonly VersionDraft[], at
           open_changes: [...version.changeSet.open],
           created_by_change: version.createdByChange,
           created_at: version.createdAt,
+          collected_at: null,
         })),
       )
       .execute();

@@ -18,7 +18,12 @@ export interface Version {
   changeSet: ChangeSet;
   createdByChange: string | null;
   createdAt: Date;
+  /** Since when its files are gone; null while it can be read. */
+  collectedAt: Date | null;
 }
 
 /** A version whose files are written and durable, but which no transaction has named yet: it has no number. */
-export type VersionDraft = Omit<Version, "number" | "createdAt">;
+export type VersionDraft = Omit<Version, "number" | "createdAt" | "collectedAt"> & {
+  /** Ids of the versions whose files it may have taken over: the commit fails when one of them has been collected meanwhile. */
+  builtFrom: readonly string[];
+};

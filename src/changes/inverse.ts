@@ -5,12 +5,12 @@ import type { TableState, WriteContext } from "../effects/table-state.ts";
 import { AppError } from "../lib/errors.ts";
 import { changeDatasets } from "./change-store.ts";
 
-/** Takes a merged change's effect on one dataset out of a state again; later rows stay. `revert.conflict` where they overlap. */
+/** Takes a merged change's effect on one dataset out of a state again; later rows stay. Also names the versions it looked at. `revert.conflict` where they overlap. */
 export async function carryInverse(
   deps: LakeDeps,
   context: WriteContext,
   request: { changeId: string; datasetId: string; dataset: string; onto: TableState },
-): Promise<TableState> {
+): Promise<{ state: TableState; from: string[] }> {
   const item = (await changeDatasets(deps.db, request.changeId)).find((candidate) => candidate.datasetId === request.datasetId);
   const versions = await getVersions(deps.db, [item?.beforeVersion ?? [], item?.mergedVersion ?? []].flat());
   const [merged, before] = [versions.get(item?.mergedVersion ?? ""), versions.get(item?.beforeVersion ?? "")];
@@ -25,7 +25,7 @@ export async function carryInverse(
   }
   const [from, to] = [await deps.tables.open(merged), await deps.tables.open(before)];
   const carried = await carry(context, { dataset: request.dataset, before: from.state, after: to.state, onto: request.onto });
-  if (carried.kind === "state") return carried.state;
+  if (carried.kind === "state") return { state: carried.state, from: [merged.id, before.id] };
   throw new AppError("revert.conflict", `Later changes touched what ${request.changeId} did to ${request.dataset}.`, {
     expected: "rows that nobody has changed since",
     found: `${carried.conflicts.keyCount + carried.conflicts.missingRows} rows changed since, ${carried.conflicts.schema.length} columns`,

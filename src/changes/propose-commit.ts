@@ -1,7 +1,7 @@
 import { mutate, type Mutation } from "../audit/mutation.ts";
 import type { Commit } from "../catalog/commit-store.ts";
 import { insertDatasets } from "../catalog/dataset-store.ts";
-import { changeRef, lockRefs } from "../catalog/ref-store.ts";
+import { changeRef, dropRef, lockRefs, type Ref } from "../catalog/ref-store.ts";
 import type { WriteLease } from "../catalog/write-lease.ts";
 import type { Draft } from "../effects/version-writer.ts";
 import { AppError } from "../lib/errors.ts";
@@ -33,14 +33,15 @@ export interface Proposal {
 export async function commitProposal(deps: ChangeDeps, proposal: Proposal): Promise<BranchWritten> {
   const { actor, changeId, pieces, drafts } = proposal;
   return mutate(deps, actor, async (m) => {
-    const refs = await lockRefs(m.tx, [changeRef(changeId)]);
+    const { supersedes } = proposal.batch;
+    const refs = await lockRefs(m.tx, [changeRef(changeId), ...(supersedes === undefined ? [] : [changeRef(supersedes)])]);
     const change = proposal.change === undefined ? undefined : await lockChange(m.tx, changeId);
     if (change !== undefined && change.generation !== proposal.change?.generation) {
       throw new AppError("merge.lost_race", `${changeId} was written to by someone else meanwhile.`, {
         hint: "run the same command again",
       });
     }
-    if (proposal.batch.supersedes !== undefined) await supersede(m, proposal.batch.supersedes, changeId);
+    if (supersedes !== undefined) await supersede(m, supersedes, { by: changeId, branch: refs.get(changeRef(supersedes)) });
     const title = change?.title ?? proposal.title ?? defaultTitle(proposal);
     const created = pieces.filter((piece) => piece.created);
     await insertDatasets(
@@ -72,8 +73,9 @@ export async function commitProposal(deps: ChangeDeps, proposal: Proposal): Prom
   });
 }
 
-async function supersede(m: Mutation, changeId: string, by: string): Promise<void> {
+async function supersede(m: Mutation, changeId: string, { by, branch }: { by: string; branch: Ref | undefined }): Promise<void> {
   const older = await lockChange(m.tx, changeId);
+  if (branch !== undefined) await dropRef(m.tx, branch, { name: branch.name, at: m.at, actor: m.actor, reason: `superseded by ${by}` });
   await moveChange(m.tx, older, "supersede", { at: m.at, closedReason: `superseded by ${by}` });
   m.record({ action: "change.supersede", subject: changeId, payload: { by } });
 }

@@ -109,12 +109,14 @@ async function describeKnown(deps: ChangeDeps, changeId: string): Promise<Propos
 async function undoBatch(deps: ChangeDeps, pieces: Workpiece[], changeId: string, scratch: Scratch, ownId: string): Promise<void> {
   for (const piece of pieces) {
     const context = { ...deps, scratch, location: locationOf(piece.dataset.id, ownId) };
-    piece.state = await carryInverse(deps, context, {
+    const undone = await carryInverse(deps, context, {
       changeId,
       datasetId: piece.dataset.id,
       dataset: piece.dataset.name,
       onto: piece.state as TableState,
     });
+    piece.state = undone.state;
+    piece.builtFrom.push(...undone.from);
     piece.operations.push({ kind: "undo", payload: toJson({ change: changeId }) });
     piece.touched = true;
   }

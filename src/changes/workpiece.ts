@@ -2,6 +2,7 @@ import { readSome, type Commit } from "../catalog/commit-store.ts";
 import { emptyChangeSet, withOpen } from "../catalog/change-set.ts";
 import { newDatasetName, type Dataset } from "../catalog/dataset.ts";
 import { datasetExists, findDatasetByFullName, resolveDataset, wasReleased } from "../catalog/dataset-store.ts";
+import { rollbackWindow } from "../catalog/root-reads.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import type { Contract } from "../contracts/contract.ts";
@@ -25,6 +26,10 @@ export interface Workpiece {
   contract: Contract | undefined;
   state: TableState | undefined;
   lastColumnId: number;
+  /** Ids of versions beside the start whose files the state may have taken over. */
+  builtFrom: string[];
+  /** Snapshots of the change's own earlier writes. */
+  forget: ReadonlySet<bigint>;
   outcome: OperationOutcome;
   operations: { kind: string; payload: string }[];
   touched: boolean;
@@ -69,9 +74,19 @@ export async function loadPieces(
     piece.table = open.table;
     piece.state = open.state;
     piece.lastColumnId = open.table.lastColumnId;
+    piece.forget = await ownSnapshots(deps, piece);
     piece.contract = await getContract(deps.db, start.contractHash);
   }
   return pieces;
+}
+
+/** What the change's branch has in its table's history and main had not: it goes with the next write, so that the clean-up may take it. */
+async function ownSnapshots(deps: ChangeDeps, piece: Workpiece): Promise<Set<bigint>> {
+  const own = new Set(piece.table?.metadata.snapshots.map((snapshot) => snapshot["snapshot-id"]));
+  if (piece.base === undefined) return own;
+  const { table } = await deps.tables.open(piece.base);
+  for (const snapshot of table.metadata.snapshots) own.delete(snapshot["snapshot-id"]);
+  return own;
 }
 
 function blankPiece(dataset: Dataset, created: boolean): Workpiece {
@@ -85,6 +100,8 @@ function blankPiece(dataset: Dataset, created: boolean): Workpiece {
     contract: undefined,
     state: undefined,
     lastColumnId: 0,
+    builtFrom: [],
+    forget: new Set(),
     outcome: noOutcome,
     operations: [],
     touched: false,
@@ -101,9 +118,7 @@ async function newPiece(deps: ChangeDeps, name: string): Promise<Workpiece> {
   return blankPiece({ id: deps.ids.next("ds"), name: full, tableUuid, createdAt: deps.clock.now(), droppedAt: null }, true);
 }
 
-/** How long a rollback may bring a dropped dataset back, and so holds its name. */
-const rollbackWindow = 30 * 86_400_000;
-
+/** A dropped name is held for as long as a rollback may bring its dataset back. */
 async function refuseHeldName(deps: ChangeDeps, known: Dataset | undefined): Promise<void> {
   if (known === undefined || known.droppedAt === null) return;
   const until = new Date(known.droppedAt.getTime() + rollbackWindow);
@@ -144,6 +159,8 @@ export async function writeDrafts(deps: ChangeDeps, pieces: readonly Workpiece[]
         changeSet,
         changeId,
         location: locationOf(piece.dataset.id, changeId),
+        builtFrom: [piece.start?.id ?? [], piece.builtFrom].flat(),
+        forget: piece.forget,
       });
       drafts.set(piece.dataset.id, draft);
     }

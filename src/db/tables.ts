@@ -102,6 +102,7 @@ export interface VersionsTable {
   open_changes: string[];
   created_by_change: string | null;
   created_at: Date;
+  collected_at: Date | null;
 }
 
 export interface TreeNodesTable {

@@ -50,6 +50,7 @@ export async function carryVersion(deps: LakeDeps, request: LineRequest, options
     changeSet: request.changeSet,
     changeId: request.changeId,
     location: request.location,
+    builtFrom: [before.id, after.id, onto.id],
   });
   return { kind: "draft", draft };
 }

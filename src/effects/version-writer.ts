@@ -1,6 +1,7 @@
 import type { Mutation } from "../audit/mutation.ts";
 import type { ChangeSet } from "../catalog/change-set.ts";
 import type { Dataset } from "../catalog/dataset.ts";
+import { versionCollected } from "../catalog/version-store.ts";
 import type { Version, VersionDraft } from "../catalog/version.ts";
 import { insertVersions } from "../catalog/version-store.ts";
 import { storedContract, withSchema, type Contract, type StoredContract } from "../contracts/contract.ts";
@@ -33,8 +34,9 @@ export class TableReader {
     this.#capacity = capacity;
   }
 
-  /** The table of a version, with its schema and live files. */
-  open(version: Pick<Version, "metadataKey">): Promise<OpenTable> {
+  /** The table of a version, with its schema and live files; `version.collected` when the clean-up has taken them. */
+  async open(version: Pick<Version, "metadataKey" | "number" | "collectedAt">): Promise<OpenTable> {
+    if (version.collectedAt !== null) throw versionCollected(version.number, version.collectedAt);
     const key = version.metadataKey;
     const known = this.#kept.get(key);
     if (known !== undefined) {
@@ -67,6 +69,10 @@ export interface DraftRequest {
   changeSet: ChangeSet;
   changeId: string;
   location: string;
+  /** Ids of the versions whose files the state may have taken over. */
+  builtFrom: readonly string[];
+  /** Snapshots of the base that the new metadata need not keep: those of a change's own earlier attempts. */
+  forget?: ReadonlySet<bigint>;
 }
 
 export interface Draft {
@@ -94,7 +100,16 @@ export async function writeDraft(deps: { store: ObjectStore; clock: Clock; ids: 
   const unchanged = edits.add.length === 0 && edits.remove.size === 0 && sameSchema(base.schema, state.schema);
   const written = unchanged
     ? base
-    : await writeVersion(store, { base, location, schema: state.schema, lastColumnId: request.lastColumnId, ...edits, now, ids });
+    : await writeVersion(store, {
+        base,
+        location,
+        schema: state.schema,
+        lastColumnId: request.lastColumnId,
+        forget: request.forget,
+        ...edits,
+        now,
+        ids,
+      });
   const contract = storedContract(withSchema(request.contract, state.schema));
   const live = state.files;
   return {
@@ -111,6 +126,7 @@ export async function writeDraft(deps: { store: ObjectStore; clock: Clock; ids: 
       files: live.length,
       changeSet: request.changeSet,
       createdByChange: request.changeId,
+      builtFrom: request.builtFrom,
     },
   };
 }
@@ -122,7 +138,7 @@ export async function sameContent(
   as: { changeSet: ChangeSet; changeId: string; contractHash?: string },
 ): Promise<Draft> {
   const contract = storedContract(await getContract(deps.db, as.contractHash ?? version.contractHash));
-  const { number: _number, createdAt: _createdAt, ...content } = version;
+  const { number: _number, createdAt: _createdAt, collectedAt: _collectedAt, ...content } = version;
   return {
     contract,
     version: {
@@ -131,6 +147,7 @@ export async function sameContent(
       contractHash: contract.hash,
       changeSet: as.changeSet,
       createdByChange: as.changeId,
+      builtFrom: [version.id],
     },
   };
 }

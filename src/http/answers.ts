@@ -226,9 +226,11 @@ export const auditVerdict = z.object({
   broken: z.object({ seq: count, reason: z.string(), expected: z.string().optional(), found: z.string().optional() }).optional(),
 });
 
+const sweptFile = z.object({ key: z.string(), reason: z.string(), bytes: count });
+
 export const sweptAnswer = z.object({
-  condemned: z.array(z.object({ key: z.string(), reason: z.string() })),
-  deleted: z.array(z.string()),
+  condemned: z.array(sweptFile),
+  deleted: z.array(sweptFile),
   kept: count,
   bytes: count,
 });

@@ -47,6 +47,7 @@ export const errorCodes = {
   "dataset.ambiguous": "invalid",
   "dataset.exists": "conflict",
   "version.not_found": "not_found",
+  "version.collected": "not_found",
   "commit.not_found": "not_found",
   "branch.not_found": "not_found",
   "branch.reserved": "denied",

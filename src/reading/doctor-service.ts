@@ -16,7 +16,12 @@ export async function examine(
 ): Promise<DoctorReport> {
   const { db, store, engine, tables } = deps;
   const only = options.dataset === undefined ? undefined : (await resolveDataset(db, options.dataset)).id;
-  const rows = await db.selectFrom("versions").select(["id", "dataset_id"]).orderBy("created_at", "desc").execute();
+  const rows = await db
+    .selectFrom("versions")
+    .select(["id", "dataset_id"])
+    .where("collected_at", "is", null)
+    .orderBy("created_at", "desc")
+    .execute();
   const versions = await getVersions(
     db,
     rows.filter((row) => only === undefined || row.dataset_id === only).map((row) => row.id),

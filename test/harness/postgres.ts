@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import { sql } from "kysely";
 import type pg from "pg";
 import { inject } from "vitest";
 import { connect } from "../../src/db/connect.ts";
@@ -49,4 +50,15 @@ async function newDatabase(options: string): Promise<TestDatabase> {
       await admin.close();
     },
   };
+}
+
+/** Waits until a statement that begins like this is blocked by another transaction; throws after ten seconds. */
+export async function blockedOn(db: Db, beginning: string): Promise<void> {
+  for (let tries = 0; tries < 500; tries += 1) {
+    const blocked = await sql<{ one: number }>`select 1 as one from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock' and query like ${`${beginning}%`}`.execute(db);
+    if (blocked.rows.length > 0) return;
+    await sleep(20);
+  }
+  throw new Error(`no «${beginning}» was blocked`);
 }

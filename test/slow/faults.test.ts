@@ -263,7 +263,7 @@ test("afterwards every version reads as it did, gc lists what failed writes left
   await collectGarbage(lake, { dryRun: false, actor: "ana" });
   lake.clock.advance(7_200_000);
   const swept = await collectGarbage(lake, { dryRun: false, actor: "ana" });
-  expect(swept.deleted.toSorted()).toEqual(dry.condemned.map((item) => item.key).toSorted());
+  expect(swept.deleted.map((item) => item.key).toSorted()).toEqual(dry.condemned.map((item) => item.key).toSorted());
   await intact();
   expect(await verifyAudit(lake.db)).toMatchObject({ ok: true });
   console.info(`${acknowledged.size} commits read in full; ${swept.deleted.length} orphans swept of ${files.length} files`);

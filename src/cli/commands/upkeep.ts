@@ -84,9 +84,15 @@ function addAuditCommands(surroundings: Surroundings): void {
   addFlags(verify, "What", [["--head <hash>", "a hash seen earlier; finds a cut tail"]]);
 }
 
+interface SweptFile {
+  key: string;
+  reason: string;
+  bytes: number;
+}
+
 interface Swept {
-  condemned: { key: string; reason: string }[];
-  deleted: string[];
+  condemned: SweptFile[];
+  deleted: SweptFile[];
   kept: number;
   bytes: number;
 }
@@ -110,7 +116,7 @@ function addGc(surroundings: Surroundings): void {
           ? `${condemned} would be condemned, ${deleted} deleted; ${grouped(swept.kept)} in use.`
           : `${condemned} condemned, ${deleted} deleted; ${grouped(swept.kept)} in use.`,
         ...swept.condemned.slice(0, shownFiles).map((item) => `  ${item.key}  ${item.reason}`),
-        ...swept.deleted.slice(0, shownFiles).map((key) => `  − ${key}`),
+        ...swept.deleted.slice(0, shownFiles).map((item) => `  − ${item.key}  ${item.reason}`),
         ...(left > 0 ? [`  … ${grouped(left)} more; --json names all`] : []),
       ];
       surroundings.output().result(swept, lines, dryRun ? "tidegate gc" : undefined);

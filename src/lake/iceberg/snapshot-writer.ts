@@ -18,6 +18,8 @@ export interface VersionRequest {
   add: readonly DataFile[];
   /** Keys of data files that leave the table. */
   remove: ReadonlySet<string>;
+  /** Snapshots that leave the table's history, such as a draft's earlier states. */
+  forget?: ReadonlySet<bigint> | undefined;
   now: Date;
   ids: Ids;
 }

@@ -32,7 +32,13 @@ export async function writeVersion(store: ObjectStore, request: VersionRequest):
   const counter = counterOf(base.metadataKey) + 1;
   if (request.add.length === 0 && request.remove.size === 0) return putMetadata(store, location, withSchema, counter, ids);
   const { snapshot, specs } = await writeSnapshot(store, { ...request, now, metadata: withSchema });
-  return putMetadata(store, location, { ...withSchema, ...specs, ...withSnapshot(old, snapshot) }, counter, ids);
+  return putMetadata(
+    store,
+    location,
+    { ...withSchema, ...specs, ...withSnapshot(old, snapshot, request.forget ?? new Set()) },
+    counter,
+    ids,
+  );
 }
 
 function withCurrent(schemas: readonly Schema[], schema: Schema): Schema[] {
@@ -44,12 +50,13 @@ function withCurrent(schemas: readonly Schema[], schema: Schema): Schema[] {
 }
 
 /** History with one more snapshot, the current one. Tags stay, and what they name; what goes takes its log lines and statistics along. */
-function withSnapshot(old: Metadata, snapshot: Snapshot): Partial<Metadata> {
+function withSnapshot(old: Metadata, snapshot: Snapshot, forget: ReadonlySet<bigint>): Partial<Metadata> {
   const id = snapshot["snapshot-id"];
   const { main: _main, ...tags } = old.refs;
   const tagged = new Set(Object.values(tags).map((ref) => ref["snapshot-id"]));
-  const recent = old.snapshots.slice(1 - keptSnapshots);
-  const older = old.snapshots.slice(0, old.snapshots.length - recent.length);
+  const history = old.snapshots.filter(({ "snapshot-id": known }) => !forget.has(known) || tagged.has(known));
+  const recent = history.slice(1 - keptSnapshots);
+  const older = history.slice(0, history.length - recent.length);
   const snapshots = [...older.filter((candidate) => tagged.has(candidate["snapshot-id"])), ...recent, snapshot];
   const kept = new Set(snapshots.map((candidate) => candidate["snapshot-id"]));
   const stays = (line: { "snapshot-id": number | bigint }) => kept.has(BigInt(line["snapshot-id"]));
