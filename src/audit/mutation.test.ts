@@ -36,7 +36,7 @@ test("state, audit events and outbox rows appear together, at one time", async (
     await addGroup(m.tx, "grp_1");
     m.record(event);
     m.record({ ...event, subject: "other" });
-    m.enqueue("topic", { n: 9007199254740993n });
+    m.enqueue("change.merged", { change: "chg_1", n: 9007199254740993n } as never);
     return m.at;
   });
   expect(result).toEqual(new Date("2026-11-01T08:00:00Z"));
@@ -49,14 +49,14 @@ test("state, audit events and outbox rows appear together, at one time", async (
     .selectFrom("outbox")
     .select(["seq", "topic", "at", sql<string>`payload::text`.as("text")])
     .executeTakeFirstOrThrow();
-  expect(row).toEqual({ seq: 1n, topic: "topic", at: result, text: '{"n": 9007199254740993}' });
+  expect(row).toEqual({ seq: 1n, topic: "change.merged", at: result, text: '{"n": 9007199254740993, "change": "chg_1"}' });
 });
 
 test("work that throws leaves nothing", async () => {
   const work = async (m: Mutation): Promise<void> => {
     await addGroup(m.tx, "grp_1");
     m.record(event);
-    m.enqueue("topic", {});
+    m.enqueue("change.written", { change: "chg_1" });
     throw new Error("changed my mind");
   };
   await expect(mutate(deps, "ana", work)).rejects.toThrow("changed my mind");
@@ -81,7 +81,7 @@ test("8 writers at once make one unbroken chain without a gap, and one row of ou
       await mutate(deps, name, async (m) => {
         await addGroup(m.tx, `${name} ${index}`);
         m.record({ action: "write", subject: name, payload: { index } });
-        m.enqueue("written", { name, index });
+        m.enqueue("change.written", { change: `${name} ${index}` });
       });
     }
   };

@@ -3,6 +3,7 @@ import { canonicalJson, sha256, toJson } from "../lib/json.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Clock } from "../edges/clock.ts";
 import type { Db, Tx } from "../db/db.ts";
+import type { Events, Topic } from "../db/events.ts";
 import { eventHash } from "./event-hash.ts";
 import type { AuditHead, HeadFile } from "./head-file.ts";
 
@@ -19,7 +20,7 @@ export interface Mutation {
   at: Date;
   actor: string;
   record(event: AuditRecord): void;
-  enqueue(topic: string, payload: unknown): void;
+  enqueue<T extends Topic>(topic: T, event: Events[T]): void;
 }
 
 export interface MutationDeps {

@@ -1,23 +1,24 @@
 import { mutate } from "../audit/mutation.ts";
+import type { EventHandlers, Events } from "../db/events.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { AppError } from "../lib/errors.ts";
 import { carryOntoLive } from "../rollouts/live-carry.ts";
 import { openRevert } from "./revert-service.ts";
 
-/** What follows from committed events. Each handler is safe to run again: events are delivered at least once. */
-export function outboxHandlers(deps: LakeDeps): Record<string, (payload: unknown) => Promise<void>> {
+/** What follows from what was committed. */
+export function outboxHandlers(deps: LakeDeps): EventHandlers {
   const nothing = async (): Promise<void> => {};
   return {
     "change.written": nothing,
     "change.merged": nothing,
+    "change.barred": (event) => revertBarred(deps, event),
+    "release.waiting": (event) => carryOntoLive(deps, event.release),
     "release.completed": nothing,
-    "release.waiting": async (payload) => carryOntoLive(deps, (payload as { release: string }).release),
-    "change.barred": async (payload) => revertBarred(deps, payload as { change: string; actor: string }),
   };
 }
 
 /** Opens the revert of a barred change. Where later changes touched the same rows a person must decide: that is recorded, not retried. */
-async function revertBarred(deps: LakeDeps, event: { change: string; actor: string }): Promise<void> {
+async function revertBarred(deps: LakeDeps, event: Events["change.barred"]): Promise<void> {
   const merged = await deps.db
     .selectFrom("changes")
     .select("id")

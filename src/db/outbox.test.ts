@@ -3,6 +3,7 @@ import { mutate } from "../audit/mutation.ts";
 import { manualClock } from "../edges/clock.ts";
 import { testDatabase, type TestDatabase } from "../../test/harness/postgres.ts";
 import { connect } from "./connect.ts";
+import type { Topic } from "./events.ts";
 import { drainOutbox } from "./outbox.ts";
 
 let database: TestDatabase;
@@ -14,7 +15,7 @@ afterEach(() => database.close());
 
 async function enqueue(...events: [topic: string, payload: unknown][]): Promise<void> {
   await mutate({ db: database.db, clock }, "ana", async (m) => {
-    for (const [topic, payload] of events) m.enqueue(topic, payload);
+    for (const [topic, payload] of events) m.enqueue(topic as Topic, payload as never);
     m.record({ action: "test", subject: "outbox", payload: {} });
   });
 }

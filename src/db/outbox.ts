@@ -5,8 +5,8 @@ import { trySessionLock } from "./advisory.ts";
 import type { Db } from "./db.ts";
 import type { OutboxTable } from "./tables.ts";
 
-/** What follows from an event, by topic. It may run again for the same event, so it must be safe to repeat. */
-export type OutboxHandlers = Readonly<Record<string, (payload: unknown) => Promise<void>>>;
+/** What follows from an event, by topic (`EventHandlers`). It may run again for the same event, so it must be safe to repeat. */
+export type OutboxHandlers = Readonly<Record<string, (event: never) => Promise<void>>>;
 
 export interface OutboxDeps {
   db: Db;
@@ -72,7 +72,7 @@ async function runRow({ db, clock, handlers }: OutboxDeps, row: Selectable<Outbo
   const update = db.updateTable("outbox").where("seq", "=", row.seq);
   const attempts = row.attempts + 1;
   try {
-    await handlers[row.topic]?.(row.payload);
+    await handlers[row.topic]?.(row.payload as never);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const retryAt = new Date(clock.now().getTime() + retryAfter(row.attempts));

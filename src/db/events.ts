@@ -1,0 +1,21 @@
+/**
+ * What committed transactions tell, by topic: the rows of the outbox. Whatever follows by itself hangs on one of these (a revert, a release
+ * carried on, later rebuilds, checks, webhooks and server-sent events), so a topic and its fields are public: they may grow, never change.
+ * An event names what happened by id; whoever handles it reads how things stand now.
+ */
+export interface Events {
+  /** A change's branch has a new state: opened, written to, reverted or restored. */
+  "change.written": { change: string };
+  "change.merged": { change: string; commit: string };
+  /** Readers were taken back from a change. `actor` took them back. */
+  "change.barred": { change: string; actor: string };
+  /** A release that readers do not have: a bar stands, or it must be carried onto what they have. */
+  "release.waiting": { release: string };
+  /** Readers have it. */
+  "release.completed": { release: string };
+}
+
+export type Topic = keyof Events;
+
+/** What follows from each event; a topic that is left out does not compile. Each is safe to run again: events are delivered at least once. */
+export type EventHandlers = { [T in Topic]: (event: Events[T]) => Promise<void> };
