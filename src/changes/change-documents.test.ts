@@ -5,6 +5,7 @@ import { readDocument, readDocuments } from "../catalog/document-store.ts";
 import { getRef, mainRef } from "../catalog/ref-store.ts";
 import type { AppError } from "../lib/errors.ts";
 import type { DocumentEdit } from "./operation.ts";
+import { openRevert } from "./revert-service.ts";
 
 let lake: Lakehouse;
 beforeAll(async () => {
@@ -58,4 +59,26 @@ test("a document is taken out by a change", async () => {
 
 test.each(["", "../policy", "policy/../x", "consumers/", "a/b/c", "consumers/ a"])("«%s» is no path of a document", async (path) => {
   await expect(open({ path, text: "x" })).rejects.toMatchObject({ code: "name.invalid" });
+});
+
+test("a revert brings documents back as the change found them, and nothing that it did not change", async () => {
+  const text = (path: string) => mainTree().then((tree) => readDocument(lake.db, tree, path));
+  await lake.merge(await open({ path: "policy", text: "rules: [3]\n" }));
+  const [one, same] = [
+    await open({ path: "policy", text: "rules: [4]\n" }, { path: "consumers/board", text: "tests: []\n" }),
+    await open({ path: "policy", text: "rules: [4]\n" }, { path: "consumers/report", text: "tests: []\n" }),
+  ];
+  await lake.merge(one);
+  await lake.merge(same);
+  await lake.merge((await openRevert(lake, { changeId: same, actor: "ana" })).id);
+  expect([await text("policy"), await text("consumers/report")]).toEqual(["rules: [4]\n", undefined]);
+  await lake.merge((await openRevert(lake, { changeId: one, actor: "ana" })).id);
+  expect([await text("policy"), await text("consumers/board")]).toEqual(["rules: [3]\n", undefined]);
+});
+
+test("a document that was changed since is not reverted over", async () => {
+  const id = await open({ path: "policy", text: "rules: [5]\n" });
+  await lake.merge(id);
+  await lake.merge(await open({ path: "policy", text: "rules: [6]\n" }));
+  await expect(openRevert(lake, { changeId: id, actor: "ana" })).rejects.toMatchObject({ code: "revert.conflict", found: "policy" });
 });

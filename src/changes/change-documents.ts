@@ -1,7 +1,8 @@
-import { readDocumentHashes, type Commit } from "../catalog/commit-store.ts";
-import { documentHash } from "../catalog/document-store.ts";
+import { readCommit, readDocumentHashes, type Commit } from "../catalog/commit-store.ts";
+import { documentHash, readTexts } from "../catalog/document-store.ts";
 import type { Reader, Tx } from "../db/db.ts";
 import { AppError } from "../lib/errors.ts";
+import type { Change } from "./change.ts";
 import type { DocumentEdit } from "./operation.ts";
 
 /** One document of a change. */
@@ -79,4 +80,38 @@ export function mergeDocuments(
     else if (theirs !== item.candidateHash) conflicts.push(item);
   }
   return { edits, conflicts };
+}
+
+/** Documents as a merged change found them, where today's main still has what it made of them; `revert.conflict` where main has gone on. */
+export async function inverseDocuments(db: Reader, reverted: Pick<Change, "id" | "mergeCommit">, main: Commit): Promise<DocumentPiece[]> {
+  const items = await changeDocuments(db, reverted.id);
+  if (items.length === 0 || reverted.mergeCommit === null) return [];
+  const [parent] = (await readCommit(db, reverted.mergeCommit)).parents;
+  const before = parent === undefined ? new Map<string, string>() : await readDocumentHashes(db, (await readCommit(db, parent)).tree);
+  const now = await readDocumentHashes(db, main.tree);
+  const sides = items.map(({ path, candidateHash }) => ({
+    path,
+    made: candidateHash,
+    found: before.get(path) ?? null,
+    present: now.get(path) ?? null,
+  }));
+  const undone = sides.filter((side) => side.found !== side.made && side.present !== side.found);
+  const other = undone.find((side) => side.present !== side.made);
+  if (other !== undefined) {
+    throw new AppError("revert.conflict", `${reverted.id} cannot be reverted: ${other.path} was changed since.`, {
+      expected: "documents that nobody has changed since",
+      found: other.path,
+      hint: `tidegate change show ${reverted.id}`,
+    });
+  }
+  const texts = await readTexts(
+    db,
+    undone.flatMap((side) => side.found ?? []),
+  );
+  return undone.map(({ path, found, present }) => ({
+    path,
+    baseHash: present,
+    candidateHash: found,
+    text: found === null ? null : (texts.get(found) ?? null),
+  }));
 }

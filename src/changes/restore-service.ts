@@ -58,6 +58,7 @@ export async function openRestore(deps: LakeDeps, request: RestoreRequest): Prom
     reverts: null,
     title,
     pieces,
+    documents: [],
   });
   return { change, datasets: found };
 }

@@ -11,6 +11,7 @@ import type { LakeDeps } from "../effects/lake-deps.ts";
 import { sameContent, type Draft } from "../effects/version-writer.ts";
 import { AppError } from "../lib/errors.ts";
 import { toJson } from "../lib/json.ts";
+import { inverseDocuments } from "./change-documents.ts";
 import { changeDatasets, getChange } from "./change-store.ts";
 import type { Change } from "./change.ts";
 import type { BranchPiece } from "./branch-write.ts";
@@ -19,7 +20,7 @@ import { locationOf } from "./workpiece.ts";
 
 /**
  * Opens a change that undoes a merged one on today's main and keeps what came later. A revert that is open already is the same revert.
- * `revert.conflict` when later changes touched the same rows.
+ * `revert.conflict` when later changes touched the same rows or documents.
  */
 export async function openRevert(
   deps: LakeDeps,
@@ -41,6 +42,7 @@ export async function openRevert(
   const [entries, datasets] = [await readSome(deps.db, main.tree, ids), await getDatasets(deps.db, ids)];
   const wanted = items.flatMap((item) => [item.beforeVersion ?? [], item.mergedVersion ?? []].flat());
   const versions = await getVersions(deps.db, [...new Set([...wanted, ...entries.values()])]);
+  const documents = await inverseDocuments(deps.db, reverted, main);
   const changeId = deps.ids.next("chg");
   const locations = ids.map((id) => locationOf(id, changeId));
   return withWriteLease(deps, request.actor, locations, (lease) =>
@@ -70,6 +72,7 @@ export async function openRevert(
         reverts: reverted.id,
         title: request.title ?? `Revert «${reverted.title}»`,
         pieces,
+        documents,
       });
     }),
   );
