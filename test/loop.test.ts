@@ -145,7 +145,7 @@ test("two changes of different rows merge in any order; of one row they conflict
       ],
     },
   });
-  const { resolveChange } = await import("../src/changes/change-service.ts");
+  const { resolveChange } = await import("../src/changes/resolve-service.ts");
   expect(await resolveChange(lake, { changeId: three, side: "ours", actor: "ana" })).toMatchObject({ resolved: 1 });
   await lake.merge(three);
   expect((await rowsOf(lake, "both.airports")).map((row) => row["name"])).toEqual(["Stapleton", "Harry Reid", "O'Hare"]);

@@ -14,6 +14,7 @@ import type { OpenedSource, SourceRequest } from "../engine/source.ts";
 import type { Field, Schema } from "../lake/schema.ts";
 import { AppError } from "../lib/errors.ts";
 import { toJson } from "../lib/json.ts";
+import { withoutMaskedValues } from "./masked-errors.ts";
 import type { ApplyContext } from "./apply-context.ts";
 import { noOutcome, type OperationOutcome, type OperationRequest, type SourceInput } from "./operation.ts";
 import { applySchemaEdits, columnsForReplace, schemaFromColumns } from "./apply-schema.ts";
@@ -27,7 +28,9 @@ export async function applyOperation(context: ApplyContext, piece: Workpiece, op
     throw new AppError("dataset.not_found", `${piece.dataset.name} is dropped by this change.`, { hint: `tidegate change list` });
   }
   const before = { state: piece.state, contract: piece.contract };
-  const outcome = await dispatch(context, piece, operation);
+  const outcome = await dispatch(context, piece, operation).catch((error: unknown) => {
+    throw withoutMaskedValues(error, before);
+  });
   piece.outcome = addOutcomes(piece.outcome, outcome);
   if (piece.state === before.state && piece.contract === before.contract && !piece.dropped) return;
   piece.touched = true;

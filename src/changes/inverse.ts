@@ -1,5 +1,8 @@
 import { getVersions } from "../catalog/version-store.ts";
+import type { Contract } from "../contracts/contract.ts";
+import { getContract } from "../contracts/contract-store.ts";
 import { carry } from "../effects/carry.ts";
+import { maskedConflicts } from "../effects/masked-conflicts.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import type { TableState, WriteContext } from "../effects/table-state.ts";
 import { AppError } from "../lib/errors.ts";
@@ -9,7 +12,7 @@ import { changeDatasets } from "./change-store.ts";
 export async function carryInverse(
   deps: LakeDeps,
   context: WriteContext,
-  request: { changeId: string; datasetId: string; dataset: string; onto: TableState },
+  request: { changeId: string; datasetId: string; dataset: string; onto: TableState; contract: Contract },
 ): Promise<{ state: TableState; from: string[] }> {
   const item = (await changeDatasets(deps.db, request.changeId)).find((candidate) => candidate.datasetId === request.datasetId);
   const versions = await getVersions(deps.db, [item?.beforeVersion ?? [], item?.mergedVersion ?? []].flat());
@@ -26,10 +29,15 @@ export async function carryInverse(
   const [from, to] = [await deps.tables.open(merged), await deps.tables.open(before)];
   const carried = await carry(context, { dataset: request.dataset, before: from.state, after: to.state, onto: request.onto });
   if (carried.kind === "state") return { state: carried.state, from: [merged.id, before.id] };
+  const sides = [
+    { schema: from.state.schema, contract: await getContract(deps.db, merged.contractHash) },
+    { schema: to.state.schema, contract: await getContract(deps.db, before.contractHash) },
+    { schema: request.onto.schema, contract: request.contract },
+  ];
   throw new AppError("revert.conflict", `Later changes touched what ${request.changeId} did to ${request.dataset}.`, {
     expected: "rows that nobody has changed since",
     found: `${carried.conflicts.keyCount + carried.conflicts.missingRows} rows changed since, ${carried.conflicts.schema.length} columns`,
     hint: `tidegate restore ${request.dataset} --to <version>`,
-    details: { conflicts: carried.conflicts },
+    details: { conflicts: maskedConflicts(carried.conflicts, sides) },
   });
 }

@@ -9,6 +9,7 @@ import type { Conflicts } from "../effects/carry.ts";
 import { carryVersion, type LineResult } from "../effects/line-writer.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import type { RunOptions, Scratch } from "../engine/engine.ts";
+import type { Cell } from "../engine/plan.ts";
 import { changeDocuments, mergeDocuments } from "./change-documents.ts";
 import { changeDatasets } from "./change-store.ts";
 import type { Change, ChangeDataset } from "./change.ts";
@@ -49,13 +50,14 @@ export type Built =
   /** Files would have to be written, and the caller holds no lease for them. */
   | { kind: "needs_lease" };
 
+export interface BuildOptions extends RunOptions {
+  leased: boolean;
+  /** Sees every key in conflict, page by page. */
+  visitOpen?: (datasetId: string, page: readonly (readonly Cell[])[]) => void;
+}
+
 /** Builds a change's result on today's main. Without a lease it goes only as far as no file need be written. */
-export async function buildMerge(
-  deps: LakeDeps,
-  change: Change,
-  scratch: Scratch,
-  options: RunOptions & { leased: boolean },
-): Promise<Built> {
+export async function buildMerge(deps: LakeDeps, change: Change, scratch: Scratch, options: BuildOptions): Promise<Built> {
   const main = await getRef(deps.db, mainRef);
   const { tree } = await readCommit(deps.db, main.commitId);
   const items = await changeDatasets(deps.db, change.id);
@@ -105,7 +107,7 @@ async function buildPiece(
   change: Change,
   sides: Sides,
   scratch: Scratch,
-  options: RunOptions,
+  options: BuildOptions,
 ): Promise<MergePiece | (MergeConflict & { conflicts: true })> {
   const { dataset, item, base, candidate, onto } = sides;
   const conflict = (found: Partial<Conflicts> & { reason?: string }) => ({
@@ -142,7 +144,13 @@ async function buildPiece(
       changeSet: withOpen(onto.changeSet, change.id),
       changeId: change.id,
       location: locationOf(dataset.id, "main"),
-      resolved: await resolutionsOf(deps.db, change.id, dataset.id, onto.id),
+      resolved: await resolutionsOf(deps.db, {
+        changeId: change.id,
+        datasetId: dataset.id,
+        theirsVersion: onto.id,
+        candidateVersion: candidate.id,
+      }),
+      visitOpen: (page) => options.visitOpen?.(dataset.id, page),
       scratch,
     },
     options,

@@ -4,6 +4,7 @@ import { changeRef, getRef, mainRef } from "../catalog/ref-store.ts";
 import { getVersion } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import { withWriteLease } from "../catalog/write-lease.ts";
+import type { Contract } from "../contracts/contract.ts";
 import type { TableState } from "../effects/table-state.ts";
 import type { Scratch } from "../engine/engine.ts";
 import { toJson } from "../lib/json.ts";
@@ -114,6 +115,7 @@ async function undoBatch(deps: ChangeDeps, pieces: Workpiece[], changeId: string
       datasetId: piece.dataset.id,
       dataset: piece.dataset.name,
       onto: piece.state as TableState,
+      contract: piece.contract as Contract,
     });
     piece.state = undone.state;
     piece.builtFrom.push(...undone.from);

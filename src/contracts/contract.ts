@@ -105,6 +105,9 @@ export function ownersOf(contract: Contract): string[] {
   return (contract.team?.members ?? []).filter((member) => member.role === "owner").map((member) => member.username);
 }
 
+/** Stands for every value of a masked column, wherever rows or values are shown for review. */
+export const maskText = "•••";
+
 const maskedClassifications = new Set(["pii", "confidential", "restricted", "sensitive", "secret"]);
 
 /** Field ids whose values are shown to nobody in diffs and statistics, by the contract's `classification`. */

@@ -32,9 +32,6 @@ export type Matching =
 /** A value as it stands in a result: NaN and the infinities as text, masked values as `•••`. */
 export type ShownCell = Cell;
 
-/** Stands for every value of a masked column. */
-export const maskText = "•••";
-
 /** One differing row. */
 export interface DiffRow {
   kind: RowKind;

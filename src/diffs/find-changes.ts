@@ -13,7 +13,8 @@ import {
   restrict,
   type Compared,
 } from "./compare-plans.ts";
-import { maskText, shownCell, type DuplicateKeys, type RowKind } from "./diff.ts";
+import { maskText } from "../contracts/contract.ts";
+import { shownCell, type DuplicateKeys, type RowKind } from "./diff.ts";
 import { multisetPlan, type MultisetInput } from "./multiset-plans.ts";
 import { countPlan, storedFields, type Prepared, type Sides } from "./prepare.ts";
 import type { ColumnPair } from "./schema-diff.ts";

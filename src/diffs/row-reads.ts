@@ -3,7 +3,8 @@ import { call, column, literal, type Cell, type Expr, type Plan, type StagedPlan
 import { AppError } from "../lib/errors.ts";
 import { canonicalJson } from "../lib/json.ts";
 import { equal, flagName, keyColumns, keyName, keyTypes, kinds, number, restrict } from "./compare-plans.ts";
-import { maskText, shownCell, type DiffRow, type RowFilter, type RowKind, type RowPage } from "./diff.ts";
+import { maskText } from "../contracts/contract.ts";
+import { shownCell, type DiffRow, type RowFilter, type RowKind, type RowPage } from "./diff.ts";
 import { isMasked, shownKey, type Changes } from "./find-changes.ts";
 import { shownName } from "./multiset-plans.ts";
 import { storedFields, type Prepared } from "./prepare.ts";

@@ -33,11 +33,14 @@ export interface CarryRequest {
   before: TableState;
   after: TableState;
   onto: TableState;
-  /** Keys for which a person has chosen: theirs leaves the key as it is on `onto`. Columns: the key's names and `side`. */
-  resolved?: { key: readonly Cell[]; side: "ours" | "theirs" }[];
+  /** What a person has chosen, for keys and for the rest of those in conflict: theirs leaves a key as it is on `onto`. */
+  resolved?: { keys: readonly { key: readonly Cell[]; side: "ours" | "theirs" }[]; rest: "ours" | "theirs" | undefined };
+  /** Sees every key that stands open, in pages in key order, as it is; what is returned may be masked later. */
+  visitOpen?: (page: readonly (readonly Cell[])[]) => void;
 }
 
 const shownConflicts = 100;
+const pageSize = 5000;
 const sideKey = (side: "ours" | "theirs") => (index: number) => `\u0001${side}${index}`;
 const sideHash = (side: "ours" | "theirs") => `\u0001${side}`;
 
@@ -76,6 +79,7 @@ export async function carry(context: WriteContext, request: CarryRequest): Promi
   const clashes = await countRows(context, clash);
   if (clashes === 0 && wholeFiles) return filesResult();
   const settled = await settle(context, schema, clash, clashes, request);
+  if (settled.open > 0 && request.visitOpen !== undefined) await visitPages(context, schema, settled.openKeys, request.visitOpen);
   if (settled.open > 0) return conflict({ keyCount: settled.open, keys: await showConflicts(context, schema, settled.openKeys, request) });
   const rows = await withoutTheirs(context, schema, mine, settled.theirs);
   const { state } = await writeKeyed(context, base, { dataset: request.dataset, ...rows });
@@ -128,15 +132,17 @@ interface Settled {
 /** Splits the clashing keys into those that a person has settled for theirs, and those that stand open. */
 async function settle(context: WriteContext, schema: Schema, clash: StagedPlan, clashes: number, request: CarryRequest): Promise<Settled> {
   const key = keyFields(schema);
-  const chosen = (side?: "theirs"): Plan => ({
+  const { keys = [], rest } = request.resolved ?? {};
+  const chosen = (side?: "ours" | "theirs"): Plan => ({
     op: "values",
     columns: key.map((field, index) => ({ name: sideKey("theirs")(index), type: field.type })),
-    rows: (request.resolved ?? []).filter((item) => side === undefined || item.side === side).map((item) => item.key),
+    rows: keys.filter((item) => side === undefined || item.side === side).map((item) => item.key),
   });
   const on = key.map((_, index) => ({ left: keyColumn(index), right: sideKey("theirs")(index) }));
+  if (rest === "theirs") return { open: 0, openKeys: clash, theirs: { op: "join", how: "anti", left: clash, right: chosen("ours"), on } };
   const openKeys: Plan = { op: "join", how: "anti", left: clash, right: chosen(), on };
   const theirs: Plan = { op: "join", how: "semi", left: clash, right: chosen("theirs"), on };
-  const open = clashes === 0 ? 0 : await countRows(context, openKeys);
+  const open = clashes === 0 || rest === "ours" ? 0 : await countRows(context, openKeys);
   return { open, openKeys, theirs };
 }
 
@@ -152,6 +158,21 @@ async function withoutTheirs(
     upserts: await engine.stage(kept(mine.upserts), scratch, context),
     deletes: await engine.stage(kept(mine.deletes), scratch, context),
   };
+}
+
+async function visitPages(context: WriteContext, schema: Schema, open: Plan, visit: NonNullable<CarryRequest["visitOpen"]>): Promise<void> {
+  const { engine, scratch } = context;
+  const key = keyFields(schema);
+  const sorted = await engine.stage(
+    { op: "sort", input: open, by: key.map((_, index) => ({ column: keyColumn(index) })) },
+    scratch,
+    context,
+  );
+  for (let offset = 0; ; offset += pageSize) {
+    const page = await engine.rows({ op: "limit", input: sorted, count: pageSize, offset }, context);
+    if (page.length > 0) visit(page.map((row) => key.map((_, index) => row[keyColumn(index)] ?? null)));
+    if (page.length < pageSize) return;
+  }
 }
 
 async function showConflicts(context: WriteContext, schema: Schema, open: Plan, request: CarryRequest): Promise<KeyConflict[]> {

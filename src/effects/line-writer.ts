@@ -4,6 +4,7 @@ import type { Version } from "../catalog/version.ts";
 import { getContract } from "../contracts/contract-store.ts";
 import type { RunOptions, Scratch } from "../engine/engine.ts";
 import { carry, type Carried, type CarryRequest, type Conflicts } from "./carry.ts";
+import { maskedConflicts } from "./masked-conflicts.ts";
 import type { LakeDeps } from "./lake-deps.ts";
 import type { WriteContext } from "./table-state.ts";
 import { writeDraft, type Draft } from "./version-writer.ts";
@@ -23,6 +24,7 @@ export interface LineRequest {
   changeId: string;
   location: string;
   resolved?: CarryRequest["resolved"];
+  visitOpen?: CarryRequest["visitOpen"];
   scratch: Scratch;
 }
 
@@ -38,8 +40,16 @@ export async function carryVersion(deps: LakeDeps, request: LineRequest, options
     after: to.state,
     onto: target.state,
     ...(request.resolved === undefined ? {} : { resolved: request.resolved }),
+    ...(request.visitOpen === undefined ? {} : { visitOpen: request.visitOpen }),
   });
-  if (carried.kind === "conflicts") return carried;
+  if (carried.kind === "conflicts") {
+    const sides = [
+      { schema: target.state.schema, contract: await getContract(deps.db, onto.contractHash) },
+      { schema: from.state.schema, contract: await getContract(deps.db, before.contractHash) },
+      { schema: to.state.schema, contract: await getContract(deps.db, after.contractHash) },
+    ];
+    return { kind: "conflicts", conflicts: maskedConflicts(carried.conflicts, sides) };
+  }
   const contract = await getContract(deps.db, after.contractHash === before.contractHash ? onto.contractHash : after.contractHash);
   const draft = await writeDraft(deps, {
     dataset: request.dataset,

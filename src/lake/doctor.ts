@@ -18,7 +18,7 @@ export async function inspectFiles(
   engine: Engine,
   schema: Schema,
   files: readonly LiveFile[],
-  options: RunOptions = {},
+  options: RunOptions & { masked?: ReadonlySet<number> } = {},
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const { file, deletes } of files) {
@@ -38,7 +38,13 @@ async function inspectSize(store: ObjectStore, file: DataFile): Promise<Finding[
   ];
 }
 
-async function inspectContent(store: ObjectStore, engine: Engine, schema: Schema, file: DataFile, options: RunOptions): Promise<Finding[]> {
+async function inspectContent(
+  store: ObjectStore,
+  engine: Engine,
+  schema: Schema,
+  file: DataFile,
+  options: RunOptions & { masked?: ReadonlySet<number> },
+): Promise<Finding[]> {
   const columns = schema.fields.filter((field) => typeof field.type === "string" && file.valueCounts.has(field.id));
   const measures: { name: string; of: Measure }[] = [{ name: "rows", of: { fn: "count_all" } }];
   for (const field of columns) {
@@ -69,8 +75,10 @@ async function inspectContent(store: ObjectStore, engine: Engine, schema: Schema
     const nulls = rows - Number(row?.[`values ${field.id}`] ?? 0);
     const said = file.nullCounts.get(field.id);
     if (said !== undefined && said !== nulls) report(`null count of ${field.name}`, String(said), String(nulls));
-    for (const finding of boundFaults(file, field.id, field.type as PrimitiveType, row ?? {}))
-      report(`${finding.side} bound of ${field.name} is wrong`, finding.bound, finding.value);
+    for (const finding of boundFaults(file, field.id, field.type as PrimitiveType, row ?? {})) {
+      const isMasked = options.masked?.has(field.id) === true;
+      report(`${finding.side} bound of ${field.name} is wrong`, isMasked ? "masked" : finding.bound, isMasked ? "masked" : finding.value);
+    }
   }
   return findings;
 }

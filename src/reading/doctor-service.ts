@@ -1,5 +1,7 @@
 import { getDatasets, resolveDataset } from "../catalog/dataset-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
+import { maskedFieldIds } from "../contracts/contract.ts";
+import { getContract } from "../contracts/contract-store.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { inspectFiles, type Finding } from "../lake/doctor.ts";
 import { AppError } from "../lib/errors.ts";
@@ -33,10 +35,11 @@ export async function examine(
     const where = { dataset: datasets.get(version.datasetId)?.name ?? version.datasetId, version: version.number };
     try {
       const { state } = await tables.open(version);
+      const masked = maskedFieldIds(await getContract(db, version.contractHash));
       const fresh = state.files.filter(({ file }) => !seen.has(file.key));
       for (const { file } of fresh) seen.add(file.key);
       report.checked += fresh.length;
-      const findings = await inspectFiles(store, engine, state.schema, fresh, { signal: options.signal });
+      const findings = await inspectFiles(store, engine, state.schema, fresh, { signal: options.signal, masked });
       report.findings.push(...findings.map((finding) => ({ ...finding, ...where })));
     } catch (error) {
       if (!(error instanceof AppError)) throw error;

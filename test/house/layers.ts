@@ -39,7 +39,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
     "reviews",
     "rollouts",
   ],
-  reading: ["lib", "edges", "db", "engine", "lake", "catalog", "effects", "rollouts", "usage"],
+  reading: ["lib", "edges", "db", "engine", "lake", "catalog", "contracts", "effects", "rollouts", "usage"],
   http: [
     "lib",
     "access",

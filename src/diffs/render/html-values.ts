@@ -1,5 +1,5 @@
 import type { Cell } from "../../engine/plan.ts";
-import { maskText } from "../diff.ts";
+import { maskText } from "../../contracts/contract.ts";
 import { grouped } from "../headline.ts";
 import { cellText, differingParts, type Part } from "./cell-text.ts";
 import { html, raw, type Html } from "./html-page.ts";

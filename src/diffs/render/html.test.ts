@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { resultWith } from "../../../test/harness/diff-result.ts";
-import { maskText } from "../diff.ts";
+import { maskText } from "../../contracts/contract.ts";
 import { renderHtml } from "./html.ts";
 
 /** Every tag of a page with its attributes' names, so that a test sees what a browser would. */
