@@ -2,7 +2,7 @@ import { getDatasets } from "../catalog/dataset-store.ts";
 import { getRef, mainRef } from "../catalog/ref-store.ts";
 import { readCommit, readEntries } from "../catalog/commit-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
-import { firstContract, storedContract, withSchema, type Contract } from "../contracts/contract.ts";
+import { firstContract, storedContract, withNulls, withSchema, type Contract } from "../contracts/contract.ts";
 import { effectOfPlans } from "../effects/effect.ts";
 import { checkKeys, isKeyed, keyFields, select } from "../effects/keys.ts";
 import { writeKeyed } from "../effects/keyed-write.ts";
@@ -54,6 +54,9 @@ async function dispatch(context: ApplyContext, piece: Workpiece, operation: Oper
       return update(context, piece, operation);
     case "schema":
       piece.state = await applySchemaEdits(context, piece, operation.edits);
+      for (const edit of operation.edits) {
+        if (edit.edit === "make_nullable" && piece.contract !== undefined) piece.contract = withNulls(piece.contract, edit.name);
+      }
       return noOutcome;
     case "contract":
       setContract(piece, operation.contract);

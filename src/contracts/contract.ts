@@ -3,8 +3,8 @@ import { canonicalJson, parseJson, sha256 } from "../lib/json.ts";
 import type { Field, FieldType, Schema } from "../lake/schema.ts";
 
 /*
- * The contract of a dataset: an Open Data Contract Standard (ODCS) 3.1 document, kept as canonical JSON. Its hash is part of a version.
- * https://bitol-io.github.io/open-data-contract-standard/
+ * The contract of a dataset: a document of the Open Data Contract Standard (ODCS) 3.0, 3.1 or 3.2, kept as canonical JSON. Its hash is part
+ * of a version. https://bitol-io.github.io/open-data-contract-standard/
  */
 
 export interface ContractProperty {
@@ -20,15 +20,30 @@ export interface ContractProperty {
   [other: string]: unknown;
 }
 
+export interface ContractTable {
+  name: string;
+  logicalType: "object";
+  physicalType: string;
+  properties: ContractProperty[];
+  [other: string]: unknown;
+}
+
+export interface ContractMember {
+  username: string;
+  role?: string;
+  [other: string]: unknown;
+}
+
 export interface Contract {
-  apiVersion: "v3.1.0";
+  apiVersion: string;
   kind: "DataContract";
   id: string;
   version: string;
-  status: string;
-  schema: { name: string; logicalType: "object"; physicalType: "table"; properties: ContractProperty[] }[];
-  /** Persons and groups of the catalogue; members with the role `owner` own the dataset. */
-  team?: { name?: string; members: { username: string; role: string }[] };
+  status?: string;
+  /** The dataset comes first; what stands behind it describes other datasets, and is kept. */
+  schema: ContractTable[];
+  /** Persons and groups of the catalogue; members with the role `owner` own the dataset. Before 3.1 it was the list of members. */
+  team?: { name?: string; members?: ContractMember[]; [other: string]: unknown } | ContractMember[];
   [other: string]: unknown;
 }
 
@@ -55,21 +70,51 @@ function physicalType(type: FieldType): string {
   return `struct<${type.fields.map((field) => `${field.name}: ${physicalType(field.type)}`).join(", ")}>`;
 }
 
-function fieldIdOf(property: ContractProperty): number | undefined {
+/** The column that a property describes, once the contract has met the data. */
+export function fieldIdOf(property: ContractProperty): number | undefined {
   const value = property.customProperties?.find((custom) => custom.property === fieldIdProperty)?.value;
   return typeof value === "number" ? value : undefined;
 }
 
+/** Whether a column of this type may be called that: what the user wrote stays, as long as it is true of the data. */
+function fitsType(logical: string, type: FieldType): boolean {
+  const derived = logicalType(type);
+  if (logical === derived) return true;
+  if (derived === "string") return logical === "date" || logical === "time" || logical === "timestamp";
+  if (derived === "integer" || derived === "number") return logical === "number" || logical === "integer";
+  if (derived === "array") return logical === "vector";
+  return typeof type !== "string" && type.type === "map" && logical === "map";
+}
+
+/** Physical types in Iceberg's words are ours to keep; what users wrote in another system's words (`varchar(18)`) stays. */
+const ownPhysicalType =
+  /^(?:boolean|int|long|float|double|date|time|timestamp|timestamptz|string|uuid|binary|fixed\[\d+\]|decimal\(\d+, ?\d+\)|(?:list|map|struct)<.*)$/s;
+
 function propertyOf(field: Field, schema: Schema, known: ContractProperty | undefined): ContractProperty {
-  const position = (schema["identifier-field-ids"] ?? []).indexOf(field.id);
-  const { primaryKey: _key, primaryKeyPosition: _position, ...rest } = known ?? {};
+  const keys = schema["identifier-field-ids"] ?? [];
+  const position = keys.indexOf(field.id);
+  const { primaryKey, primaryKeyPosition, logicalTypeOptions, name, physicalName, ...rest }: Partial<ContractProperty> = known ?? {};
+  const fits = known !== undefined && fitsType(known.logicalType, field.type);
+  const written = known?.physicalType;
+  const own = fits && written !== undefined && !ownPhysicalType.test(written) ? written : physicalType(field.type);
+  // A keyless dataset has the key that its contract claims, as a rule; a keyed one has its own.
+  const key =
+    position >= 0
+      ? { primaryKey: true, primaryKeyPosition: position + 1 }
+      : keys.length === 0 && primaryKey !== undefined
+        ? { primaryKey, ...(primaryKeyPosition === undefined ? {} : { primaryKeyPosition }) }
+        : {};
+  // Whoever gave the column a name of its own beside the physical one keeps it.
+  const hasOwnName = typeof physicalName === "string" && name !== undefined && physicalName.toLowerCase() !== name.toLowerCase();
   return {
     ...rest,
-    name: field.name,
-    logicalType: logicalType(field.type),
-    physicalType: physicalType(field.type),
-    required: field.required,
-    ...(position < 0 ? {} : { primaryKey: true, primaryKeyPosition: position + 1 }),
+    ...(fits && logicalTypeOptions !== undefined ? { logicalTypeOptions } : {}),
+    ...(physicalName === undefined ? {} : { physicalName: field.name }),
+    name: hasOwnName ? name : field.name,
+    logicalType: fits ? known.logicalType : logicalType(field.type),
+    physicalType: own,
+    required: field.required || known?.required === true,
+    ...key,
     customProperties: [
       ...(known?.customProperties ?? []).filter((custom) => custom.property !== fieldIdProperty),
       { property: fieldIdProperty, value: field.id },
@@ -77,13 +122,48 @@ function propertyOf(field: Field, schema: Schema, known: ContractProperty | unde
   };
 }
 
-/** The contract with its columns as `schema` has them; what it says beyond (rules, classification) stays with the field id. */
+/**
+ * The contract with its columns as `schema` has them; what it says beyond (rules, classification) stays with the field id, or with the name
+ * for what has met no data yet. A column that the data no longer has leaves the contract; one that it never had stays as it was written.
+ */
 export function withSchema(contract: Contract, schema: Schema): Contract {
   const table = contract.schema[0];
-  const known = new Map((table?.properties ?? []).map((property) => [fieldIdOf(property), property]));
-  const properties = schema.fields.map((field) => propertyOf(field, schema, known.get(field.id)));
-  const name = table?.name ?? "table";
-  return { ...contract, schema: [{ ...table, name, logicalType: "object", physicalType: "table", properties }] };
+  const properties = table?.properties ?? [];
+  const byId = new Map(
+    properties.flatMap((property) => (fieldIdOf(property) === undefined ? [] : [[fieldIdOf(property), property] as const])),
+  );
+  const unmet = properties.filter((property) => fieldIdOf(property) === undefined);
+  const present = new Set(schema.fields.map((field) => field.id));
+  const byName = new Map<string, ContractProperty>();
+  // A retyped column has a new id, and keeps what its contract said.
+  for (const property of properties) if (!present.has(fieldIdOf(property) ?? -1)) byName.set(property.name.toLowerCase(), property);
+  for (const property of unmet)
+    if (typeof property["physicalName"] === "string") byName.set(property["physicalName"].toLowerCase(), property);
+  for (const property of unmet) byName.set(property.name.toLowerCase(), property);
+  const met = schema.fields.map((field) => {
+    const known = byId.get(field.id) ?? byName.get(field.name.toLowerCase());
+    return { known, property: propertyOf(field, schema, known) };
+  });
+  const used = new Set(met.map(({ known }) => known));
+  const left = unmet.filter((property) => !used.has(property));
+  const own: ContractTable = {
+    physicalType: "table",
+    ...table,
+    name: table?.name ?? "table",
+    logicalType: "object",
+    properties: [...met.map(({ property }) => property), ...left],
+  };
+  return { ...contract, schema: [own, ...contract.schema.slice(1)] };
+}
+
+/** The contract without the promise that a column is never null. */
+export function withNulls(contract: Contract, name: string): Contract {
+  const [table, ...others] = contract.schema;
+  if (table === undefined) return contract;
+  const properties = table.properties.map((property) =>
+    property.name.toLowerCase() === name.toLowerCase() ? { ...property, required: false } : property,
+  );
+  return { ...contract, schema: [{ ...table, properties }, ...others] };
 }
 
 /** The first contract of a dataset, as import writes it: schema, primary key, owner. */
@@ -100,9 +180,16 @@ export function firstContract(options: { datasetId: string; name: string; schema
   return withSchema(empty, options.schema);
 }
 
+function membersOf(contract: Contract): readonly ContractMember[] {
+  const { team } = contract;
+  return Array.isArray(team) ? team : (team?.members ?? []);
+}
+
 /** Names of persons or groups that own the dataset. */
 export function ownersOf(contract: Contract): string[] {
-  return (contract.team?.members ?? []).filter((member) => member.role === "owner").map((member) => member.username);
+  return membersOf(contract)
+    .filter((member) => member.role?.toLowerCase() === "owner" && member["dateOut"] === undefined)
+    .map((member) => member.username);
 }
 
 /** Stands for every value of a masked column, wherever rows or values are shown for review. */

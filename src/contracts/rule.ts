@@ -48,6 +48,7 @@ export type Validity =
   | { is: "time_format"; format: string }
   /** A named format: `email`, `uuid`, `uri`, `ipv4`, `ipv6`, `hostname`. */
   | { is: "format"; name: string }
+  /** Length of a list, and whether its items differ from each other. */
   | { is: "items"; min?: number | undefined; max?: number | undefined; unique?: boolean | undefined };
 
 export type Metric =
@@ -87,13 +88,17 @@ export type RuleTest =
   | { kind: "distinct_set"; column: RuleColumn; relation: "equal" | "contains" | "within"; values: readonly RuleValue[] }
   /** Milliseconds since the newest (`freshness`) or the oldest (`retention`) value, at the time of the check. */
   | { kind: "freshness" | "retention"; column: RuleColumn }
-  /** One SELECT by others that gives one number or boolean; runs in the sandbox. */
+  /** One SELECT by others that gives one number or boolean (true is 1, false 0); runs in the sandbox. Datasets are named in full. */
   | { kind: "sql"; query: string }
   | { kind: "columns"; relation: "equal" | "contains" | "ordered"; names: readonly string[] }
   | { kind: "column_type"; column: RuleColumn; types: readonly string[] }
   // against the base of the change
+  /** Rows of the candidate as a percent of the rows of base: 100 is «as many as before». No rows on base: nothing to compare, vacuous. */
   | { kind: "row_count_change" }
+  /** `difference`: candidate − base. `ratio`: candidate / base. */
   | { kind: "metric_change"; metric: Metric; column?: RuleColumn | undefined; at?: number | undefined; by: "difference" | "ratio" }
+  /** How many columns of the candidate bear a name that another column of the dataset (another field id) bore before. */
+  | { kind: "name_reused" }
   | { kind: "drift"; column: RuleColumn; by: "nulls" | "distinct" | "quantiles" | "categories" }
   | { kind: "scaled"; column: RuleColumn }
   | { kind: "duplicated_content" }
@@ -127,6 +132,9 @@ export interface Rule {
   warn?: Bound | undefined;
   /** «No worse than base»: it also passes while it is no worse than on the base of the change. */
   noWorseThanBase?: boolean | undefined;
-  /** Where it stands in the document, as a JSON path; `built-in` for rules that are on by default. */
+  /** Where it stands in the document, as a JSON path; `built-in` (see `builtIn`) for rules that are on by default. */
   source: string;
 }
+
+/** The `source` of rules that no document names. A contract that has no others is untested. */
+export const builtIn = "built-in";
