@@ -3,7 +3,7 @@ import { dropDatasets } from "../catalog/dataset-store.ts";
 import { changeRef, dropRef, lockRefs } from "../catalog/ref-store.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { AppError } from "../lib/errors.ts";
-import { changeDatasets, getChange, lockChange, moveChange } from "./change-store.ts";
+import { changeDatasets, everMerged, getChange, lockChange, moveChange } from "./change-store.ts";
 import type { Change } from "./change.ts";
 
 /** Closes a change without merging it. Its branch goes, its record stays. */
@@ -22,11 +22,15 @@ export async function closeChange(deps: LakeDeps, request: { changeId: string; a
     const state = await moveChange(m.tx, change, "close", { at: m.at, closedReason: request.reason });
     const branch = refs.get(changeRef(id));
     if (branch !== undefined) await dropRef(m.tx, branch, { name: branch.name, at: m.at, actor: m.actor, reason: `close ${id}` });
-    // A dataset that only this change knew gives its name back.
+    // A dataset that only this change knew gives its name back; one that was dropped may be with readers again, after a rollback.
     const created = (await changeDatasets(m.tx, id)).filter((item) => item.createdDataset && item.baseVersion === null);
-    await dropDatasets(
+    const known = await everMerged(
       m.tx,
       created.map((item) => item.datasetId),
+    );
+    await dropDatasets(
+      m.tx,
+      created.map((item) => item.datasetId).filter((datasetId) => !known.has(datasetId)),
       m.at,
     );
     m.record({ action: "change.close", subject: id, payload: { reason: request.reason } });

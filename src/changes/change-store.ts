@@ -163,6 +163,19 @@ export async function putChangeDatasets(tx: Tx, datasets: readonly ChangeDataset
   }
 }
 
+/** Those of some datasets that a change has ever merged into main. */
+export async function everMerged(db: Reader, datasetIds: readonly string[]): Promise<Set<string>> {
+  if (datasetIds.length === 0) return new Set();
+  const rows = await db
+    .selectFrom("change_datasets")
+    .select("dataset_id")
+    .distinct()
+    .where("dataset_id", "in", [...datasetIds])
+    .where("merge_seq", "is not", null)
+    .execute();
+  return new Set(rows.map((row) => row.dataset_id));
+}
+
 /** Appends operations to a change's record, after those that it has. */
 export async function addOperations(
   tx: Tx,

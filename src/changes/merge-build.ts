@@ -132,8 +132,11 @@ async function buildPiece(
     if (onto.id !== base.id) return conflict({ reason: "the change drops the dataset, and main has written to it meanwhile" });
     return { dataset, item, onto, result: undefined };
   }
-  // A restore sets the whole content, whatever main has now.
-  if (change.origin === "restore") return { dataset, item, onto, result: { kind: "version", version: candidate } };
+  if (change.origin === "restore") {
+    // A restore sets the whole content: what came after it was opened is not in the list of what it undoes.
+    if (onto.id !== base.id) return conflict({ reason: "the restore would undo what main has got since it was opened" });
+    return { dataset, item, onto, result: { kind: "version", version: candidate } };
+  }
   const result = await carryVersion(
     deps,
     {

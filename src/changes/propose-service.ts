@@ -8,6 +8,7 @@ import type { Contract } from "../contracts/contract.ts";
 import type { TableState } from "../effects/table-state.ts";
 import type { Scratch } from "../engine/engine.ts";
 import { toJson } from "../lib/json.ts";
+import { hasEffect } from "../rollouts/bar-store.ts";
 import { applyOperation } from "./apply-operation.ts";
 import type { ChangeDeps } from "./change-deps.ts";
 import { changeDatasets, getChange } from "./change-store.ts";
@@ -16,7 +17,7 @@ import { carryInverse } from "./inverse.ts";
 import { loadDocuments } from "./change-documents.ts";
 import { noOutcome, type DocumentEdit, type OperationOutcome, type OperationRequest } from "./operation.ts";
 import { commitProposal } from "./propose-commit.ts";
-import { planBatch } from "./source-batch.ts";
+import { corrections, planBatch } from "./source-batch.ts";
 import { loadPieces, locationOf, pieceFor, writeDrafts, type Workpiece } from "./workpiece.ts";
 
 export interface ProposeRequest {
@@ -106,21 +107,29 @@ async function describeKnown(deps: ChangeDeps, changeId: string): Promise<Propos
   return { change, known: true, datasets };
 }
 
-/** Takes the effect of an earlier, merged batch out of the piece again, so that the corrected batch can take its place. */
+/**
+ * Takes the effect of an earlier, merged batch out of the piece again, so that the corrected batch can take its place. Where that batch was a
+ * correction itself, its undoing brings back what it had corrected: so that goes too, and so on. What was reverted since is gone already.
+ */
 async function undoBatch(deps: ChangeDeps, pieces: Workpiece[], changeId: string, scratch: Scratch, ownId: string): Promise<void> {
   for (const piece of pieces) {
     const context = { ...deps, scratch, location: locationOf(piece.dataset.id, ownId) };
-    const undone = await carryInverse(deps, context, {
-      changeId,
-      datasetId: piece.dataset.id,
-      dataset: piece.dataset.name,
-      onto: piece.state as TableState,
-      contract: piece.contract as Contract,
-    });
-    piece.state = undone.state;
-    piece.builtFrom.push(...undone.from);
-    piece.operations.push({ kind: "undo", payload: toJson({ change: changeId }) });
-    piece.touched = true;
+    let broughtBack = false;
+    for (const id of await corrections(deps.db, piece.dataset.id, changeId)) {
+      if (piece.start === undefined || (!broughtBack && !(await hasEffect(deps.db, piece.start, id)))) continue;
+      broughtBack = true;
+      const undone = await carryInverse(deps, context, {
+        changeId: id,
+        datasetId: piece.dataset.id,
+        dataset: piece.dataset.name,
+        onto: piece.state as TableState,
+        contract: piece.contract as Contract,
+      });
+      piece.state = undone.state;
+      piece.builtFrom.push(...undone.from);
+      piece.operations.push({ kind: "undo", payload: toJson({ change: id }) });
+      piece.touched = true;
+    }
   }
 }
 

@@ -41,6 +41,25 @@ export async function findBatch(db: Reader, datasetId: string, sourceId: string)
   return row && { changeId: row.change_id, contentHash: row.content_hash, state: row.state as ChangeState };
 }
 
+/** The change and those that it corrected, the newest first: each undid the one after it. */
+export async function corrections(db: Reader, datasetId: string, changeId: string): Promise<string[]> {
+  const chain = [changeId];
+  for (;;) {
+    const row = await db
+      .selectFrom("operations")
+      .select("payload")
+      .where("change_id", "=", chain.at(-1) ?? "")
+      .where("dataset_id", "=", datasetId)
+      .where("kind", "=", "undo")
+      .orderBy("ordinal")
+      .limit(1)
+      .executeTakeFirst();
+    const undone = (row?.payload as { change: string } | undefined)?.change;
+    if (undone === undefined || chain.includes(undone)) return chain;
+    chain.push(undone);
+  }
+}
+
 export async function recordBatch(
   tx: Tx,
   batch: { datasetId: string; sourceId: string; changeId: string; contentHash: string; at: Date },

@@ -7,7 +7,7 @@ import { carry, type Carried, type CarryRequest, type Conflicts } from "./carry.
 import { maskedConflicts } from "./masked-conflicts.ts";
 import type { LakeDeps } from "./lake-deps.ts";
 import type { WriteContext } from "./table-state.ts";
-import { writeDraft, type Draft } from "./version-writer.ts";
+import { sameContent, writeDraft, type Draft } from "./version-writer.ts";
 
 /** What carrying a change's effect onto a line gives: a version that is there already, a new one to commit, or conflicts. */
 export type LineResult =
@@ -31,7 +31,12 @@ export interface LineRequest {
 /** Carries the effect between two versions onto a third, and writes the result as a version that a transaction may name. */
 export async function carryVersion(deps: LakeDeps, request: LineRequest, options: RunOptions = {}): Promise<LineResult> {
   const { before, after, onto } = request;
-  if (onto.id === before.id || onto.metadataKey === before.metadataKey) return { kind: "version", version: after };
+  if (onto.id === before.id) return { kind: "version", version: after };
+  const contractHash = after.contractHash === before.contractHash ? onto.contractHash : after.contractHash;
+  if (onto.metadataKey === before.metadataKey) {
+    // The same files stand there by other changes (a revert, say): which ones, the result must say, because bars are judged by it.
+    return { kind: "draft", draft: await sameContent(deps, after, { ...request, contractHash }) };
+  }
   const [from, to, target] = [await deps.tables.open(before), await deps.tables.open(after), await deps.tables.open(onto)];
   const context: WriteContext = { ...deps, scratch: request.scratch, location: request.location, signal: options.signal };
   const carried: Carried = await carry(context, {
@@ -50,7 +55,7 @@ export async function carryVersion(deps: LakeDeps, request: LineRequest, options
     ];
     return { kind: "conflicts", conflicts: maskedConflicts(carried.conflicts, sides) };
   }
-  const contract = await getContract(deps.db, after.contractHash === before.contractHash ? onto.contractHash : after.contractHash);
+  const contract = await getContract(deps.db, contractHash);
   const draft = await writeDraft(deps, {
     dataset: request.dataset,
     base: target.table,

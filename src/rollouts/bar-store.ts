@@ -1,7 +1,8 @@
+import { sql } from "kysely";
 import type { Reader, Tx } from "../db/db.ts";
-import { settledChangeSet } from "../catalog/version-store.ts";
+import { mergeNumbers, settledChangeSet } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
-import { barredIn, type Reverts, type StandingBar } from "./bar.ts";
+import { barredIn, inEffect, type Reverts, type StandingBar } from "./bar.ts";
 
 /** Bars that stand on changes of a dataset. */
 async function standingBars(db: Reader, datasetId: string): Promise<StandingBar[]> {
@@ -18,26 +19,49 @@ async function standingBars(db: Reader, datasetId: string): Promise<StandingBar[
   return rows.map((row) => ({ changeId: row.change_id, seq: Number(row.merge_seq) }));
 }
 
+/** Merged changes that revert one of these on a dataset, or undo it by the way, as a corrected batch does. */
+async function revertRows(db: Reader, datasetId: string, changeIds: readonly string[]) {
+  const merged = db
+    .selectFrom("change_datasets")
+    .where("change_datasets.dataset_id", "=", datasetId)
+    .where("change_datasets.merge_seq", "is not", null);
+  const reverts = await merged
+    .innerJoin("changes", "changes.id", "change_datasets.change_id")
+    .select(["changes.id", "changes.reverts as reverted", "change_datasets.merge_seq"])
+    .where("changes.reverts", "in", changeIds)
+    .execute();
+  const undone = sql<string>`operations.payload->>'change'`;
+  const corrections = await merged
+    .innerJoin("operations", "operations.change_id", "change_datasets.change_id")
+    .select(["operations.change_id as id", undone.as("reverted"), "change_datasets.merge_seq"])
+    .where("operations.dataset_id", "=", datasetId)
+    .where("operations.kind", "=", "undo")
+    .where(undone, "in", changeIds)
+    .execute();
+  return [...reverts, ...corrections];
+}
+
 /** Merged reverts of these changes, reverts of those, and so on. */
 async function revertsOf(db: Reader, datasetId: string, changeIds: readonly string[]): Promise<Reverts> {
   const reverts = new Map<string, StandingBar[]>();
   let pending = [...changeIds];
   while (pending.length > 0) {
-    const rows = await db
-      .selectFrom("changes")
-      .innerJoin("change_datasets", "change_datasets.change_id", "changes.id")
-      .select(["changes.id", "changes.reverts", "change_datasets.merge_seq"])
-      .where("changes.reverts", "in", pending)
-      .where("change_datasets.dataset_id", "=", datasetId)
-      .where("change_datasets.merge_seq", "is not", null)
-      .execute();
+    const rows = await revertRows(db, datasetId, pending);
     for (const row of rows) {
-      const reverted = row.reverts as string;
+      const reverted = row.reverted as string;
       reverts.set(reverted, [...(reverts.get(reverted) ?? []), { changeId: row.id, seq: Number(row.merge_seq) }]);
     }
     pending = rows.map((row) => row.id).filter((id) => !reverts.has(id));
   }
   return reverts;
+}
+
+/** Whether a merged change has its effect in a version: it is contained, and nothing has undone it there. */
+export async function hasEffect(db: Reader, version: Version, changeId: string): Promise<boolean> {
+  const seq = (await mergeNumbers(db, version.datasetId, [changeId])).get(changeId);
+  if (seq === undefined) return false;
+  const reverts = await revertsOf(db, version.datasetId, [changeId]);
+  return inEffect(await settledChangeSet(db, version), { changeId, seq }, reverts);
 }
 
 /** Barred changes that these versions would bring to readers. Empty: they may be released. */

@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { mutate } from "../src/audit/mutation.ts";
+import { collectGarbage } from "../src/catalog/gc-service.ts";
+import { createTag } from "../src/catalog/tag-service.ts";
+import { endLease, withWriteLease } from "../src/catalog/write-lease.ts";
+import { closeChange } from "../src/changes/change-service.ts";
+import { openRestore } from "../src/changes/restore-service.ts";
+import { importText, proposeText } from "./harness/changes.ts";
+import { lakehouse, type Lakehouse } from "./harness/lakehouse.ts";
+import { rowsOf } from "./harness/reads.ts";
+
+let lake: Lakehouse;
+beforeAll(async () => {
+  lake = await lakehouse();
+});
+afterAll(() => lake.close());
+
+const day = 86_400_000;
+
+async function closedLongAgo(dataset: string, tag?: string): Promise<void> {
+  await importText(lake, dataset, "id,n\n1,10\n", ["id"]);
+  const change = await proposeText(lake, dataset, { kind: "append", csv: "id,n\n2,20\n" });
+  if (tag !== undefined) await createTag(lake, { name: tag, at: change, actor: "ana" });
+  await closeChange(lake, { changeId: change, actor: "ana", reason: "not wanted" });
+  lake.clock.advance(40 * day);
+  await collectGarbage(lake, { dryRun: false, actor: "ana" });
+  lake.clock.advance(day);
+  await collectGarbage(lake, { dryRun: false, actor: "ana" });
+}
+
+test("a tag keeps the files of a change that was closed", async () => {
+  await closedLongAgo("tagged.t", "keep");
+  expect(await rowsOf(lake, "tagged.t", { at: "keep" })).toHaveLength(2);
+});
+
+test("a version whose files the clean-up has taken is not restored", async () => {
+  await closedLongAgo("gone.t");
+  await expect(openRestore(lake, { datasets: ["gone.t"], to: "@2", actor: "ana" })).rejects.toMatchObject({ code: "store.missing" });
+  expect(await rowsOf(lake, "gone.t")).toHaveLength(1);
+});
+
+test("a write that slept past its lease does not revive it: the clean-up may have taken its files", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  try {
+    const work = withWriteLease(lake, "ana", ["tables/slept"], async (lease) => {
+      lake.clock.advance(3 * 3_600_000);
+      vi.advanceTimersByTime(60_000);
+      // The heartbeat's statement goes first: the pool may give this one another connection.
+      await lake.db.selectFrom("write_leases").selectAll().where("id", "in", lease.ids).forUpdate().execute();
+      await mutate(lake, "ana", async (m) => {
+        await endLease(m.tx, lease, m.at);
+        m.record({ action: "test", subject: "lease", payload: {} });
+      });
+    });
+    await expect(work).rejects.toMatchObject({ code: "lease.lost" });
+  } finally {
+    vi.useRealTimers();
+  }
+});

@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { showChange } from "../src/changes/change-reads.ts";
+import { closeChange } from "../src/changes/change-service.ts";
+import { openRestore } from "../src/changes/restore-service.ts";
+import { openRevert } from "../src/changes/revert-service.ts";
+import { importText, proposeText, rollBack } from "./harness/changes.ts";
+import { lakehouse, type Lakehouse } from "./harness/lakehouse.ts";
+import { rowsOf } from "./harness/reads.ts";
+
+let lake: Lakehouse;
+beforeAll(async () => {
+  lake = await lakehouse();
+});
+afterAll(() => lake.close());
+
+const revertOf = async (id: string): Promise<string> => (await showChange(lake.db, id)).revertedBy[0] ?? "";
+
+test("a change that was opened before a bad one and merged after its revert does not hide the bad one from the revert of the revert", async () => {
+  await importText(lake, "older.stock", "id,n\n1,10\n2,20\n", ["id"]);
+  const older = await proposeText(lake, "older.stock", { kind: "append", csv: "id,n\n3,30\n" });
+  const bad = await proposeText(lake, "older.stock", { kind: "upsert", csv: "id,n\n1,0\n" });
+  await rollBack(lake, (await lake.merge(bad)).release.id);
+  const revert = await revertOf(bad);
+  await lake.merge(revert);
+  await lake.merge(older);
+  const good = await rowsOf(lake, "older.stock");
+  const again = await openRevert(lake, { changeId: revert, actor: "ana" });
+  expect((await lake.merge(again.id)).release.state).toBe("waiting");
+  expect(await rowsOf(lake, "older.stock")).toEqual(good);
+});
+
+test.each([
+  ["without a key", [], "append"],
+  ["with a key", ["id"], "upsert"],
+] as const)("a batch that is corrected twice leaves only its last rows, %s", async (what, key, kind) => {
+  const name = `twice.t${key.length}`;
+  await importText(lake, name, "id,v\n1,a\n", [...key]);
+  const batch = { sourceId: "batch-1" };
+  await lake.merge(await proposeText(lake, name, { kind, csv: "id,v\n2,first\n3,first\n" }, batch));
+  await lake.merge(await proposeText(lake, name, { kind, csv: "id,v\n2,second\n" }, { ...batch, correct: true }));
+  await lake.merge(await proposeText(lake, name, { kind, csv: "id,v\n4,third\n" }, { ...batch, correct: true }));
+  expect(await rowsOf(lake, name), what).toEqual([
+    { id: 1, v: "a" },
+    { id: 4, v: "third" },
+  ]);
+});
+
+test("a batch that was rolled back and reverted can still be corrected", async () => {
+  await importText(lake, "back.t", "id,v\n1,a\n");
+  const bad = await proposeText(lake, "back.t", { kind: "append", csv: "id,v\n2,bad\n" }, { sourceId: "b" });
+  await rollBack(lake, (await lake.merge(bad)).release.id);
+  await lake.merge(await revertOf(bad));
+  await lake.merge(await proposeText(lake, "back.t", { kind: "append", csv: "id,v\n2,good\n" }, { sourceId: "b", correct: true }));
+  expect(await rowsOf(lake, "back.t")).toEqual([
+    { id: 1, v: "a" },
+    { id: 2, v: "good" },
+  ]);
+});
+
+test("a correction undoes its barred batch, so readers get it; the revert of the correction brings the bar back", async () => {
+  await importText(lake, "mend.t", "id,v\n1,a\n");
+  const bad = await proposeText(lake, "mend.t", { kind: "append", csv: "id,v\n2,bad\n" }, { sourceId: "b" });
+  await rollBack(lake, (await lake.merge(bad)).release.id);
+  const mended = { sourceId: "b", correct: true };
+  const first = await proposeText(lake, "mend.t", { kind: "append", csv: "id,v\n2,good\n" }, mended);
+  expect((await lake.merge(first)).release.state).toBe("completed");
+  const second = await proposeText(lake, "mend.t", { kind: "append", csv: "id,v\n2,better\n" }, mended);
+  expect((await lake.merge(second)).release.state).toBe("completed");
+  expect(await rowsOf(lake, "mend.t")).toHaveLength(2);
+  const undone = await openRevert(lake, { changeId: second, actor: "ana" });
+  expect((await lake.merge(undone.id)).release.state).toBe("completed");
+  const undoneToo = await openRevert(lake, { changeId: first, actor: "ana" });
+  expect((await lake.merge(undoneToo.id)).release.state).toBe("waiting");
+  expect(await rowsOf(lake, "mend.t")).toEqual([
+    { id: 1, v: "a" },
+    { id: 2, v: "good" },
+  ]);
+});
+
+test("a restore does not undo what was merged after it was opened and is not in its list", async () => {
+  await importText(lake, "late.t", "id,n\n1,10\n2,20\n", ["id"]);
+  await lake.merge(await proposeText(lake, "late.t", { kind: "delete", csv: "id\n2\n" }));
+  const restore = await openRestore(lake, { datasets: ["late.t"], to: "@1", actor: "ana" });
+  await lake.merge(await proposeText(lake, "late.t", { kind: "append", csv: "id,n\n3,30\n" }));
+  await expect(lake.merge(restore.change.id)).rejects.toMatchObject({ code: "merge.conflict" });
+  expect((await rowsOf(lake, "late.t")).map((row) => row["id"])).toEqual([1, 3]);
+});
+
+test("closing the revert of a drop that was rolled back takes nothing from readers", async () => {
+  await importText(lake, "kept.t", "id,n\n1,10\n", ["id"]);
+  const { change } = await lake.propose({ operations: [{ kind: "drop", dataset: "kept.t" }] });
+  await rollBack(lake, (await lake.merge(change?.id ?? "")).release.id);
+  await closeChange(lake, { changeId: await revertOf(change?.id ?? ""), actor: "ana", reason: "no need" });
+  expect(await rowsOf(lake, "kept.t")).toHaveLength(1);
+});
