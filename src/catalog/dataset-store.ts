@@ -61,14 +61,21 @@ export async function getDatasets(db: Reader, ids: readonly string[]): Promise<M
 
 /** The standing dataset of this full name or unique last part; `dataset.not_found`, `dataset.ambiguous`. */
 export async function resolveDataset(db: Reader, name: string): Promise<Dataset> {
+  return findByName(await datasetsCalled(db, name), name);
+}
+
+/** The standing datasets of this full name or last part, the one of the full name first. */
+export async function datasetsCalled(db: Reader, name: string): Promise<Dataset[]> {
   const rows = await db
     .selectFrom("datasets")
     .selectAll()
     .where("dropped_at", "is", null)
     .where((eb) => eb.or([eb("name", "=", name), eb(sql<string>`reverse(name)`, "like", `${reversedLike(name)}.%`)]))
-    .limit(20)
+    .orderBy((eb) => eb("name", "=", name), "desc")
+    .orderBy("name")
+    .limit(1000)
     .execute();
-  return findByName(rows.map(fromRow), name);
+  return rows.map(fromRow);
 }
 
 function reversedLike(name: string): string {

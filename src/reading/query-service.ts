@@ -2,7 +2,7 @@ import type { Column } from "../engine/plan.ts";
 import type { ColumnsUsed, Sandbox, SandboxCaps } from "../engine/sandbox.ts";
 import { scan } from "../effects/table-state.ts";
 import { unattributed } from "../usage/exposure.ts";
-import { counted, listDatasets, type ListedDataset, type ReadDeps } from "./read-service.ts";
+import { counted, listIn, type ListedDataset, type ReadDeps } from "./read-service.ts";
 import type { ReaderIdentity } from "./reader.ts";
 
 export interface QueryDeps extends ReadDeps {
@@ -22,7 +22,7 @@ export interface QueryAnswer {
 /** Runs one SELECT over the reader's view, in the locked child process. Its exposures are committed before the first row is given. */
 export async function runQuery(deps: QueryDeps, reader: ReaderIdentity, sql: string, signal?: AbortSignal): Promise<QueryAnswer> {
   const resolved = reader.at === undefined ? await deps.resolver.resolve(reader) : undefined;
-  const all = await listDatasets(deps, reader);
+  const all = await listIn(deps, reader, resolved);
   const mentioned = all.filter(({ dataset }) => sql.toLowerCase().includes(lastPart(dataset.name)));
   const tables = await Promise.all(
     mentioned.map(async ({ dataset, version }) => {

@@ -1,6 +1,7 @@
-import { parseVersionName, type Dataset } from "../catalog/dataset.ts";
-import { getDatasets, resolveDataset } from "../catalog/dataset-store.ts";
-import { readEntries } from "../catalog/commit-store.ts";
+import { findByName, parseVersionName, type Dataset } from "../catalog/dataset.ts";
+import { datasetsCalled, getDatasets, resolveDataset } from "../catalog/dataset-store.ts";
+import { readEntries, readSome } from "../catalog/commit-store.ts";
+import { mainRef } from "../catalog/ref-store.ts";
 import { resolveCommit, versionInCommit } from "../catalog/revision.ts";
 import { getVersionByNumber, getVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
@@ -11,7 +12,7 @@ import type { Row } from "../engine/engine.ts";
 import { call, cast, column, literal, type Plan } from "../engine/plan.ts";
 import type { Field } from "../lake/schema.ts";
 import { AppError } from "../lib/errors.ts";
-import type { ViewResolver } from "../rollouts/view-resolver.ts";
+import type { Resolved, ViewResolver } from "../rollouts/view-resolver.ts";
 import type { Door } from "../usage/exposure.ts";
 import { unattributed } from "../usage/exposure.ts";
 import type { ExposureLedger, OpenExposure } from "../usage/exposure-ledger.ts";
@@ -32,16 +33,32 @@ export interface RowStream {
 /** Resolves what a reader gets for a name: `orders`, or `orders@42` for those who may name versions. */
 export async function answerFor(deps: ReadDeps, reader: ReaderIdentity, text: string): Promise<Answer> {
   const { name, number } = parseVersionName(text);
-  const dataset = await resolveDataset(deps.db, name);
   const named = { view: reader.at ?? text, reason: "named", leaseUntil: undefined } as const;
-  if (number !== undefined) return { dataset, version: await getVersionByNumber(deps.db, dataset, number), ...named };
+  if (number !== undefined) {
+    const dataset = await resolveDataset(deps.db, name);
+    return { dataset, version: await getVersionByNumber(deps.db, dataset, number), ...named };
+  }
   if (reader.at !== undefined) {
     const commit = await resolveCommit(deps.db, reader.at);
+    const dataset = await resolveWithin(deps, name, commit.tree);
     return { dataset, version: await versionInCommit(deps.db, commit, dataset, reader.at), ...named };
   }
   const resolved = await deps.resolver.resolve(reader);
+  const dataset = await resolveWithin(deps, name, resolved.tree);
   const version = await deps.resolver.version(resolved, dataset);
   return { dataset, version, view: resolved.view.id, reason: resolved.reason, leaseUntil: resolved.leaseUntil };
+}
+
+/** The dataset that a name stands for among those that are there: what others propose under the same last part disturbs no reader. */
+async function resolveWithin(deps: ReadDeps, name: string, tree: string): Promise<Dataset> {
+  const called = await datasetsCalled(deps.db, name);
+  const entries = await readSome(
+    deps.db,
+    tree,
+    called.map((dataset) => dataset.id),
+  );
+  const present = called.filter((dataset) => entries.has(dataset.id));
+  return findByName(present.length > 0 ? present : called, name);
 }
 
 /** Streams rows of a dataset, all columns unless some are named. */
@@ -115,8 +132,12 @@ export interface ListedDataset {
 
 /** Datasets of the reader's view (or of a branch), by name. */
 export async function listDatasets(deps: ReadDeps, reader: ReaderIdentity): Promise<ListedDataset[]> {
-  const versions =
-    reader.at === undefined ? await deps.resolver.versions(await deps.resolver.resolve(reader)) : await versionsAt(deps, reader.at);
+  return listIn(deps, reader, reader.at === undefined ? await deps.resolver.resolve(reader) : undefined);
+}
+
+/** Datasets of a view that was resolved before, so that one answer comes from one view; of `reader.at` when there is none. */
+export async function listIn(deps: ReadDeps, reader: ReaderIdentity, resolved: Resolved | undefined): Promise<ListedDataset[]> {
+  const versions = resolved === undefined ? await versionsAt(deps, reader.at ?? mainRef) : await deps.resolver.versions(resolved);
   const datasets = await getDatasets(deps.db, [...versions.keys()]);
   const listed = [...versions].flatMap(([id, version]) => {
     const dataset = datasets.get(id);

@@ -5,6 +5,7 @@ import { toJson } from "../lib/json.ts";
 import { columnSetHash, hourOf, partitionOf, type Exposure } from "./exposure.ts";
 
 interface Counters {
+  id: string;
   exposure: Exposure;
   hour: Date;
   columnSet: bigint;
@@ -50,6 +51,8 @@ export class ExposureLedger {
           counter.rows += counts.rows;
           counter.bytes += counts.bytes;
           counter.lastAt = this.#clock.now();
+          // A read that took hours may end when its counters are no longer kept.
+          this.#touched.set(counter.id, counter);
         }
         this.#timer ??= this.#clock.after(flushEvery, () => this.flush().catch(() => undefined));
       },
@@ -83,7 +86,10 @@ export class ExposureLedger {
       })
       .onConflict((oc) => oc.doNothing())
       .execute();
-    const counters: Counters = { exposure, hour, columnSet, reads: 0, rows: 0, bytes: 0, lastAt: now };
+    // Reads that came at the same moment count in one place.
+    const raced = this.#touched.get(id);
+    if (raced !== undefined) return raced;
+    const counters: Counters = { id, exposure, hour, columnSet, reads: 0, rows: 0, bytes: 0, lastAt: now };
     this.#touched.set(id, counters);
     return counters;
   }

@@ -1,9 +1,9 @@
 import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
 import { AppError } from "../../../lib/errors.ts";
 import { planSettings, columnsOfPlan } from "./columns-used.ts";
-import { checkExpression, checkPlan, checkSelect, checkWords, unknownTable, type PlanNode } from "./gate.ts";
+import { checkExpression, checkPlan, checkSelect, checkWords, tablesNamed, unknownTable, type KnownTables, type PlanNode } from "./gate.ts";
 import { Layout, type Place } from "./layout.ts";
-import type { Job, JobUpdate, Statement } from "./protocol.ts";
+import type { Job, JobTable, JobUpdate, Statement } from "./protocol.ts";
 import type { ColumnsUsed } from "../../sandbox.ts";
 import { quoteName, quoteText } from "../sql.ts";
 
@@ -49,6 +49,26 @@ export interface Passed {
   used: ColumnsUsed;
 }
 
+/**
+ * The job with only those datasets that its statement names: the others cannot stand in the way of a name. A statement that has no tree
+ * keeps all.
+ */
+export async function narrowed(connection: DuckDBConnection, job: Job): Promise<Job> {
+  if (job.update !== undefined) return job;
+  const tree = await serialize(connection, job.sql).catch(() => ({ error: true }));
+  if ((tree as { error?: boolean }).error === true) return job;
+  const named = tablesNamed(tree);
+  const isNamed = (table: JobTable): boolean => named.some((parts) => new Layout([table]).known().has(...parts));
+  const tables = job.tables.filter((table) => table.name === job.target || isNamed(table));
+  return { ...job, tables, names: job.tables.map(({ name }) => name) };
+}
+
+/** What a layout knows; messages name all datasets that were mentioned. */
+function knownTo(layout: Layout, job: Job): KnownTables {
+  const known = layout.known();
+  return { ...known, names: job.names ?? known.names };
+}
+
 /** Puts a statement through the gate, in an engine with empty tables and no files. */
 export async function passGate(connection: DuckDBConnection, job: Job): Promise<Passed> {
   await connection.run(`set memory_limit = '${job.memoryMb}MiB'`);
@@ -69,7 +89,7 @@ export async function passGate(connection: DuckDBConnection, job: Job): Promise<
   const sql = job.update === undefined ? job.sql : await updateSql(connection, layout, target!, job.update);
   const statement = await statementOf(connection, sql, isRewrite);
   let named: [string, string, string][] = [];
-  if (statement === "select") named = checkSelect(await serialize(connection, sql), layout.known());
+  if (statement === "select") named = checkSelect(await serialize(connection, sql), knownTo(layout, job));
   else checkWords(sql);
   try {
     const plans = await plansOf(connection, sql);
@@ -77,7 +97,7 @@ export async function passGate(connection: DuckDBConnection, job: Job): Promise<
     const tables = layout.places.map((place) => ({ ...place.table, shown: layout.shown(place) }));
     return { statement, used: columnsOfPlan(plans.physical, tables) };
   } catch (error) {
-    const known = sqlError(error, layout.known().names);
+    const known = sqlError(error, knownTo(layout, job).names);
     if (job.kind !== "columns" || error instanceof AppError || known.code !== "sql.failed") throw known;
     // A stored query whose plan no longer resolves may use every column of what it names.
     const datasets = new Set(named.flatMap((parts) => layout.datasetOf(...parts)));

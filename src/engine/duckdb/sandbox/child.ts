@@ -7,7 +7,7 @@ import type { Column } from "../../plan.ts";
 import { castSql, jsonSql } from "../convert.ts";
 import { quoteName, quotePath, quoteText } from "../sql.ts";
 import { icebergType } from "../types.ts";
-import { layData, openEngines, passGate, sqlError, type Engines } from "./child-engine.ts";
+import { layData, narrowed, openEngines, passGate, sqlError, type Engines } from "./child-engine.ts";
 import { messageSign, type Job, type Message, type Statement } from "./protocol.ts";
 
 /*
@@ -136,7 +136,7 @@ lines.once("close", end);
 lines.once("line", (line) => {
   const job = JSON.parse(line) as Job;
   void engines
-    .then((open) => work[job.kind](open, job))
+    .then(async (open) => work[job.kind](open, await narrowed(open.gate, job)))
     .catch((error: unknown) => {
       const { code, message, expected, found, hint } = sqlError(
         error,

@@ -87,6 +87,16 @@ export function checkSelect(serialized: unknown, known: KnownTables): [catalogue
   return named;
 }
 
+/** All table references of a tree, as written; also those that WITH gives. */
+export function tablesNamed(tree: unknown): [catalogue: string, schema: string, table: string][] {
+  if (Array.isArray(tree)) return tree.flatMap(tablesNamed);
+  if (tree === null || typeof tree !== "object") return [];
+  const node = tree as Tree;
+  const part = (key: string): string => String(node[key] ?? "");
+  const own = typeof node["table_name"] === "string" ? [[part("catalog_name"), part("schema_name"), part("table_name")]] : [];
+  return [...(own as [string, string, string][]), ...Object.values(node).flatMap(tablesNamed)];
+}
+
 class Walker {
   private readonly known: KnownTables;
   private readonly named: [string, string, string][];

@@ -23,6 +23,8 @@ export interface Job {
   sql: string;
   update?: JobUpdate;
   tables: readonly JobTable[];
+  /** Names for messages, when `tables` are fewer. */
+  names?: readonly string[];
   /** The dataset to be rewritten. */
   target?: string;
   /** Files that the trusted scans read. */
