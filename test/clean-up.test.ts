@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { mutate } from "../src/audit/mutation.ts";
 import { collectGarbage } from "../src/catalog/gc-service.ts";
 import { createTag } from "../src/catalog/tag-service.ts";
-import { endLease, withWriteLease } from "../src/catalog/write-lease.ts";
+import { endLease, withWriteLease, type WriteLease } from "../src/catalog/write-lease.ts";
 import { closeChange } from "../src/changes/change-service.ts";
 import { openRestore } from "../src/changes/restore-service.ts";
 import { importText, proposeText } from "./harness/changes.ts";
@@ -39,7 +39,7 @@ test("a version whose files the clean-up has taken is not restored", async () =>
   expect(await rowsOf(lake, "gone.t")).toHaveLength(1);
 });
 
-test("a write that slept past its lease does not revive it: the clean-up may have taken its files", async () => {
+test("a write that slept past its lease is lost when the clean-up came by, and goes on when it did not", async () => {
   let now = lake.clock.now().getTime();
   let beat: (() => Promise<void>) | undefined;
   // The machine sleeps: time passes, and no heartbeat with it.
@@ -48,13 +48,31 @@ test("a write that slept past its lease does not revive it: the clean-up may hav
     return { stop: () => undefined };
   };
   const sleeping = { ...lake, clock: { ...lake.clock, now: () => new Date(now), every } };
-  const work = withWriteLease(sleeping, "ana", ["tables/slept"], async (lease) => {
-    now += 3 * 3_600_000;
-    await beat?.();
-    await mutate(sleeping, "ana", async (m) => {
+  const commit = (lease: WriteLease) =>
+    mutate(sleeping, "ana", async (m) => {
       await endLease(m.tx, lease, m.at);
       m.record({ action: "test", subject: "lease", payload: {} });
     });
+  const sweep = async () => {
+    now += 3 * 3_600_000;
+    return (await collectGarbage(sleeping, { dryRun: false, actor: "ana" })).deleted.map((file) => file.key);
+  };
+  const write = (key: string) => lake.store.put(key, new Uint8Array([1]));
+  await withWriteLease(sleeping, "ana", ["tables/slept"], async (lease) => {
+    await write("tables/slept/a.parquet");
+    now += 3 * 3_600_000;
+    await beat?.();
+    expect(await sweep()).toEqual([]);
+    await beat?.();
+    await commit(lease);
   });
-  await expect(work).rejects.toMatchObject({ code: "lease.lost" });
+  const lost = withWriteLease(sleeping, "ana", ["tables/lost"], async (lease) => {
+    await write("tables/lost/a.parquet");
+    now += 40 * day;
+    await sweep();
+    expect(await sweep()).toContain("tables/lost/a.parquet");
+    await beat?.();
+    await commit(lease);
+  });
+  await expect(lost).rejects.toMatchObject({ code: "lease.lost" });
 });

@@ -1,4 +1,4 @@
-import { mutate } from "../audit/mutation.ts";
+import { mutate, type Mutation } from "../audit/mutation.ts";
 import type { HeadFile } from "../audit/head-file.ts";
 import type { Clock } from "../edges/clock.ts";
 import type { Db } from "../db/db.ts";
@@ -125,10 +125,23 @@ async function carryOut(deps: GcDeps, sentence: Sentence): Promise<void> {
   for (const some of chunks(keys)) await deps.db.deleteFrom("condemned_files").where("key", "in", some).execute();
 }
 
+/**
+ * Takes the leases that ran out, so that a writer who slept past its own cannot revive it and name what is deleted now; it loses its write. A
+ * lease that was revived in time is kept to.
+ */
+async function takeLeases(m: Mutation, swept: Swept): Promise<void> {
+  await m.tx.deleteFrom("write_leases").where("expires_at", "<=", m.at).execute();
+  const leases = await m.tx.selectFrom("write_leases").select("prefix").execute();
+  const isLeased = ({ key }: SweptFile): boolean => leases.some(({ prefix }) => key.startsWith(`${prefix}/`));
+  swept.kept += swept.deleted.filter(isLeased).length;
+  swept.deleted = swept.deleted.filter((file) => !isLeased(file));
+}
+
 /** After it nobody can name the versions that are about to go. Whoever holds one of them is waited for, and is then seen as a root. */
 async function record(deps: GcDeps, sentence: Sentence): Promise<void> {
   const { swept, rescued, roots } = sentence;
   await mutate(deps, sentence.actor, async (m) => {
+    if (swept.deleted.length > 0) await takeLeases(m, swept);
     for (const keys of chunks(swept.deleted.map(({ key }) => key))) {
       const marked = m.tx.updateTable("versions").set({ collected_at: m.at }).where("metadata_key", "in", keys);
       await marked.where("collected_at", "is", null).execute();
