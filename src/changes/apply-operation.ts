@@ -14,6 +14,8 @@ import type { OpenedSource, SourceRequest } from "../engine/source.ts";
 import type { Field, Schema } from "../lake/schema.ts";
 import { AppError } from "../lib/errors.ts";
 import { toJson } from "../lib/json.ts";
+import { tentativeFields } from "../effects/tentative.ts";
+import { endTentative, takeFirstTypes } from "./apply-tentative.ts";
 import { withoutMaskedValues } from "./masked-errors.ts";
 import type { ApplyContext } from "./apply-context.ts";
 import { noOutcome, type OperationOutcome, type OperationRequest, type SourceInput } from "./operation.ts";
@@ -33,6 +35,7 @@ export async function applyOperation(context: ApplyContext, piece: Workpiece, op
   });
   piece.outcome = addOutcomes(piece.outcome, outcome);
   if (piece.state === before.state && piece.contract === before.contract && !piece.dropped) return;
+  if (!piece.dropped) await endTentative(context, piece);
   piece.touched = true;
   piece.operations.push({ kind: operation.kind, payload: toJson(recordOf(operation)) });
 }
@@ -98,7 +101,11 @@ function stateOf(piece: Workpiece): TableState {
   return piece.state;
 }
 
-async function open(context: ApplyContext, source: SourceInput, as?: Pick<SourceRequest, "as" | "columns">): Promise<OpenedSource> {
+async function open(
+  context: ApplyContext,
+  source: SourceInput,
+  as?: Pick<SourceRequest, "as" | "columns" | "free">,
+): Promise<OpenedSource> {
   const { paths, format, nullText, types } = source;
   return context.sources.open({ paths, format, nullText, types, ...as }, context.scratch, { signal: context.signal });
 }
@@ -128,23 +135,35 @@ function typed(input: Plan, fields: readonly Field[]): Plan {
   return { op: "project", input, columns: fields.map((field) => ({ name: field.name, expr: cast(column(field.name), field.type) })) };
 }
 
+/** Opens input as the dataset's columns; those that have held only nulls take the type of what comes. */
+async function openAs(
+  context: ApplyContext,
+  piece: Workpiece,
+  source: SourceInput,
+  columns: "exact" | "any",
+): Promise<{ opened: OpenedSource; notes: string[] }> {
+  const { schema } = stateOf(piece);
+  const opened = await open(context, source, { as: schema.fields, columns, free: tentativeFields(schema).map((field) => field.name) });
+  return { opened, notes: [...opened.notes, ...(await takeFirstTypes(context, piece, opened))] };
+}
+
 async function addRows(
   context: ApplyContext,
   piece: Workpiece,
   operation: Of<"append" | "replace" | "upsert" | "delete">,
 ): Promise<OperationOutcome> {
+  if (operation.kind === "upsert") requireKey(piece, stateOf(piece).schema, "--upsert");
+  const { opened, notes } = await openAs(context, piece, operation.source, "exact");
   const state = stateOf(piece);
   const { schema } = state;
-  if (operation.kind === "upsert") requireKey(piece, schema, "--upsert");
-  const opened = await open(context, operation.source, { as: schema.fields });
   const rows = typed(opened.plan, schema.fields);
   if (!isKeyed(schema)) {
     const result = await writeKeyless(context, state, { added: rows });
     if (result.added > 0) piece.state = result.state;
-    return { ...noOutcome, inserted: result.added, notes: opened.notes };
+    return { ...noOutcome, inserted: result.added, notes: notes };
   }
   const written = await writeKeyed(context, state, { dataset: piece.dataset.name, upserts: rows, insertOnly: operation.kind === "append" });
-  return settle(piece, written, opened.notes);
+  return settle(piece, written, notes);
 }
 
 function settle(piece: Workpiece, written: Awaited<ReturnType<typeof writeKeyed>>, notes: string[]): OperationOutcome {
@@ -201,9 +220,8 @@ async function replace(
   piece: Workpiece,
   operation: Of<"append" | "replace" | "upsert" | "delete">,
 ): Promise<OperationOutcome> {
-  const { schema } = stateOf(piece);
-  const opened = await open(context, operation.source, { as: schema.fields, columns: "any" });
-  return replaceWith(context, piece, { plan: opened.plan, columns: opened.columns, notes: opened.notes });
+  const { opened, notes } = await openAs(context, piece, operation.source, "any");
+  return replaceWith(context, piece, { plan: opened.plan, columns: opened.columns, notes });
 }
 
 /** Makes the dataset's content equal to `content`, writing only files that must change. New and missing columns become schema edits. */

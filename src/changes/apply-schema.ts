@@ -1,5 +1,6 @@
 import { takeNumbers } from "../catalog/dataset-store.ts";
 import { scan, writeDataFiles, type TableState } from "../effects/table-state.ts";
+import { holdsNoValue, tentativeDoc } from "../effects/tentative.ts";
 import { cast, column, type Column } from "../engine/plan.ts";
 import {
   assignIds,
@@ -17,9 +18,6 @@ import { AppError } from "../lib/errors.ts";
 import type { ApplyContext } from "./apply-context.ts";
 import type { SchemaEdit } from "./operation.ts";
 import type { Workpiece } from "./workpiece.ts";
-
-/** Marks a column that has held only nulls: its first real type is a free retype. */
-export const tentativeDoc = "tentative: no value yet";
 
 /** The first schema of a dataset, with its field ids. */
 export function schemaFromColumns(
@@ -154,6 +152,7 @@ async function retype(
       expr: item.id === renewed.id ? cast(column(item.name), item.type) : column(item.name),
     })),
   };
-  const files = field.doc === tentativeDoc ? state.files : await writeDataFiles(context, rows, retyped);
+  const files =
+    field.doc === tentativeDoc && holdsNoValue(state.files, field.id) ? state.files : await writeDataFiles(context, rows, retyped);
   return { schema: retyped, files };
 }

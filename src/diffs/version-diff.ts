@@ -4,6 +4,8 @@ import { maskedFieldIds } from "../contracts/contract.ts";
 import { getContract } from "../contracts/contract-store.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { scanFile } from "../effects/table-state.ts";
+import type { Tentative } from "./schema-diff.ts";
+import { tentativeFields } from "../effects/tentative.ts";
 import type { LiveFile } from "../lake/data-file.ts";
 import { boundText } from "../lake/iceberg/bounds.ts";
 import type { Schema } from "../lake/schema.ts";
@@ -35,7 +37,7 @@ export async function diffVersions(
   const { statistics, samples, signal } = options;
   const dataset = await getDataset(deps.db, pair.datasetId);
   const key = evidenceKey("diff", {
-    format: 1,
+    format: 2,
     before: pair.before?.id ?? null,
     after: pair.after?.id ?? null,
     engine: deps.engine.version,
@@ -43,8 +45,8 @@ export async function diffVersions(
     samples,
   });
   const found = await ask<BareDiff, SampledValues>(deps, { key, kind: "diff", datasetId: pair.datasetId }, async () => {
-    const { before, after, masked } = await sides(deps, pair, dataset.name);
-    const result = await diffTables(deps.engine, before, after, { masked, statistics, samples, signal });
+    const { before, after, masked, tentative } = await sides(deps, pair, dataset.name);
+    const result = await diffTables(deps.engine, before, after, { masked, tentative, statistics, samples, signal });
     const { samples: rows, columns, duplicateKeys, ...body } = result;
     return { verdict: "pass", body, values: { samples: rows, columns, duplicateKeys } };
   });
@@ -63,12 +65,16 @@ export async function diffVersionRows(
   signal?: AbortSignal,
 ): Promise<RowPage> {
   const dataset = await getDataset(deps.db, pair.datasetId);
-  const { before, after, masked } = await sides(deps, pair, dataset.name);
-  const options: DiffOptions = { masked, signal };
+  const { before, after, masked, tentative } = await sides(deps, pair, dataset.name);
+  const options: DiffOptions = { masked, tentative, signal };
   return diffRows(deps.engine, before, after, options, page);
 }
 
-async function sides(deps: LakeDeps, pair: VersionPair, name: string): Promise<{ before: DiffSide; after: DiffSide; masked: Set<number> }> {
+async function sides(
+  deps: LakeDeps,
+  pair: VersionPair,
+  name: string,
+): Promise<{ before: DiffSide; after: DiffSide; masked: Set<number>; tentative: Tentative }> {
   const present = pair.after ?? pair.before;
   if (present === undefined) throw new Error("a diff needs at least one version");
   const { state: shape } = await deps.tables.open(present);
@@ -84,7 +90,9 @@ async function sides(deps: LakeDeps, pair: VersionPair, name: string): Promise<{
     }));
     return { label: `${name}@${version.number}`, schema: state.schema, content: { files } };
   };
-  return { before: await side(pair.before), after: await side(pair.after), masked };
+  const [before, after] = [await side(pair.before), await side(pair.after)];
+  const noValue = ({ schema }: DiffSide) => new Set(tentativeFields(schema).map((field) => field.id));
+  return { before, after, masked, tentative: { before: noValue(before), after: noValue(after) } };
 }
 
 /** Bounds of the first key column. Undefined where the text of a bound might not stand in the order of the values. */

@@ -6,6 +6,7 @@ import { countRows, effectBetween, touchedKeys, whereDifferent, type Effect } fr
 import { isKeyed, keyColumn, keyFields, onKey } from "./keys.ts";
 import { writeKeyed } from "./keyed-write.ts";
 import { writeKeyless } from "./keyless-write.ts";
+import { holdsNoValue, tentativeFields } from "./tentative.ts";
 import { differingFiles, fileIdentity, scan, type TableState, type WriteContext } from "./table-state.ts";
 
 /** One key on which two lines disagree. A side is undefined where the row is not there. */
@@ -57,7 +58,7 @@ export async function carry(context: WriteContext, request: CarryRequest): Promi
   const theirs = differingFiles(before, onto);
   if (theirs.before.length + theirs.after.length === 0) return done({ schema, files: after.files });
   if (ours.before.length + ours.after.length === 0) return done({ schema, files: onto.files });
-  if (rewritesColumn(before.schema, after.schema) || rewritesColumn(before.schema, onto.schema)) {
+  if (rewritesColumn(before.schema, after, onto) || rewritesColumn(before.schema, onto, after)) {
     return conflict({ schema: [{ column: "*", reason: "a column was retyped on one side while rows changed on the other" }] });
   }
   const present = new Set(onto.files.map(fileIdentity));
@@ -96,12 +97,17 @@ function conflict(found: Partial<Conflicts>): Carried {
   return { kind: "conflicts", conflicts: { keyCount: 0, keys: [], schema: [], missingRows: 0, ...found } };
 }
 
-/** Whether a column was replaced by one of the same name with other values: rows written meanwhile would lack them. */
-function rewritesColumn(before: Schema, after: Schema): boolean {
-  const kept = new Set(after.fields.map((field) => field.id));
+/**
+ * Whether a column was replaced by one of the same name with other values: rows written meanwhile would lack them. A column that had only
+ * nulls, and has had no others on the other line either, loses nothing.
+ */
+function rewritesColumn(before: Schema, after: TableState, other: TableState): boolean {
+  const kept = new Set(after.schema.fields.map((field) => field.id));
   const known = new Set(before.fields.map((field) => field.id));
-  const dropped = before.fields.filter((field) => !kept.has(field.id)).map((field) => field.name.toLowerCase());
-  const added = after.fields.filter((field) => !known.has(field.id)).map((field) => field.name.toLowerCase());
+  const free = new Set(tentativeFields(before).flatMap((field) => (holdsNoValue(other.files, field.id) ? field.id : [])));
+  const gone = before.fields.filter((field) => !kept.has(field.id) && !free.has(field.id));
+  const dropped = gone.map((field) => field.name.toLowerCase());
+  const added = after.schema.fields.filter((field) => !known.has(field.id)).map((field) => field.name.toLowerCase());
   return added.some((name) => dropped.includes(name));
 }
 

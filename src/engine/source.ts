@@ -15,6 +15,8 @@ export interface SourceRequest {
   types?: "infer" | "string" | undefined;
   /** The dataset's columns on append, upsert and replace: their types win; a cell that does not fit is `input.cell`. */
   as?: readonly Column[] | undefined;
+  /** Columns of `as` that have had no value yet: their types come from the values, as if they were new. */
+  free?: readonly string[] | undefined;
   /**
    * With `as`: `exact` (default) wants exactly those columns, in any order; `subset` accepts fewer (the key of a delete, say);
    * `any` accepts fewer and more (a replace): further columns are typed from their values.

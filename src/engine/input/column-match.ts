@@ -52,16 +52,21 @@ export function columnNames(header: readonly string[], source: string, notes: st
 const isPrintable = (name: string): boolean => !/[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufffe\uffff]/.test(name);
 
 /** Finds the dataset's columns among a file's, without regard to case; what is missing or too much is an error. */
-export function matchColumns(names: readonly string[], source: string, request: Pick<SourceRequest, "as" | "columns">): MatchedColumn[] {
+export function matchColumns(
+  names: readonly string[],
+  source: string,
+  request: Pick<SourceRequest, "as" | "columns" | "free">,
+): MatchedColumn[] {
   const { as, columns: mode = "exact" } = request;
   if (as === undefined) return names.map((name, index) => ({ index, name }));
   const positions = new Map(names.map((name, index) => [same(name), index]));
   const matched: MatchedColumn[] = [];
   const missing: string[] = [];
+  const free = new Set(request.free);
   for (const column of as) {
     const index = positions.get(same(column.name));
     if (index === undefined) missing.push(column.name);
-    else matched.push({ index, name: column.name, type: column.type });
+    else matched.push({ index, name: column.name, ...(free.has(column.name) ? {} : { type: column.type }) });
   }
   const known = new Set(as.map((column) => same(column.name)));
   const unknown = names.flatMap((name, index) => (known.has(same(name)) ? [] : [{ index, name }]));
