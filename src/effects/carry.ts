@@ -56,13 +56,15 @@ export async function carry(context: WriteContext, request: CarryRequest): Promi
   const schema = schemas.schema;
   const ours = differingFiles(before, after);
   const theirs = differingFiles(before, onto);
-  if (theirs.before.length + theirs.after.length === 0) return done({ schema, files: after.files });
+  // Position deletes stand in the metadata of our line only, so files that have new ones are not taken over whole.
+  const carriesDeletes = ours.after.some((file) => file.deletes.length > 0);
+  if (theirs.before.length + theirs.after.length === 0 && !carriesDeletes) return done({ schema, files: after.files });
   if (ours.before.length + ours.after.length === 0) return done({ schema, files: onto.files });
   if (rewritesColumn(before.schema, after, onto) || rewritesColumn(before.schema, onto, after)) {
     return conflict({ schema: [{ column: "*", reason: "a column was retyped on one side while rows changed on the other" }] });
   }
   const present = new Set(onto.files.map(fileIdentity));
-  const wholeFiles = ours.before.every((file) => present.has(fileIdentity(file))) && ours.after.every((file) => file.deletes.length === 0);
+  const wholeFiles = !carriesDeletes && ours.before.every((file) => present.has(fileIdentity(file)));
   const filesResult = (): Carried => {
     const gone = new Set(ours.before.map(fileIdentity));
     return done({ schema, files: [...onto.files.filter((file) => !gone.has(fileIdentity(file))), ...ours.after] });

@@ -57,6 +57,24 @@ export function scan(
   return options.position === true ? { ...plan, position: true } : plan;
 }
 
+/**
+ * Rows that readers get. Files with position deletes are counted by reading them: a delete file may name files that have left the table, and
+ * two may name the same row.
+ */
+export async function countLiveRows(
+  context: Pick<WriteContext, "store" | "engine" | "signal">,
+  { schema, files }: TableState,
+): Promise<number> {
+  const isPlain = (live: LiveFile): boolean => live.deletes.length === 0;
+  const plain = files.filter(isPlain).reduce((sum, { file }) => sum + file.rows, 0);
+  const others = files.filter((live) => !isPlain(live));
+  if (others.length === 0) return plain;
+  const input = scan(context.store, others, schema.fields.slice(0, 1));
+  const measures = [{ name: "rows", of: { fn: "count_all" as const } }];
+  const [counted] = await context.engine.rows({ op: "aggregate", input, by: [], measures }, { signal: context.signal });
+  return plain + Number(counted?.["rows"] ?? 0);
+}
+
 /** Writes rows to new data files of the table, sorted by its key, durable when it returns. */
 export async function writeDataFiles(context: WriteContext, plan: Plan, schema: Schema): Promise<LiveFile[]> {
   const { store, engine, ids, location } = context;

@@ -9,13 +9,14 @@ import { getContract, putContracts } from "../contracts/contract-store.ts";
 import type { Reader } from "../db/db.ts";
 import type { Clock } from "../edges/clock.ts";
 import type { Ids } from "../edges/ids.ts";
+import type { Engine } from "../engine/engine.ts";
 import type { LiveFile } from "../lake/data-file.ts";
 import { liveFiles } from "../lake/iceberg/live-files.ts";
 import { createTable, readTable, type Table } from "../lake/iceberg/table.ts";
 import { writeVersion } from "../lake/iceberg/version-writer.ts";
 import type { Schema } from "../lake/schema.ts";
 import type { ObjectStore } from "../lake/store.ts";
-import { fileIdentity, type TableState } from "./table-state.ts";
+import { countLiveRows, fileIdentity, type TableState } from "./table-state.ts";
 
 /** A version's table, read. */
 export interface OpenTable {
@@ -81,7 +82,10 @@ export interface Draft {
 }
 
 /** Writes the Iceberg metadata of a new state, durable, and gives the version that a transaction may then name. */
-export async function writeDraft(deps: { store: ObjectStore; clock: Clock; ids: Ids }, request: DraftRequest): Promise<Draft> {
+export async function writeDraft(
+  deps: { store: ObjectStore; engine: Engine; clock: Clock; ids: Ids },
+  request: DraftRequest,
+): Promise<Draft> {
   const { store, clock, ids } = deps;
   const { state, location, dataset } = request;
   const now = clock.now();
@@ -121,7 +125,7 @@ export async function writeDraft(deps: { store: ObjectStore; clock: Clock; ids: 
       schemaId: written.schema["schema-id"],
       snapshotId: written.snapshotId,
       contractHash: contract.hash,
-      rows: BigInt(liveRows(live)),
+      rows: BigInt(await countLiveRows(deps, state)),
       bytes: BigInt(live.reduce((sum, { file }) => sum + file.bytes, 0)),
       files: live.length,
       changeSet: request.changeSet,
@@ -164,12 +168,6 @@ export async function nameDrafts(m: Pick<Mutation, "tx" | "at">, drafts: readonl
     m.at,
   );
   return new Map(versions.map((version) => [version.datasetId, version]));
-}
-
-function liveRows(files: readonly LiveFile[]): number {
-  const deletes = new Map(files.flatMap((live) => live.deletes.map((file) => [file.key, file.rows] as const)));
-  const deleted = [...deletes.values()].reduce((sum, rows) => sum + rows, 0);
-  return files.reduce((sum, { file }) => sum + file.rows, 0) - deleted;
 }
 
 function fileEdits(before: readonly LiveFile[], after: readonly LiveFile[]) {
