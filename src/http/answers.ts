@@ -237,6 +237,7 @@ export const sweptAnswer = z.object({
 
 export const doctorAnswer = z.object({
   checked: count,
+  deletes: count.openapi({ description: "Files of position deletes, which other engines write." }),
   findings: z.array(
     z.object({ dataset: z.string(), version: count, file: z.string(), problem: z.string(), expected: z.string(), found: z.string() }),
   ),

@@ -17,6 +17,8 @@ export interface Ran {
   /** Code of the error, when there was one. */
   code: string | undefined;
   message: string | undefined;
+  /** The next command to type, as the error says it. */
+  hint: string | undefined;
 }
 
 export interface Running {
@@ -38,10 +40,10 @@ export function start(dataDir: string, args: readonly string[]): Running {
 
 function ranOf(exit: number | undefined, text: string): Ran {
   try {
-    const envelope = JSON.parse(text) as { data?: unknown; error?: { code: string; message: string } };
-    return { exit, data: envelope.data, code: envelope.error?.code, message: envelope.error?.message };
+    const envelope = JSON.parse(text) as { data?: unknown; error?: { code: string; message: string; hint?: string } };
+    return { exit, data: envelope.data, code: envelope.error?.code, message: envelope.error?.message, hint: envelope.error?.hint };
   } catch {
-    return { exit, data: undefined, code: undefined, message: undefined };
+    return { exit, data: undefined, code: undefined, message: undefined, hint: undefined };
   }
 }
 

@@ -127,6 +127,7 @@ function addGc(surroundings: Surroundings): void {
 
 interface Report {
   checked: number;
+  deletes: number;
   findings: { dataset: string; version: number; file: string; problem: string; expected: string; found: string }[];
 }
 
@@ -155,7 +156,8 @@ function addDoctor(surroundings: Surroundings): void {
                 },
               );
             }
-            surroundings.output().result(report, [`✓ ${counted(report.checked, "file")} checked, nothing wrong.`]);
+            const deletes = report.deletes === 0 ? "" : ` and ${counted(report.deletes, "file")} of position deletes`;
+            surroundings.output().result(report, [`✓ ${counted(report.checked, "file")}${deletes} checked, nothing wrong.`]);
           }),
     );
   addFlags(command, "How", [["--relocate", "write new metadata after the data folder has moved"]]);

@@ -1,7 +1,8 @@
-import { execFileSync, spawnSync } from "node:child_process";
-import { createWriteStream, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { createWriteStream, existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
@@ -18,11 +19,19 @@ export interface Fixture {
   name: string;
   /** Path of the metadata file. */
   metadata: string;
-  /** The same rows as our own engine gives them, as plain Parquet. */
-  expected: string;
-  /** A condition that all readers understand, for rows and pruning. */
-  filter?: string;
+  /** The same rows as our own engine gives them, as plain Parquet; absent for a table that is broken on purpose. */
+  expected?: string;
+  /** Conditions that all readers understand, by name. */
+  filters?: Record<string, string>;
   without?: ReaderName[];
+}
+
+export interface Filtered {
+  error?: string;
+  /** Rows that the filter leaves. */
+  rows?: number;
+  /** Data files that the reader planned to open (DuckDB: opened) for it; null where nothing is planned. */
+  files?: number | null;
 }
 
 export interface Reading {
@@ -33,9 +42,9 @@ export interface Reading {
   nulls?: Record<string, number>;
   sums?: Record<string, number>;
   checksum?: string;
-  /** Rows that the filter leaves, and files that the reader planned to open for it. */
-  filtered?: number;
-  planned?: number;
+  /** The answer to `count(*)`. */
+  count?: number | null;
+  filters?: Record<string, Filtered>;
 }
 
 const cache = process.env["TIDEGATE_CI_CACHE"] ?? join(homedir(), ".cache", "tidegate-ci");
@@ -78,24 +87,49 @@ export async function installReaders(): Promise<string | undefined> {
   return undefined;
 }
 
-/** Reads all fixtures with one reader, in a process of its own: some readers abort theirs on a broken table. */
-export function readWith(reader: ReaderName | "expected", fixtures: readonly Fixture[], folder: string): Map<string, Reading> {
-  const list = join(folder, `fixtures-${reader}.json`);
-  writeFileSync(list, JSON.stringify(fixtures));
-  const args = [join(here, "read.py"), reader, list, ...(reader === "spark" ? [join(cache, jarName)] : [])];
-  try {
-    const text = execFileSync(join(venv, "bin", "python"), args, {
-      encoding: "utf8",
-      maxBuffer: 1 << 28,
-      stdio: ["ignore", "pipe", "ignore"],
+export interface ReaderProcess {
+  /** What the reader finds in each fixture that is for it. */
+  read(fixtures: readonly Fixture[]): Promise<Map<string, Reading>>;
+  close(): void;
+}
+
+/** A reader in a process of its own, which stays: some readers abort theirs on a broken table, and a new one goes on then. */
+export function openReader(reader: ReaderName | "expected", folder: string): ReaderProcess {
+  const args = [join(here, "read.py"), reader, ...(reader === "spark" ? [join(cache, jarName)] : [])];
+  const begin = () => {
+    const child = spawn(join(venv, "bin", "python"), args, {
       cwd: folder,
+      stdio: ["pipe", "pipe", "ignore"],
+      env: { ...process.env, TZ: "UTC" },
     });
-    const readings = text
-      .split("\n")
-      .filter((line) => line.startsWith("{"))
-      .map((line) => JSON.parse(line) as Reading);
-    return new Map(readings.map((reading) => [reading.name, reading]));
-  } finally {
-    rmSync(list, { force: true });
-  }
+    child.stdin.on("error", () => undefined);
+    const ended = new Promise<string>((resolve) => {
+      child.once("close", (code, signal) => resolve(signal ?? `exit ${code ?? ""}`));
+    });
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    return { child, ended, lines };
+  };
+  let running = begin();
+  const ask = async (fixture: Fixture): Promise<Reading> => {
+    running.child.stdin.write(`${JSON.stringify(fixture)}\n`);
+    for (;;) {
+      const { value, done } = await running.lines.next();
+      if (done === true) break;
+      if (value.startsWith("{")) return JSON.parse(value) as Reading;
+    }
+    const reason = await running.ended;
+    running = begin();
+    return { name: fixture.name, error: `process ended: ${reason}` };
+  };
+  return {
+    read: async (fixtures) => {
+      const readings = new Map<string, Reading>();
+      for (const fixture of fixtures) {
+        const isMine = reader === "expected" ? fixture.expected !== undefined : fixture.without?.includes(reader) !== true;
+        if (isMine) readings.set(fixture.name, await ask(fixture));
+      }
+      return readings;
+    },
+    close: () => running.child.stdin.end(),
+  };
 }
