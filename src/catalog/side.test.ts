@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { lakehouse, source, type Lakehouse } from "../../test/harness/lakehouse.ts";
 import { readCommit } from "./commit-store.ts";
-import { getRef, mainRef } from "./ref-store.ts";
+import { documentHash } from "./document-store.ts";
+import { changeRef, getRef, mainRef } from "./ref-store.ts";
 import { dataKeyOf, treeSide } from "./side.ts";
 import { getVersion } from "./version-store.ts";
 
@@ -49,4 +50,27 @@ test("the key of what is looked at moves with data and columns, not with number 
   expect(dataKeyOf({ ...content, id: "ver_x", number: 99, contractHash: "other" } as typeof content)).toBe(dataKeyOf(content));
   for (const moved of [{ metadataKey: "x" }, { schemaId: 9 }, { snapshotId: 5n }])
     expect(dataKeyOf({ ...content, ...moved })).not.toBe(dataKeyOf(content));
+});
+
+test("a side has the documents of its tree, with edits over them", async () => {
+  const { change } = await lake.propose({
+    operations: [],
+    documents: [
+      { path: "consumers/job", text: "tests: []\n" },
+      { path: "policy", text: "rules: []\n" },
+    ],
+  });
+  const branch = (await readCommit(lake.db, (await getRef(lake.db, changeRef(change?.id ?? ""))).commitId)).tree;
+  const documents = await treeSide(lake.db, "candidate", branch).documents();
+  expect(documents.map(({ path }) => path)).toEqual(["consumers/job", "policy"]);
+  expect(await treeSide(lake.db, "base", await mainTree()).documents()).toEqual([]);
+  const hashes = new Map([
+    ["consumers/model", documentHash("rules: []\n")],
+    ["policy", null],
+  ]);
+  const edited = await treeSide(lake.db, "candidate", branch, new Map(), hashes).documents("consumers/");
+  expect(edited).toEqual([
+    { path: "consumers/job", text: "tests: []\n" },
+    { path: "consumers/model", text: "rules: []\n" },
+  ]);
 });

@@ -1,8 +1,9 @@
 import type { Reader } from "../db/db.ts";
 import { hashOf } from "../lib/json.ts";
-import { readEntries, readSome } from "./commit-store.ts";
+import { readDocumentHashes, readEntries, readSome } from "./commit-store.ts";
 import { getDatasets, resolveDataset } from "./dataset-store.ts";
 import type { Dataset } from "./dataset.ts";
+import { readTexts, type Document } from "./document-store.ts";
 import { getVersions } from "./version-store.ts";
 import type { Version, VersionDraft } from "./version.ts";
 
@@ -27,13 +28,24 @@ export interface Side {
   /** The dataset of this name, or of this last part of a name; undefined when this side has none. */
   named(name: string): Promise<SideDataset | undefined>;
   all(): Promise<SideDataset[]>;
+  /** The documents whose path begins with `prefix`, by path. */
+  documents(prefix?: string): Promise<Document[]>;
 }
 
 /** Content to put in place of what a tree has; null takes the dataset out. */
 export type SideEdits = ReadonlyMap<string, VersionContent | null>;
 
+/** Hashes of documents in place of those that a tree has, by path; null takes the document out. */
+export type DocumentEdits = ReadonlyMap<string, string | null>;
+
 /** The side that a commit's tree is, with edits over it. What it reads it keeps: a side is made for one assessment. */
-export function treeSide(db: Reader, label: string, tree: string, edits: SideEdits = new Map()): Side {
+export function treeSide(
+  db: Reader,
+  label: string,
+  tree: string,
+  edits: SideEdits = new Map(),
+  documentEdits: DocumentEdits = new Map(),
+): Side {
   const known = new Map<string, Promise<VersionContent | undefined>>();
   const read = async (datasetId: string): Promise<VersionContent | undefined> => {
     const edited = edits.get(datasetId);
@@ -65,6 +77,16 @@ export function treeSide(db: Reader, label: string, tree: string, edits: SideEdi
         const content = edits.get(id) ?? versions.get(entries.get(id) ?? "");
         return dataset === undefined || content === undefined ? [] : [{ dataset, content }];
       });
+    },
+    documents: async (prefix = "") => {
+      const hashes = new Map(await readDocumentHashes(db, tree));
+      for (const [path, hash] of documentEdits) {
+        if (hash === null) hashes.delete(path);
+        else hashes.set(path, hash);
+      }
+      const wanted = [...hashes].filter(([path]) => path.startsWith(prefix)).sort(([a], [b]) => (a < b ? -1 : 1));
+      const texts = await readTexts(db, [...new Set(wanted.map(([, hash]) => hash))]);
+      return wanted.map(([path, hash]) => ({ path, text: texts.get(hash) as string }));
     },
   };
 }

@@ -31,6 +31,24 @@ export interface SandboxResult {
 /** Which columns of which table a query uses (WHERE, views and `*` included). `all`: its plan could not be resolved. */
 export type ColumnsUsed = { table: string; columns: string[] | "all" }[];
 
+/** The rows of a query, and what is known of it besides. */
+export interface SandboxRows {
+  columns: Column[];
+  used: ColumnsUsed;
+  /** The order of the rows says more than their values: an ORDER BY sorts by something that is no column of the result. */
+  ordered: boolean;
+  rows: AsyncIterable<string[]>;
+  /** How long the statement ran, without starting the process; undefined before the last row came. */
+  took(): number | undefined;
+}
+
+/** What running a query cost, operator by operator. */
+export interface QueryProfile {
+  rowsScanned: number;
+  /** Joins, the one that gives most rows first. */
+  joins: { on: string; rows: number; inputs: number }[];
+}
+
 /**
  * Runs SQL and expressions written by others, each in its own locked child process that reads the named tables' files and
  * nothing else. Refused statements are `sql.refused`, errors of the statement `sql.syntax` or `sql.failed`, caps `sql.limit`,
@@ -38,7 +56,9 @@ export type ColumnsUsed = { table: string; columns: string[] | "all" }[];
  */
 export interface Sandbox {
   /** Streams a SELECT's rows as JSON text objects. The columns are known before the first row. */
-  query(request: SandboxQuery, options?: RunOptions): Promise<{ columns: Column[]; used: ColumnsUsed; rows: AsyncIterable<string[]> }>;
+  query(request: SandboxQuery, options?: RunOptions): Promise<SandboxRows>;
+  /** Runs a SELECT for what it costs; its rows are thrown away. */
+  profile(request: SandboxQuery, options?: RunOptions): Promise<QueryProfile>;
   /**
    * Runs one SELECT (its result is the new content), or one INSERT, UPDATE, DELETE or MERGE on `target`, on a private copy of
    * the target, and gives the target's whole new content in its columns.

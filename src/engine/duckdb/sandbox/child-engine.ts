@@ -4,6 +4,7 @@ import { planSettings, columnsOfPlan } from "./columns-used.ts";
 import { checkExpression, checkPlan, checkSelect, checkWords, tablesNamed, unknownTable, type KnownTables, type PlanNode } from "./gate.ts";
 import { Layout, type Place } from "./layout.ts";
 import type { Job, JobTable, JobUpdate, Statement } from "./protocol.ts";
+import { hasOrder } from "./order.ts";
 import type { ColumnsUsed } from "../../sandbox.ts";
 import { quoteName, quoteText } from "../sql.ts";
 
@@ -47,6 +48,8 @@ const statements: Readonly<Record<number, Statement>> = { 1: "select", 2: "inser
 export interface Passed {
   statement: Statement;
   used: ColumnsUsed;
+  /** The order of its rows says more than their values. */
+  ordered: boolean;
 }
 
 /**
@@ -89,19 +92,23 @@ export async function passGate(connection: DuckDBConnection, job: Job): Promise<
   const sql = job.update === undefined ? job.sql : await updateSql(connection, layout, target!, job.update);
   const statement = await statementOf(connection, sql, isRewrite);
   let named: [string, string, string][] = [];
-  if (statement === "select") named = checkSelect(await serialize(connection, sql), knownTo(layout, job));
-  else checkWords(sql);
+  let ordered = false;
+  if (statement === "select") {
+    const tree = await serialize(connection, sql);
+    named = checkSelect(tree, knownTo(layout, job));
+    ordered = hasOrder(tree);
+  } else checkWords(sql);
   try {
     const plans = await plansOf(connection, sql);
     checkPlan(plans.logical, tableFunctions);
     const tables = layout.places.map((place) => ({ ...place.table, shown: layout.shown(place) }));
-    return { statement, used: columnsOfPlan(plans.physical, tables) };
+    return { statement, ordered, used: columnsOfPlan(plans.physical, tables) };
   } catch (error) {
     const known = sqlError(error, knownTo(layout, job).names);
     if (job.kind !== "columns" || error instanceof AppError || known.code !== "sql.failed") throw known;
     // A stored query whose plan no longer resolves may use every column of what it names.
     const datasets = new Set(named.flatMap((parts) => layout.datasetOf(...parts)));
-    return { statement, used: [...datasets].sort().map((table) => ({ table, columns: "all" as const })) };
+    return { statement, ordered, used: [...datasets].sort().map((table) => ({ table, columns: "all" as const })) };
   }
 }
 

@@ -1,6 +1,7 @@
 import { createInterface } from "node:readline";
 import { createWriteStream, statSync } from "node:fs";
 import { once } from "node:events";
+import { stopwatch } from "../../../edges/stopwatch.ts";
 import { AppError } from "../../../lib/errors.ts";
 import type { FieldType } from "../../../lake/schema.ts";
 import type { Column } from "../../plan.ts";
@@ -8,6 +9,7 @@ import { castSql, jsonSql } from "../convert.ts";
 import { quoteName, quotePath, quoteText } from "../sql.ts";
 import { icebergType } from "../types.ts";
 import { layData, narrowed, openEngines, passGate, sqlError, type Engines } from "./child-engine.ts";
+import { profileOf, type ProfileNode } from "./profile.ts";
 import { messageSign, type Job, type Message, type Statement } from "./protocol.ts";
 
 /*
@@ -44,12 +46,13 @@ async function columnsOf(connection: Connection, relation: string): Promise<Foun
 }
 
 async function query({ gate, data: connection }: Engines, job: Job): Promise<void> {
-  const { used } = await passGate(gate, job);
+  const { used, ordered } = await passGate(gate, job);
   const { sql } = await layData(connection, job);
+  const elapsed = stopwatch();
   await connection.run(`create temp view tidegate_result as ${sql}`);
   const found = await columnsOf(connection, "tidegate_result");
   const columns = found.map(({ name, type }): Column => ({ name, type: type ?? "string" }));
-  await say({ say: "columns", columns, used });
+  await say({ say: "columns", columns, used, ordered });
   const values = found.map(({ name, type }) => {
     const value = `r.${quoteName(name)}`;
     return `${quoteName(name)} := ${type === null ? `${value}::varchar` : jsonSql(castIfForeign(value, type), type)}`;
@@ -57,7 +60,15 @@ async function query({ gate, data: connection }: Engines, job: Job): Promise<voi
   const result = await connection.stream(`select to_json(struct_pack(${values.join(", ")}))::varchar from tidegate_result r`);
   let rows = 0;
   let bytes = 0;
-  for (let chunk = await result.fetchChunk(); chunk !== null && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
+  // Only the engine's part counts: a reader that takes its time makes no query slow.
+  let milliseconds = elapsed();
+  const next = async () => {
+    const waited = stopwatch();
+    const chunk = await result.fetchChunk();
+    milliseconds += waited();
+    return chunk;
+  };
+  for (let chunk = await next(); chunk !== null && chunk.rowCount > 0; chunk = await next()) {
     const texts = chunk.getColumnValues(0) as string[];
     rows += texts.length;
     for (let at = 0; at < texts.length; at += rowsPerWrite) {
@@ -67,7 +78,7 @@ async function query({ gate, data: connection }: Engines, job: Job): Promise<voi
       await write(text);
     }
   }
-  await say({ say: "end", rows });
+  await say({ say: "end", rows, milliseconds });
 }
 
 /** Sums of integers are wider than any type of ours; as decimals they keep their digits in JSON too. */
@@ -124,7 +135,14 @@ async function columns({ gate }: Engines, job: Job): Promise<void> {
   await say({ say: "used", used: (await passGate(gate, job)).used });
 }
 
-const work: Record<Job["kind"], (engines: Engines, job: Job) => Promise<void>> = { query, rewrite, update: rewrite, columns };
+async function profile({ gate, data: connection }: Engines, job: Job): Promise<void> {
+  await passGate(gate, job);
+  const { sql } = await layData(connection, job);
+  const rows = (await connection.runAndReadAll(`explain (analyze, format json) ${sql}`)).getRows();
+  await say({ say: "profile", profile: profileOf(JSON.parse(String(rows[0]?.[1])) as ProfileNode) });
+}
+
+const work: Record<Job["kind"], (engines: Engines, job: Job) => Promise<void>> = { query, rewrite, update: rewrite, columns, profile };
 
 /** Ends the process without waiting for the engine's threads, which may be in the middle of something. */
 const end = (): never => process.kill(process.pid, "SIGKILL") as never;

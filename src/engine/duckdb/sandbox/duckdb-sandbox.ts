@@ -80,7 +80,18 @@ export function duckdbSandbox(settings: SandboxSettings): Sandbox {
       const first = await answers.next();
       const message = first.value as Message | undefined;
       if (first.done === true || message?.say !== "columns") throw new AppError("internal", "The sandbox spoke out of turn.");
-      return { columns: message.columns, used: message.used, rows: rowsOf(answers) };
+      const { columns, used, ordered } = message;
+      let milliseconds: number | undefined;
+      const rows = rowsOf(answers, (end) => (milliseconds = end));
+      return { columns, used, ordered, rows, took: () => milliseconds };
+    },
+
+    async profile({ sql, tables, caps }, options) {
+      const job: Job = { ...base(caps), kind: "profile", sql, tables: tables.map(jobTable), files: filesOf(tables) };
+      for await (const message of run(job, caps.milliseconds, options)) {
+        if ("say" in message && message.say === "profile") return message.profile;
+      }
+      throw new AppError("sql.crashed", "The SQL ended without a profile.", { hint: "run it again" });
     },
 
     async rewrite({ sql, tables, target, caps }, scratch, options) {
@@ -126,9 +137,12 @@ export function duckdbSandbox(settings: SandboxSettings): Sandbox {
   };
 }
 
-async function* rowsOf(answers: AsyncGenerator<Message | string[]>): AsyncGenerator<string[]> {
+async function* rowsOf(answers: AsyncGenerator<Message | string[]>, ended: (milliseconds: number) => void): AsyncGenerator<string[]> {
   try {
-    for await (const answer of answers) if (Array.isArray(answer)) yield answer;
+    for await (const answer of answers) {
+      if (Array.isArray(answer)) yield answer;
+      else if (answer.say === "end") ended(answer.milliseconds);
+    }
   } finally {
     await answers.return(undefined);
   }

@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../../../lib/error-codes.ts";
 import type { Column } from "../../plan.ts";
-import type { ColumnsUsed } from "../../sandbox.ts";
+import type { ColumnsUsed, QueryProfile } from "../../sandbox.ts";
 
 /** A dataset as the child sees it. */
 export interface JobTable {
@@ -18,7 +18,7 @@ export interface JobUpdate {
 
 /** The one thing that a child does in its life. */
 export interface Job {
-  kind: "query" | "rewrite" | "update" | "columns";
+  kind: "query" | "rewrite" | "update" | "columns" | "profile";
   /** SQL of others; empty for an update. */
   sql: string;
   update?: JobUpdate;
@@ -44,10 +44,11 @@ export type Statement = "select" | "insert" | "update" | "delete" | "merge";
 
 /** What a child says, one JSON line each; between `columns` and `end` of a query, lines that start with `{` are rows as they are. */
 export type Message =
-  | { say: "columns"; columns: Column[]; used: ColumnsUsed }
+  | { say: "columns"; columns: Column[]; used: ColumnsUsed; ordered: boolean }
   | { say: "used"; used: ColumnsUsed }
   | { say: "written"; columns: Column[]; statement: Statement }
-  | { say: "end"; rows: number }
+  | { say: "end"; rows: number; milliseconds: number }
+  | { say: "profile"; profile: QueryProfile }
   | { say: "error"; code: ErrorCode; message: string; expected?: string; found?: string; hint?: string };
 
 /** First character of a line that is a message; rows start with `{`. */

@@ -173,6 +173,43 @@ describe("query", () => {
     expect(children().length).toBeLessThanOrEqual(1);
   });
 
+  test.each([
+    ["select name from items", false],
+    ["select name, amount from items order by amount desc, 1", false],
+    ["select name, amount * 2 as double from items i order by amount * 2, double", false],
+    ["select * from items order by all", false],
+    ["select i.* from items i order by i.amount limit 3", false],
+    ["select name from items union all select name from orders_of order by name", false],
+    ["select name from items order by amount", true],
+    ["select name from items order by -id", true],
+    ["select * exclude (amount) from items order by amount", true],
+    ["select i.* from items i join x.y.deep d using (id) order by d.amount", true],
+    ["select upper(name) as name from items i order by i.name", true],
+  ])("whether the order of rows says more than their values: %s", async (sql, expected) => {
+    const { ordered, rows } = await sandbox.query({ sql: sql.replace("orders_of", "x.y.deep"), tables, caps });
+    for await (const _ of rows);
+    expect(ordered).toBe(expected);
+  });
+
+  test("how long the statement ran is known after the last row", async () => {
+    const { rows, took } = await sandbox.query({ sql: "select sleep_ms(150)", tables, caps });
+    expect(took()).toBeUndefined();
+    for await (const _ of rows) await sleep(200);
+    expect(took()).toBeGreaterThanOrEqual(150);
+    expect(took()).toBeLessThan(350);
+  });
+
+  test("a profile tells rows scanned and the join that gives most", async () => {
+    const sql = "select sum(a.amount) from items a join deep b on a.id % 5 = b.id % 5 join sales.orders c on c.id = a.id";
+    const profile = await sandbox.profile({ sql, tables, caps });
+    expect(profile.rowsScanned).toBe(3000);
+    expect(profile.joins[0]?.rows).toBe(200_000);
+    expect(profile.joins.map(({ on }) => on)).toContain("id = id");
+    await expect(sandbox.profile({ sql: "select * from read_text('/etc/passwd')", tables, caps })).rejects.toMatchObject({
+      code: "sql.refused",
+    });
+  });
+
   test("each query has a process of its own, without our environment", async () => {
     await query("select 1");
     await sleep(300);
