@@ -1,15 +1,15 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensureBuilt, ensureInstalled, root } from "./ensure.mjs";
+import { tally } from "./tally.mjs";
 
 /*
  * Runs a vitest project and says at the end, in plain words, how many tests ran, which could not, and why. `no data` (the test-data folder
  * is not there) and `not run` (an engine is missing) are counted apart, never as passed.
  */
 
-const dataFolder = process.env.TIDEGATE_TEST_DATA ?? join(root, "../shared/data");
 const [project = "fast", ...rest] = process.argv.slice(2);
 ensureInstalled();
 ensureBuilt();
@@ -25,17 +25,7 @@ const done = spawnSync(join(root, "node_modules", ".bin", "vitest"), args, {
 let summary = { passed: 0, failed: 1, noData: 0, notRun: 0 };
 try {
   const result = JSON.parse(readFileSync(report, "utf8"));
-  const tests = result.testResults.flatMap((file) => file.assertionResults);
-  const count = (test) => tests.filter(test).length;
-  summary = {
-    passed: count((test) => test.status === "passed"),
-    // A file that does not even load is a failure too.
-    failed:
-      count((test) => test.status === "failed") +
-      result.testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0).length,
-    noData: count((test) => isSkipped(test) && isNoData(test)),
-    notRun: count((test) => isSkipped(test) && !isNoData(test)),
-  };
+  summary = tally(result);
   if (project !== "fast") suites(result);
 } catch (error) {
   process.stderr.write(`no report: ${error.message}\n`);
@@ -47,15 +37,6 @@ process.stdout.write(
 );
 const inCi = process.env.TIDEGATE_CI === "1";
 process.exit(done.status !== 0 || summary.failed > 0 || (inCi && summary.notRun > 0) ? 1 : 0);
-
-/** Tests of the test-data folder say so, in their note or their title. */
-function isNoData(test) {
-  return JSON.stringify([test.title, test.failureMessages, test.meta, test.annotations]).includes("no data") || !existsSync(dataFolder);
-}
-
-function isSkipped(test) {
-  return test.status !== "passed" && test.status !== "failed";
-}
 
 function suites(result) {
   const budgets = JSON.parse(readFileSync(join(root, "test", "slow", "budgets.json"), "utf8"));

@@ -78,7 +78,11 @@ export const mergedAnswer = z
   })
   .openapi("Merged");
 
-export const importedAnswer = z.object({ datasets: z.array(proposedDataset), merged: mergedAnswer });
+export const importedAnswer = z.object({
+  datasets: z.array(proposedDataset),
+  known: z.boolean().openapi({ description: "The batch had come before; nothing was done." }),
+  merged: mergedAnswer,
+});
 
 export const proposedAnswer = z
   .object({

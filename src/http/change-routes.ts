@@ -131,7 +131,13 @@ export function addChangeRoutes(router: Router): void {
       tag: "changes",
       summary: "Import files as a new dataset",
       needs: "editor",
-      body: z.object({ dataset: z.string(), source: sourceBody, key: z.array(z.string()).default([]), title: z.string().optional() }),
+      body: z.object({
+        dataset: z.string(),
+        source: sourceBody,
+        key: z.array(z.string()).default([]),
+        title: z.string().optional(),
+        sourceId: z.string().max(300).optional(),
+      }),
       answer: "The merged change: readers have the dataset.",
       data: importedAnswer,
     },
@@ -139,7 +145,7 @@ export function addChangeRoutes(router: Router): void {
       const source = await resolveSource(call, call.body.source);
       const { proposed, merged } = await importDataset(call.services, { ...call.body, source, actor: call.actor, signal: call.signal });
       await spendUploads(call, [call.body.source]);
-      return { datasets: proposed.datasets.map(proposedShape), merged: mergedShape(merged) };
+      return { datasets: proposed.datasets.map(proposedShape), known: proposed.known, merged: mergedShape(merged) };
     },
   );
   router.add(

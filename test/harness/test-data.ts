@@ -3,6 +3,13 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test, type TestContext } from "vitest";
 
+declare module "vitest" {
+  interface TaskMeta {
+    /** Skipped for want of the test data; the closing line counts it apart. */
+    noData?: boolean;
+  }
+}
+
 const root = resolve(process.env["TIDEGATE_TEST_DATA"] ?? join(fileURLToPath(new URL("../../", import.meta.url)), "../shared/data"));
 
 /** Path of a file or folder of the test data; undefined where this machine has none. */
@@ -17,6 +24,7 @@ export function dataTest(name: string, path: string, work: (folder: string, cont
   test(name, async (context) => {
     if (folder === undefined) {
       await context.annotate(`no data: ${path} (set TIDEGATE_TEST_DATA)`, "notice");
+      context.task.meta.noData = true;
       context.skip("no data");
       return;
     }

@@ -1,31 +1,40 @@
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect } from "vitest";
-import { propose } from "../../src/changes/propose-service.ts";
-import { merge } from "../../src/changes/merge-service.ts";
-import { answerFor, readRows } from "../../src/reading/read-service.ts";
-import { readersOf } from "../../src/usage/usage-reads.ts";
-import { lakehouse, source, type Lakehouse } from "../harness/lakehouse.ts";
+import { buildCommand, must, start, type Running } from "../harness/command.ts";
 import { dataTest } from "../harness/test-data.ts";
 
-let lake: Lakehouse;
+/* The command as users run it, a process per call, on one server. */
+
+const data = mkdtempSync(join(tmpdir(), "tidegate-taxi-"));
+let server: Running | undefined;
 beforeAll(async () => {
-  lake = await lakehouse();
+  buildCommand();
+  server = start(data, ["serve", "--port", "0"]);
+  let said = "";
+  server.child.stdout?.on("data", (chunk: Buffer) => (said += chunk.toString("utf8")));
+  for (let tries = 0; tries < 600 && !said.includes('"url"'); tries += 1) await sleep(100);
+  expect(said).toContain('"url"');
 });
-afterAll(() => lake.close());
+afterAll(async () => {
+  server?.child.kill("SIGINT");
+  await server?.done;
+  rmSync(data, { recursive: true, force: true });
+});
+
+interface Brought {
+  known: boolean;
+  change?: { id: string; state: string } | null;
+  merged: { change: { id: string } } | null;
+}
 
 /** What an hourly job does: the same call for each month, again and again. */
-async function bring(path: string, month: string, first: boolean): Promise<{ known: boolean; changeId: string }> {
-  const kind = first ? ("create" as const) : ("append" as const);
-  const operation =
-    kind === "create"
-      ? { kind, dataset: "taxi.trips", source: source(path), key: [] }
-      : { kind, dataset: "taxi.trips", source: source(path) };
-  const proposed = await propose(lake, { operations: [operation], actor: "job", origin: "pipeline", sourceId: month });
-  const { change } = proposed;
-  if (change === undefined) throw new Error(`${month} brought nothing`);
-  if (change.state !== "merged") await merge(lake, { changeId: change.id, actor: "job", ordinary: true });
-  return { known: proposed.known, changeId: change.id };
+async function bring(path: string, month: string, first: boolean): Promise<{ known: boolean; id: string | undefined }> {
+  const how = first ? ["import", "taxi.trips", path] : ["propose", "taxi.trips", "--append", path, "--auto"];
+  const { known, change, merged } = await must<Brought>(data, ...how, "--source-id", month);
+  return { known, id: change?.id ?? merged?.change.id };
 }
 
 dataTest(
@@ -37,38 +46,45 @@ dataTest(
       .sort();
     expect(files).toHaveLength(21);
     const monthOf = (file: string) => /\d{4}-\d{2}/.exec(file)?.[0] ?? file;
-    const changes: string[] = [];
-    for (const [index, file] of files.entries()) {
-      const brought = await bring(join(folder, file), monthOf(file), index === 0);
-      expect(brought.known).toBe(false);
-      changes.push(brought.changeId);
-    }
-    expect(new Set(changes).size).toBe(21);
-    const before = await answerFor(lake, { consumer: undefined, run: undefined, at: undefined }, "taxi.trips");
-    for (const [index, file] of files.entries()) {
-      // The first month created the dataset; brought again it is an append under the same id.
-      const again = await bring(join(folder, file), monthOf(file), false);
-      expect(again).toEqual({ known: true, changeId: changes[index] });
-    }
-    const after = await answerFor(lake, { consumer: undefined, run: undefined, at: undefined }, "taxi.trips");
-    expect(after.version).toEqual(before.version);
+    const pass = async (): Promise<{ known: boolean; id: string | undefined }[]> => {
+      const brought: { known: boolean; id: string | undefined }[] = [];
+      for (const [index, file] of files.entries()) brought.push(await bring(join(folder, file), monthOf(file), index === 0));
+      return brought;
+    };
+    const [first, log] = [await pass(), () => must<{ lines: unknown[] }>(data, "log")];
+    expect(first.map(({ known }) => known)).toEqual(files.map(() => false));
+    expect(new Set(first.map(({ id }) => id)).size).toBe(21);
+    const before = await log();
+    const again = await pass();
+    expect(again).toEqual(first.map(({ id }) => ({ known: true, id })));
+    expect(await log()).toEqual(before);
+
+    for (const consumer of ["fare-model", "city-board"]) await must(data, "consumer", "add", consumer, "--kind", "model");
+    const lines = files.reduce(
+      (sum, file) =>
+        sum +
+        readFileSync(join(folder, file), "utf8")
+          .split("\n")
+          .filter((line) => line.trim() !== "").length -
+        1,
+      0,
+    );
     const reads = [
-      { consumer: "fare-model", columns: ["fare_amount", "trip_distance"] },
-      { consumer: "fare-model", columns: ["fare_amount", "trip_distance"] },
-      { consumer: "city-board", columns: ["payment_type"] },
-    ];
-    for (const { consumer, columns } of reads) {
-      const stream = await readRows(lake, { consumer, run: undefined, at: undefined }, "taxi.trips", { columns });
-      let rows = 0;
-      for await (const batch of stream.rows) rows += batch.length;
-      expect(BigInt(rows)).toBe(after.version.rows);
+      ["fare-model", "fare_amount,trip_distance"],
+      ["fare-model", "fare_amount,trip_distance"],
+      ["city-board", "payment_type"],
+    ] as const;
+    for (const [consumer, columns] of reads) {
+      const csv = join(data, "out.csv");
+      await must(data, "read", "taxi.trips", "--columns", columns, "--as", consumer, "--out", csv);
+      expect(readFileSync(csv, "utf8").trimEnd().split("\n")).toHaveLength(lines + 1);
     }
-    await lake.ledger.flush();
-    const total = Number(after.version.rows);
-    const readers = await readersOf(lake.db, [after.version.id]);
-    expect(readers.map(({ consumer, reads: count, rows, columns }) => ({ consumer, count, rows, columns }))).toEqual([
-      { consumer: "city-board", count: 1, rows: total, columns: ["payment_type"] },
-      { consumer: "fare-model", count: 2, rows: 2 * total, columns: ["fare_amount", "trip_distance"] },
+    type Reader = { consumer: string; version: number; columns: string[]; reads: number };
+    const { readers } = await must<{ readers: Reader[] }>(data, "who-read", "taxi.trips");
+    const byName = readers.toSorted((a, b) => (a.consumer < b.consumer ? -1 : 1));
+    expect(byName.map(({ consumer, version, columns, reads: count }) => ({ consumer, version, columns, count }))).toEqual([
+      { consumer: "city-board", version: 21, columns: ["payment_type"], count: 1 },
+      { consumer: "fare-model", version: 21, columns: ["fare_amount", "trip_distance"], count: 2 },
     ]);
   },
 );

@@ -51,15 +51,18 @@ function addImport(surroundings: Surroundings): void {
   ])
     .argument("<dataset>", "its name, such as airports or sales.orders")
     .argument("<files...>", "Parquet, CSV, TSV, JSON, NDJSON; compressed; patterns; - for standard input")
-    .action((dataset: string, files: string[], options: SourceOptions & { key?: string; title?: string }) =>
+    .action((dataset: string, files: string[], options: SourceOptions & { key?: string; title?: string; sourceId?: string }) =>
       withClient(surroundings, { doing: `Importing ${dataset}`, creates: true }, async (client) => {
         const source = await sourceOf(surroundings, client, files, options);
         const key = namesOf(options.key);
-        const body = { dataset, source, key, title: options.title };
-        const answer = await client.ask<{ datasets: ProposedDataset[]; merged: Merged }>("POST", "/v1/imports", { body });
+        const body = { dataset, source, key, title: options.title, sourceId: options.sourceId };
+        const answer = await client.ask<{ datasets: ProposedDataset[]; known: boolean; merged: Merged }>("POST", "/v1/imports", { body });
         const [item] = answer.datasets;
         const keyed = key.length === 0 ? "no key" : `key ${key.join(", ")}`;
-        const first = `${item?.dataset ?? dataset} imported: ${counted(item?.inserted ?? 0, "row")}, ${keyed}, ${counted(item?.candidate?.files ?? 0, "file")}.`;
+        const again = `${item?.dataset ?? dataset} has had this batch since its import: nothing changed.`;
+        const first = answer.known
+          ? again
+          : `${item?.dataset ?? dataset} imported: ${counted(item?.inserted ?? 0, "row")}, ${keyed}, ${counted(item?.candidate?.files ?? 0, "file")}.`;
         const notes = (item?.notes ?? []).map((note) => `  ${note}`);
         surroundings.output().result(answer, [first, ...notes], `tidegate read ${item?.dataset ?? dataset} --limit 5`);
       }),
@@ -67,6 +70,7 @@ function addImport(surroundings: Surroundings): void {
   addFlags(command, "The dataset", [
     ["--key <columns>", "primary key, joined by commas"],
     ["--title <title>", "title of the change"],
+    ["--source-id <id>", "name of this first batch; the same call again changes nothing"],
   ]);
   addFlags(command, "The files", sourceFlags);
 }
