@@ -144,3 +144,22 @@ test("after 8 lost races it gives up with merge.lost_race, and nothing is left",
   expect(runs).toBe(8);
   expect(await counts()).toEqual({ groups: 0n, events: 0n, outbox: 0n });
 });
+
+test("a mutation whose table another process changes meanwhile is run again", async () => {
+  let runs = 0;
+  const read = (m: Mutation) => m.tx.selectFrom("groups").selectAll().where("id", "=", "grp_1").execute();
+  const work = async (m: Mutation): Promise<number> => {
+    runs += 1;
+    m.record(event);
+    return Object.keys((await read(m))[0] ?? {}).length;
+  };
+  await mutate(deps, "ana", async (m) => {
+    await addGroup(m.tx, "grp_1");
+    await read(m);
+    m.record(event);
+  });
+  const before = await mutate(deps, "ana", work);
+  await sql`alter table groups add column note text`.execute(database.db);
+  expect(await mutate(deps, "ana", work)).toBe(before + 1);
+  expect(runs).toBe(3);
+});

@@ -2,8 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { canonicalJson, sha256, toJson } from "../lib/json.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Clock } from "../edges/clock.ts";
+import { atOnce } from "../db/at-once.ts";
 import type { Db, Tx } from "../db/db.ts";
 import type { Events, Topic } from "../db/events.ts";
+import { isStalePlan } from "../db/pg-errors.ts";
 import { eventHash } from "./event-hash.ts";
 import type { AuditHead, HeadFile } from "./head-file.ts";
 
@@ -67,7 +69,7 @@ async function bounded<T>(attemptOnce: () => Promise<T>, actor: string): Promise
 
 function mayRunAgain(error: unknown): boolean {
   const { code } = error as { code?: unknown };
-  return error instanceof RetryMutation || code === deadlock || code === serializationFailure;
+  return error instanceof RetryMutation || code === deadlock || code === serializationFailure || isStalePlan(error);
 }
 
 /** Grows with each attempt; two actors that got in each other's way do not wait equally long. */
@@ -121,17 +123,21 @@ async function append(tx: Tx, entry: { at: Date; actor: string; records: AuditRe
     retry_at: null,
     last_error: null,
   }));
-  for (const chunk of chunks(rows)) await tx.insertInto("audit_events").values(chunk).execute();
-  for (const chunk of chunks(payloads)) await tx.insertInto("audit_payloads").values(chunk).execute();
-  for (const chunk of chunks(outbox)) await tx.insertInto("outbox").values(chunk).execute();
-  await tx
-    .updateTable("audit_head")
-    .set({ seq, hash, outbox_seq: head.outbox_seq + BigInt(outbox.length) })
-    .execute();
+  const next = { seq, hash, outbox_seq: head.outbox_seq + BigInt(outbox.length) };
+  const writes = [
+    ...chunks(rows).map((chunk) => tx.insertInto("audit_events").values(chunk)),
+    ...chunks(payloads).map((chunk) => tx.insertInto("audit_payloads").values(chunk)),
+    ...chunks(outbox).map((chunk) => tx.insertInto("outbox").values(chunk)),
+    tx.updateTable("audit_head").set(next),
+  ];
+  if (rows.length + outbox.length <= fewRows) await atOnce(tx, writes);
+  else for (const write of writes) await write.execute();
   return { seq, hash, at };
 }
 
-/** Postgres takes 65 535 parameters in one statement. */
+/** Postgres takes 65 535 parameters in one statement: so many rows fit into one with all else. */
+const fewRows = 1000;
+
 function chunks<T>(rows: readonly T[]): T[][] {
   const size = 5000;
   return Array.from({ length: Math.ceil(rows.length / size) }, (_, index) => rows.slice(index * size, (index + 1) * size));

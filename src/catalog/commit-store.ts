@@ -1,5 +1,6 @@
 import { AppError } from "../lib/errors.ts";
 import type { Reader, Tx } from "../db/db.ts";
+import { keepNode, keepTree, keptNode, keptTree } from "./node-cache.ts";
 import { bucketOf, commitId, documentsEntry, emptyTree, itemsOf, nodeOf, type CommitContent, type TreeNode } from "./tree.ts";
 import { holdVersions } from "./version-store.ts";
 
@@ -13,19 +14,28 @@ export interface Commit extends CommitContent {
 export type EntryEdits = ReadonlyMap<string, string | null>;
 
 async function readNode(db: Reader, hash: string): Promise<Map<string, string>> {
-  if (hash === emptyTree.hash) return new Map();
-  const row = await db.selectFrom("tree_nodes").select("body").where("hash", "=", hash).executeTakeFirst();
-  if (row === undefined) throw new AppError("store.corrupt", `tree node ${hash} is missing`, { hint: "tidegate doctor" });
-  return itemsOf(row.body);
+  return (await readNodes(db, [hash])).get(hash) as Map<string, string>;
 }
 
+/** Nodes by hash, each a copy that the caller may change. */
 async function readNodes(db: Reader, hashes: readonly string[]): Promise<Map<string, Map<string, string>>> {
-  if (hashes.length === 0) return new Map();
-  const rows = await db.selectFrom("tree_nodes").selectAll().where("hash", "in", hashes).execute();
-  if (rows.length !== new Set(hashes).size) {
-    throw new AppError("store.corrupt", "a node of a commit's tree is missing", { hint: "tidegate doctor" });
+  const found = new Map<string, Map<string, string>>();
+  const missing: string[] = [];
+  for (const hash of new Set(hashes)) {
+    const known = hash === emptyTree.hash ? new Map<string, string>() : keptNode(hash);
+    if (known === undefined) missing.push(hash);
+    else found.set(hash, new Map(known));
   }
-  return new Map(rows.map((row) => [row.hash, itemsOf(row.body)]));
+  if (missing.length === 0) return found;
+  const rows = await db.selectFrom("tree_nodes").selectAll().where("hash", "in", missing).execute();
+  for (const row of rows) {
+    const node = itemsOf(row.body);
+    keepNode(row.hash, node);
+    found.set(row.hash, node);
+  }
+  const lost = missing.find((hash) => !found.has(hash));
+  if (lost !== undefined) throw new AppError("store.corrupt", `tree node ${lost} is missing`, { hint: "tidegate doctor" });
+  return found;
 }
 
 async function writeNodes(tx: Tx, nodes: readonly TreeNode[]): Promise<void> {
@@ -76,8 +86,10 @@ export async function writeTree(tx: Tx, base: string, edits: EntryEdits, documen
     const node = nodeOf(entries);
     root.set(bucket, node.hash);
     written.push(node);
+    keepNode(node.hash, entries);
   }
   const rootNode = nodeOf(root);
+  keepNode(rootNode.hash, root);
   await writeNodes(tx, [...written, rootNode]);
   return rootNode.hash;
 }
@@ -148,14 +160,22 @@ export async function writeCommit(
     .values({ id, ...body, parents: [...body.parents], change_id: changeId, release_id: releaseId })
     .onConflict((oc) => oc.doNothing())
     .execute();
+  keepTree(id, body.tree);
   return id;
+}
+
+/** The tree of a commit. */
+export async function readTree(db: Reader, commit: string): Promise<string> {
+  const known = keptTree(commit);
+  if (known !== undefined) return known;
+  const { tree } = await readCommit(db, commit);
+  keepTree(commit, tree);
+  return tree;
 }
 
 export async function readCommit(db: Reader, id: string): Promise<Commit> {
   const row = await db.selectFrom("commits").selectAll().where("id", "=", id).executeTakeFirst();
-  if (row === undefined) {
-    throw new AppError("commit.not_found", `There is no commit ${id}.`, { hint: "tidegate log" });
-  }
+  if (row === undefined) throw new AppError("commit.not_found", `There is no commit ${id}.`, { hint: "tidegate log" });
   const { change_id: changeId, release_id: releaseId, ...content } = row;
   return { ...content, changeId, releaseId };
 }

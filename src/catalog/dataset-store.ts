@@ -96,16 +96,17 @@ export async function findDatasetByFullName(db: Reader, name: string): Promise<D
   return row && fromRow(row);
 }
 
-/** Locks datasets in the order of their ids, as the lock order wants. */
-export async function lockDatasets(tx: Tx, ids: readonly string[]): Promise<void> {
-  if (ids.length === 0) return;
-  await tx
+/** Locks datasets in the order of their ids, as the lock order wants, and gives them as they now are. */
+export async function lockDatasets(tx: Tx, ids: readonly string[]): Promise<Map<string, Dataset>> {
+  if (ids.length === 0) return new Map();
+  const rows = await tx
     .selectFrom("datasets")
-    .select("id")
+    .selectAll()
     .where("id", "in", [...ids])
     .orderBy("id")
     .forUpdate()
     .execute();
+  return new Map(rows.map((row) => [row.id, fromRow(row)]));
 }
 
 type Counter = "next_number" | "next_field_id" | "next_schema_id" | "next_merge_seq";

@@ -1,4 +1,5 @@
 import { AppError } from "../lib/errors.ts";
+import { atOnce } from "../db/at-once.ts";
 import type { Reader, Tx } from "../db/db.ts";
 
 export interface Ref {
@@ -52,36 +53,30 @@ export interface RefMove {
 
 /** Creates a ref with its first line of history. */
 export async function createRef(tx: Tx, move: RefMove): Promise<void> {
-  await tx.insertInto("refs").values({ name: move.name, commit_id: move.commitId, generation: 1n }).execute();
-  await addHistory(tx, move, 1n);
+  const created = tx.insertInto("refs").values({ name: move.name, commit_id: move.commitId, generation: 1n });
+  await atOnce(tx, [created, historyLine(tx, move, 1n)]);
 }
 
 /** Moves a ref that the caller has locked. */
 export async function moveRef(tx: Tx, from: Ref, move: RefMove): Promise<void> {
   const generation = from.generation + 1n;
-  await tx
+  const moved = tx
     .updateTable("refs")
     .set({ commit_id: move.commitId, generation })
     .where("name", "=", move.name)
-    .where("generation", "=", from.generation)
-    .executeTakeFirstOrThrow();
-  await addHistory(tx, move, generation);
+    .where("generation", "=", from.generation);
+  await atOnce(tx, [moved, historyLine(tx, move, generation)]);
 }
 
 /** Takes a ref away; its history stays, and says so. */
 export async function dropRef(tx: Tx, from: Ref, move: Omit<RefMove, "commitId">): Promise<void> {
-  await tx.deleteFrom("refs").where("name", "=", from.name).execute();
-  await tx
-    .insertInto("ref_history")
-    .values({ ref: from.name, generation: from.generation + 1n, commit_id: null, at: move.at, actor: move.actor, reason: move.reason })
-    .execute();
+  const dropped = tx.deleteFrom("refs").where("name", "=", from.name);
+  await atOnce(tx, [dropped, historyLine(tx, { ...move, name: from.name, commitId: null }, from.generation + 1n)]);
 }
 
-async function addHistory(tx: Tx, move: RefMove, generation: bigint): Promise<void> {
-  await tx
-    .insertInto("ref_history")
-    .values({ ref: move.name, generation, commit_id: move.commitId, at: move.at, actor: move.actor, reason: move.reason })
-    .execute();
+function historyLine(tx: Tx, move: Omit<RefMove, "commitId"> & { commitId: string | null }, generation: bigint) {
+  const { name, commitId, at, actor, reason } = move;
+  return tx.insertInto("ref_history").values({ ref: name, generation, commit_id: commitId, at, actor, reason });
 }
 
 export interface RefHistoryLine {

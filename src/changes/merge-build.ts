@@ -1,4 +1,4 @@
-import { readCommit, readDocumentHashes, readSome, type DocumentEdits } from "../catalog/commit-store.ts";
+import { readTree, readDocumentHashes, readSome, type DocumentEdits } from "../catalog/commit-store.ts";
 import { withOpen } from "../catalog/change-set.ts";
 import type { Dataset } from "../catalog/dataset.ts";
 import { getDatasets } from "../catalog/dataset-store.ts";
@@ -59,7 +59,7 @@ export interface BuildOptions extends RunOptions {
 /** Builds a change's result on today's main. Without a lease it goes only as far as no file need be written. */
 export async function buildMerge(deps: LakeDeps, change: Change, scratch: Scratch, options: BuildOptions): Promise<Built> {
   const main = await getRef(deps.db, mainRef);
-  const { tree } = await readCommit(deps.db, main.commitId);
+  const tree = await readTree(deps.db, main.commitId);
   const items = await changeDatasets(deps.db, change.id);
   const ids = items.map((item) => item.datasetId);
   const [entries, datasets] = [await readSome(deps.db, tree, ids), await getDatasets(deps.db, ids)];
@@ -147,12 +147,14 @@ async function buildPiece(
       changeSet: withOpen(onto.changeSet, change.id),
       changeId: change.id,
       location: locationOf(dataset.id, "main"),
-      resolved: await resolutionsOf(deps.db, {
-        changeId: change.id,
-        datasetId: dataset.id,
-        theirsVersion: onto.id,
-        candidateVersion: candidate.id,
-      }),
+      resolved: needsFiles(change, sides)
+        ? await resolutionsOf(deps.db, {
+            changeId: change.id,
+            datasetId: dataset.id,
+            theirsVersion: onto.id,
+            candidateVersion: candidate.id,
+          })
+        : [],
       visitOpen: (page) => options.visitOpen?.(dataset.id, page),
       scratch,
     },

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { mutate } from "../audit/mutation.ts";
 import { mainRef } from "../catalog/ref-store.ts";
 import { withWriteLease, type WriteLease } from "../catalog/write-lease.ts";
-import { trySessionLock } from "../db/advisory.ts";
+import { lockFreed, trySessionLock } from "../db/advisory.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { AppError, asAppError } from "../lib/errors.ts";
 import { changeDatasets, getChange, lockChange, moveChange } from "./change-store.ts";
@@ -11,6 +11,7 @@ import { buildMerge, type Built, type MergeConflict } from "./merge-build.ts";
 import { commitMerge, MainMoved, type Merged } from "./merge-commit.ts";
 import { enqueueMerge, entryOfChange, finishEntry, firstInQueue, readEntry, type QueueEntry } from "./merge-queue-store.ts";
 import { mergeReads } from "./merge-reads.ts";
+import { awaitEntry, tellMerged } from "./merge-waiters.ts";
 import { locationOf } from "./workpiece.ts";
 
 export interface MergeDeps extends LakeDeps {
@@ -57,14 +58,38 @@ function orderedBy(request: MergeRequest): string {
   return request.ordinary === true ? `${rulePrefix}${request.actor}` : request.actor;
 }
 
+const queueLock = `tidegate merge ${mainRef}`;
+
+/** Works the queue off when its lock is free, else waits until the entry is done, here or in another process. */
 async function waitFor(deps: MergeDeps, queueId: string, signal: AbortSignal | undefined): Promise<Merged> {
-  for (let waited = 0; ; waited += 1) {
-    const worked = await trySessionLock(deps.db, `tidegate merge ${mainRef}`, () => workQueue(deps, queueId, signal));
-    if (worked.held && worked.value !== undefined) return worked.value;
-    const entry = await readEntry(deps.db, queueId);
-    if (entry.state === "merged") return mergeReads(deps, entry.changeId);
-    if (entry.error !== undefined) throw entry.error;
-    await sleep(Math.min(5 + waited * 5, 200), undefined, signal === undefined ? {} : { signal });
+  const waiter = awaitEntry(deps.db, queueId);
+  try {
+    for (let waited = 0; ; waited += 1) {
+      const worked = await trySessionLock(deps.db, queueLock, () => workQueue(deps, queueId, signal));
+      if (worked.held && worked.value !== undefined) return worked.value;
+      const freed = lockFreed(deps.db, queueLock);
+      const told = await firstOf<{ merged: Merged } | void>(Math.min(5 + waited * 5, 200), signal, [
+        waiter.merged,
+        ...(freed === undefined ? [] : [freed]),
+      ]);
+      if (told !== undefined) return told.merged;
+      const entry = await readEntry(deps.db, queueId);
+      if (entry.state === "merged") return await mergeReads(deps, entry.changeId);
+      if (entry.error !== undefined) throw entry.error;
+    }
+  } finally {
+    waiter.forget();
+  }
+}
+
+/** What comes first: one of the promises, or the time. */
+async function firstOf<T>(milliseconds: number, signal: AbortSignal | undefined, promises: readonly Promise<T>[]): Promise<T | undefined> {
+  const done = new AbortController();
+  const stop = signal === undefined ? done.signal : AbortSignal.any([signal, done.signal]);
+  try {
+    return await Promise.race([sleep<T | undefined>(milliseconds, undefined, { signal: stop }), ...promises]);
+  } finally {
+    done.abort();
   }
 }
 
@@ -77,6 +102,7 @@ async function workQueue(deps: MergeDeps, ownId: string, signal: AbortSignal | u
     try {
       const merged = await runEntry(deps, entry, own ? signal : undefined);
       if (own) return merged;
+      tellMerged(deps.db, entry.id, merged);
     } catch (error) {
       if (own) throw error;
     }

@@ -5,7 +5,7 @@ import { connectError, statementError } from "./pg-errors.ts";
 interface Locks {
   pool: pg.Pool;
   /** Names that this process holds or waits for: one connection each, and further takers wait here. */
-  own: Map<string, Promise<unknown>>;
+  own: Map<string, Promise<void>>;
 }
 
 /** Work under a lock. The signal fires when the lock's connection is lost: from then on someone else may hold the lock. */
@@ -36,6 +36,11 @@ export async function withSessionLock<T>(db: Db, name: string, work: LockedWork<
   const done = await owning(locks, name, take, work);
   if (!done.held) throw new Error(`the lock ${name} was waited for and not taken`);
   return done.value;
+}
+
+/** Settles when this process gives up a lock, or stops waiting for it; undefined when it does neither hold it nor wait for it. */
+export function lockFreed(db: Db, name: string): Promise<void> | undefined {
+  return locksFor(db).own.get(name);
 }
 
 function locksFor(db: Db): Locks {

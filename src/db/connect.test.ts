@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { AppError } from "../lib/errors.ts";
 import { testDatabase, type TestDatabase } from "../../test/harness/postgres.ts";
 import { connect } from "./connect.ts";
+import { isStalePlan } from "./pg-errors.ts";
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -112,4 +113,26 @@ test("a connection that is cut while COMMIT runs says that the outcome is not kn
   expect(error).toMatchObject({ code: "db.unreachable", message: "Postgres went away during COMMIT: whether it took place is not known." });
   expect(error.hint).toContain("tidegate audit list");
   await one.close();
+});
+
+test("a statement that is used again goes on when another process has changed its table, inside a transaction with a new one", async () => {
+  const one = connect({ connectionString: database.url, max: 1 });
+  try {
+    await sql`create table reshaped (id integer)`.execute(one.db);
+    const read = (db: typeof one.db) => sql<{ id: number }>`select * from reshaped where id >= ${0}`.execute(db);
+    await sql`insert into reshaped values (${7})`.execute(one.db);
+    expect((await read(one.db)).rows).toEqual([{ id: 7 }]);
+    await sql`alter table reshaped add column name text`.execute(database.db);
+    expect((await read(one.db)).rows).toEqual([{ id: 7, name: null }]);
+    await one.db.transaction().execute(read);
+    await sql`alter table reshaped add column note text`.execute(database.db);
+    const error = await one.db
+      .transaction()
+      .execute(read)
+      .catch((reason: unknown) => reason);
+    expect(isStalePlan(error)).toBe(true);
+    expect((await one.db.transaction().execute(read)).rows).toEqual([{ id: 7, name: null, note: null }]);
+  } finally {
+    await one.close();
+  }
 });

@@ -2,8 +2,9 @@ import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } f
 import pg from "pg";
 import type { Db } from "./db.ts";
 import { registerLocks } from "./advisory.ts";
-import { connectError, isConnectionLoss, statementError } from "./pg-errors.ts";
+import { connectError, isConnectionLoss, isStalePlan, statementError } from "./pg-errors.ts";
 import { pgTypes } from "./pg-types.ts";
+import { preparedName } from "./prepared.ts";
 import type { Database } from "./tables.ts";
 
 export interface Connected {
@@ -65,14 +66,32 @@ function clearPool(pool: pg.Pool): PostgresPool {
 
 function clearClient(client: PostgresPoolClient): PostgresPoolClient {
   let lost = false;
-  const query = async (statement: string, parameters: readonly unknown[]): Promise<unknown> => {
+  let inTransaction = false;
+  const send = async (statement: string, parameters: readonly unknown[]): Promise<unknown> => {
+    const name = preparedName(statement, parameters);
+    if (name === undefined) return client.query(statement, parameters);
     try {
-      return await client.query(statement, parameters);
+      return await (client as unknown as pg.PoolClient).query({ name, text: statement, values: [...parameters] });
+    } catch (error) {
+      // Another process has changed the table: this connection's plans are out of date. Inside a transaction that is its end, and a
+      // mutation runs again on another connection.
+      if (!isStalePlan(error)) throw error;
+      lost = true;
+      if (inTransaction) throw error;
+      return client.query(statement, parameters);
+    }
+  };
+  const query = async (statement: string, parameters: readonly unknown[]): Promise<unknown> => {
+    if (statement === "begin") inTransaction = true;
+    try {
+      return await send(statement, parameters);
     } catch (error) {
       lost ||= isConnectionLoss(error);
       // Without its connection a transaction is rolled back already; the error that led here is the one to tell.
       if (statement === "rollback" && lost) return { command: "ROLLBACK", rowCount: 0, rows: [] };
       throw statementError(error, statement);
+    } finally {
+      if (statement === "commit" || statement === "rollback") inTransaction = false;
     }
   };
   // Postgres says goodbye before the socket closes: the pool would hand such a connection out once more.

@@ -25,6 +25,11 @@ export function isConnectionLoss(error: unknown): boolean {
   );
 }
 
+/** Whether a prepared statement no longer gives what it gave when it was prepared: its table has changed since. */
+export function isStalePlan(error: unknown): boolean {
+  return errorCode(error) === "0A000" && messageOf(error).startsWith("cached plan must not change result type");
+}
+
 /** Why no connection could be had, as one of our errors. */
 export function connectError(error: unknown): AppError {
   if (error instanceof AppError) return error;

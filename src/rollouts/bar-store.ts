@@ -1,106 +1,101 @@
-import { sql } from "kysely";
+import { sql, type RawBuilder } from "kysely";
 import type { Reader, Tx } from "../db/db.ts";
-import { mergeNumbers, settledChangeSet } from "../catalog/version-store.ts";
+import { settledChangeSet } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
-import { barredIn, inEffect, type Reverts, type StandingBar } from "./bar.ts";
+import { barredIn, inEffect, type StandingBar } from "./bar.ts";
 
-/** Bars that stand on changes of a dataset. */
-async function standingBars(db: Reader, datasetId: string): Promise<StandingBar[]> {
-  const rows = await db
-    .selectFrom("bars")
-    .innerJoin("change_datasets", (join) =>
-      join.onRef("change_datasets.change_id", "=", "bars.change_id").onRef("change_datasets.dataset_id", "=", "bars.dataset_id"),
-    )
-    .select(["bars.change_id", "change_datasets.merge_seq"])
-    .where("bars.dataset_id", "=", datasetId)
-    .where("bars.lifted_at", "is", null)
-    .where("change_datasets.merge_seq", "is not", null)
-    .execute();
-  return rows.map((row) => ({ changeId: row.change_id, seq: Number(row.merge_seq) }));
+interface Undoing {
+  /** The changes that were asked about, as far as they are merged. */
+  changes: StandingBar[];
+  reverts: Map<string, StandingBar[]>;
 }
 
-/** Merged changes that revert one of these on a dataset, or undo it by the way, as a corrected batch does. */
-async function revertRows(db: Reader, datasetId: string, changeIds: readonly string[]) {
-  const merged = db
-    .selectFrom("change_datasets")
-    .where("change_datasets.dataset_id", "=", datasetId)
-    .where("change_datasets.merge_seq", "is not", null);
-  const reverts = await merged
-    .innerJoin("changes", "changes.id", "change_datasets.change_id")
-    .select(["changes.id", "changes.reverts as reverted", "change_datasets.merge_seq"])
-    .where("changes.reverts", "in", changeIds)
-    .execute();
-  const undone = sql<string>`operations.payload->>'change'`;
-  const corrections = await merged
-    .innerJoin("operations", "operations.change_id", "change_datasets.change_id")
-    .select(["operations.change_id as id", undone.as("reverted"), "change_datasets.merge_seq"])
-    .where("operations.dataset_id", "=", datasetId)
-    .where("operations.kind", "=", "undo")
-    .where(undone, "in", changeIds)
-    .execute();
-  return [...reverts, ...corrections];
-}
-
-/** Merged reverts of these changes, reverts of those, and so on. */
-async function revertsOf(db: Reader, datasetId: string, changeIds: readonly string[]): Promise<Reverts> {
-  const reverts = new Map<string, StandingBar[]>();
-  let pending = [...changeIds];
-  while (pending.length > 0) {
-    const rows = await revertRows(db, datasetId, pending);
-    for (const row of rows) {
-      const reverted = row.reverted as string;
-      reverts.set(reverted, [...(reverts.get(reverted) ?? []), { changeId: row.id, seq: Number(row.merge_seq) }]);
-    }
-    pending = rows.map((row) => row.id).filter((id) => !reverts.has(id));
-  }
-  return reverts;
-}
-
-/** Whether a merged change has its effect in a version: it is contained, and nothing has undone it there. */
-export async function hasEffect(db: Reader, version: Version, changeId: string): Promise<boolean> {
-  const seq = (await mergeNumbers(db, version.datasetId, [changeId])).get(changeId);
-  if (seq === undefined) return false;
-  const reverts = await revertsOf(db, version.datasetId, [changeId]);
-  return inEffect(await settledChangeSet(db, version), { changeId, seq }, reverts);
-}
-
-/** Barred changes that these versions would bring to readers. Empty: they may be released. */
-export async function barsOn(db: Reader, versions: readonly Version[]): Promise<Set<string>> {
-  const found = new Set<string>();
-  if (versions.length === 0) return found;
-  const suspects = await db.selectFrom("bars").select("dataset_id").distinct().where("lifted_at", "is", null).execute();
-  const suspected = new Set(suspects.map((row) => row.dataset_id));
-  for (const version of versions.filter((item) => suspected.has(item.datasetId))) {
-    const bars = await standingBars(db, version.datasetId);
-    const reverts = await revertsOf(
-      db,
-      version.datasetId,
-      bars.map((bar) => bar.changeId),
-    );
-    for (const id of barredIn(await settledChangeSet(db, version), bars, reverts)) found.add(id);
+/**
+ * Some changes of datasets, with the merged changes that revert them or undo them by the way, as a corrected batch does, those that undo
+ * these, and so on; by dataset. `asked` gives dataset_id and change_id.
+ */
+async function undoingOf(db: Reader, asked: RawBuilder<unknown>): Promise<Map<string, Undoing>> {
+  const { rows } = await sql<{ dataset_id: string; change_id: string; merge_seq: number; reverted: string | null }>`
+    with recursive chain as (
+      select asked.dataset_id, asked.change_id, placed.merge_seq, null::text as reverted
+      from (${asked}) asked
+        join change_datasets placed on placed.change_id = asked.change_id and placed.dataset_id = asked.dataset_id
+      where placed.merge_seq is not null
+      union
+      select placed.dataset_id, placed.change_id, placed.merge_seq, chain.change_id
+      from chain
+        cross join lateral (
+          select changes.id from changes where changes.reverts = chain.change_id
+          union
+          select operations.change_id from operations
+          where operations.dataset_id = chain.dataset_id and operations.kind = 'undo' and operations.payload->>'change' = chain.change_id
+        ) undone
+        join change_datasets placed on placed.change_id = undone.id and placed.dataset_id = chain.dataset_id
+      where placed.merge_seq is not null
+    ) select * from chain`.execute(db);
+  const found = new Map<string, Undoing>();
+  for (const row of rows) {
+    const known = found.get(row.dataset_id) ?? { changes: [], reverts: new Map<string, StandingBar[]>() };
+    found.set(row.dataset_id, known);
+    const change = { changeId: row.change_id, seq: Number(row.merge_seq) };
+    if (row.reverted === null) known.changes.push(change);
+    else known.reverts.set(row.reverted, [...(known.reverts.get(row.reverted) ?? []), change]);
   }
   return found;
 }
 
-export async function insertBar(
+/** Whether a merged change has its effect in a version: it is contained, and nothing has undone it there. */
+export async function hasEffect(db: Reader, version: Version, changeId: string): Promise<boolean> {
+  const asked = sql`select ${version.datasetId}::text as dataset_id, ${changeId}::text as change_id`;
+  const known = (await undoingOf(db, asked)).get(version.datasetId);
+  const [change] = known?.changes ?? [];
+  return known !== undefined && change !== undefined && inEffect(await settledChangeSet(db, version), change, known.reverts);
+}
+
+/** Barred changes that each of these versions would bring to readers, by version id. A version that brings none is left out. */
+export async function barsByVersion(db: Reader, versions: readonly Version[]): Promise<Map<string, string[]>> {
+  const found = new Map<string, string[]>();
+  const datasetIds = [...new Set(versions.map((version) => version.datasetId))];
+  const standing = await undoingOf(db, sql`select dataset_id, change_id from bars where dataset_id = any(${datasetIds}) and lifted_at is null`);
+  for (const version of versions) {
+    const known = standing.get(version.datasetId);
+    if (known === undefined) continue;
+    const barred = barredIn(await settledChangeSet(db, version), known.changes, known.reverts);
+    if (barred.length > 0) found.set(version.id, barred);
+  }
+  return found;
+}
+
+/** Barred changes that these versions would bring to readers. Empty: they may be released. */
+export async function barsOn(db: Reader, versions: readonly Version[]): Promise<Set<string>> {
+  return versions.length === 0 ? new Set() : new Set([...(await barsByVersion(db, versions)).values()].flat());
+}
+
+/** Bars changes of a dataset each; the ones that are barred already stay as they are. */
+export async function insertBars(
   tx: Tx,
-  bar: { changeId: string; datasetId: string; at: Date; by: string; reason: string; releaseId: string | null },
+  bars: readonly { changeId: string; datasetId: string; releaseId: string | null }[],
+  why: { at: Date; by: string; reason: string },
 ): Promise<void> {
-  await tx
-    .insertInto("bars")
-    .values({
-      change_id: bar.changeId,
-      dataset_id: bar.datasetId,
-      barred_at: bar.at,
-      barred_by: bar.by,
-      reason: bar.reason,
-      release_id: bar.releaseId,
-      lifted_at: null,
-      lifted_by: null,
-      lift_reason: null,
-    })
-    .onConflict((oc) => oc.doNothing())
-    .execute();
+  for (let from = 0; from < bars.length; from += 1000) {
+    await tx
+      .insertInto("bars")
+      .values(
+        bars.slice(from, from + 1000).map((bar) => ({
+          change_id: bar.changeId,
+          dataset_id: bar.datasetId,
+          barred_at: why.at,
+          barred_by: why.by,
+          reason: why.reason,
+          release_id: bar.releaseId,
+          lifted_at: null,
+          lifted_by: null,
+          lift_reason: null,
+        })),
+      )
+      .onConflict((oc) => oc.doNothing())
+      .execute();
+  }
 }
 
 /** Lifts the bars that stand on a change; gives the datasets that it stood on. */

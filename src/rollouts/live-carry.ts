@@ -1,5 +1,5 @@
 import { mutate } from "../audit/mutation.ts";
-import { readCommit, readSome } from "../catalog/commit-store.ts";
+import { readSome, readTree } from "../catalog/commit-store.ts";
 import { withMerged } from "../catalog/change-set.ts";
 import { getDatasets, lockDatasets } from "../catalog/dataset-store.ts";
 import { getRef, liveRef, lockRefs, type Ref } from "../catalog/ref-store.ts";
@@ -37,7 +37,7 @@ interface Side {
 
 async function tryCarry(deps: LakeDeps, release: Release, changeId: string): Promise<"done" | "live moved"> {
   const live = await getRef(deps.db, liveRef(release.environment));
-  const tree = (await readCommit(deps.db, live.commitId)).tree;
+  const tree = await readTree(deps.db, live.commitId);
   const sides = await loadSides(deps, release, changeId, tree);
   if (sides === undefined) return hold(deps, release, "readers have nothing to carry it onto");
   const datasets = await getDatasets(

@@ -1,3 +1,5 @@
+import { sql } from "kysely";
+import { atOnce } from "../db/at-once.ts";
 import type { Reader, Tx } from "../db/db.ts";
 
 export type ReleaseState = "waiting" | "running" | "completed" | "rolled_back" | "superseded";
@@ -28,9 +30,19 @@ export interface NewRelease extends Release {
   changes: readonly string[];
 }
 
-const columns = ["id", "environment", "change_id", "state", "reason", "created_at", "finished_at", "live_commit", "ordinary"] as const;
+export const releaseColumns = [
+  "id",
+  "environment",
+  "change_id",
+  "state",
+  "reason",
+  "created_at",
+  "finished_at",
+  "live_commit",
+  "ordinary",
+] as const;
 
-function fromRow(row: {
+export function releaseFromRow(row: {
   id: string;
   environment: string;
   change_id: string | null;
@@ -56,63 +68,60 @@ function fromRow(row: {
 
 /** Inserts a release with its entries, its changes and its one step. */
 export async function insertRelease(tx: Tx, release: NewRelease): Promise<void> {
-  await tx
-    .insertInto("releases")
-    .values({
-      id: release.id,
-      environment: release.environment,
-      change_id: release.changeId,
-      state: release.state,
-      reason: release.reason,
-      created_at: release.createdAt,
-      finished_at: release.finishedAt,
-      live_commit: release.liveCommit,
-      ordinary: release.ordinary,
-    })
-    .execute();
-  await putEntries(tx, release.id, release.entries);
-  if (release.changes.length > 0) {
-    await tx
-      .insertInto("release_changes")
-      .values(release.changes.map((id) => ({ release_id: release.id, change_id: id })))
-      .onConflict((oc) => oc.doNothing())
-      .execute();
-  }
   const done = release.state === "completed";
-  await tx
-    .insertInto("release_steps")
-    .values({
-      release_id: release.id,
-      ordinal: 1,
-      kind: "everyone",
-      plan: "{}",
-      state: done ? "done" : "waiting",
-      started_at: done ? release.createdAt : null,
-      finished_at: release.finishedAt,
-    })
-    .execute();
+  const inserted = tx.insertInto("releases").values({
+    id: release.id,
+    environment: release.environment,
+    change_id: release.changeId,
+    state: release.state,
+    reason: release.reason,
+    created_at: release.createdAt,
+    finished_at: release.finishedAt,
+    live_commit: release.liveCommit,
+    ordinary: release.ordinary,
+  });
+  const changes = [...new Set(release.changes)].map((id) => ({ release_id: release.id, change_id: id }));
+  const step = tx.insertInto("release_steps").values({
+    release_id: release.id,
+    ordinal: 1,
+    kind: "everyone",
+    plan: "{}",
+    state: done ? "done" : "waiting",
+    started_at: done ? release.createdAt : null,
+    finished_at: release.finishedAt,
+  });
+  const [first = [], ...others] = portions(release.entries);
+  await atOnce(tx, [
+    inserted,
+    step,
+    ...(changes.length === 0 ? [] : [tx.insertInto("release_changes").values(changes)]),
+    ...(first.length === 0 ? [] : [putEntries(tx, release.id, first)]),
+  ]);
+  for (const portion of others) await putEntries(tx, release.id, portion).execute();
 }
 
-async function putEntries(tx: Tx, releaseId: string, entries: readonly ReleaseEntry[]): Promise<void> {
-  for (let from = 0; from < entries.length; from += 1000) {
-    await tx
-      .insertInto("release_entries")
-      .values(
-        entries.slice(from, from + 1000).map((entry) => ({
-          release_id: releaseId,
-          dataset_id: entry.datasetId,
-          before_version: entry.beforeVersion,
-          after_version: entry.afterVersion,
-        })),
-      )
-      .onConflict((oc) =>
-        oc.columns(["release_id", "dataset_id"]).doUpdateSet((eb) => ({
-          before_version: eb.ref("excluded.before_version"),
-          after_version: eb.ref("excluded.after_version"),
-        })),
-      )
-      .execute();
-  }
+function putEntries(tx: Tx, releaseId: string, entries: readonly ReleaseEntry[]) {
+  return tx
+    .insertInto("release_entries")
+    .values(
+      entries.map((entry) => ({
+        release_id: releaseId,
+        dataset_id: entry.datasetId,
+        before_version: entry.beforeVersion,
+        after_version: entry.afterVersion,
+      })),
+    )
+    .onConflict((oc) =>
+      oc.columns(["release_id", "dataset_id"]).doUpdateSet((eb) => ({
+        before_version: eb.ref("excluded.before_version"),
+        after_version: eb.ref("excluded.after_version"),
+      })),
+    );
+}
+
+/** Entries in portions, each of which fits into one statement. */
+function portions(entries: readonly ReleaseEntry[]): ReleaseEntry[][] {
+  return Array.from({ length: Math.ceil(entries.length / 1000) }, (_, index) => entries.slice(index * 1000, (index + 1) * 1000));
 }
 
 /** Ends a release; a completed one gets the entries that it really brought. */
@@ -121,7 +130,7 @@ export async function finishRelease(
   id: string,
   end: { state: ReleaseState; at: Date; reason?: string; liveCommit?: string; entries?: readonly ReleaseEntry[] },
 ): Promise<void> {
-  await tx
+  const release = tx
     .updateTable("releases")
     .set({
       state: end.state,
@@ -129,15 +138,14 @@ export async function finishRelease(
       ...(end.reason === undefined ? {} : { reason: end.reason }),
       ...(end.liveCommit === undefined ? {} : { live_commit: end.liveCommit }),
     })
-    .where("id", "=", id)
-    .execute();
-  await tx
+    .where("id", "=", id);
+  const steps = tx
     .updateTable("release_steps")
     .set({ state: end.state === "completed" ? "done" : "aborted", finished_at: end.at })
     .where("release_id", "=", id)
-    .where("state", "in", ["waiting", "running"])
-    .execute();
-  if (end.entries !== undefined) await putEntries(tx, id, end.entries);
+    .where("state", "in", ["waiting", "running"]);
+  await atOnce(tx, [release, steps]);
+  for (const portion of portions(end.entries ?? [])) await putEntries(tx, id, portion).execute();
 }
 
 /** Waiting releases that touch any of these datasets, oldest first. */
@@ -145,7 +153,7 @@ export async function waitingReleases(db: Reader, environment: string, datasetId
   if (datasetIds.length === 0) return [];
   const rows = await db
     .selectFrom("releases")
-    .select(columns)
+    .select(releaseColumns)
     .where("environment", "=", environment)
     .where("state", "=", "waiting")
     .where((eb) =>
@@ -160,35 +168,57 @@ export async function waitingReleases(db: Reader, environment: string, datasetId
     .orderBy("created_at")
     .orderBy("id")
     .execute();
-  return rows.map(fromRow);
-}
-
-/** Releases that touch a dataset, newest first. */
-export async function releasesOf(db: Reader, environment: string, datasetId: string, limit: number): Promise<Release[]> {
-  const rows = await db
-    .selectFrom("releases")
-    .innerJoin("release_entries", "release_entries.release_id", "releases.id")
-    .select(columns.map((name) => `releases.${name}` as const))
-    .where("releases.environment", "=", environment)
-    .where("release_entries.dataset_id", "=", datasetId)
-    .orderBy("releases.created_at", "desc")
-    .orderBy("releases.id", "desc")
-    .limit(limit)
-    .execute();
-  return rows.map(fromRow);
+  return rows.map(releaseFromRow);
 }
 
 export async function findRelease(db: Reader, id: string): Promise<Release | undefined> {
-  const row = await db.selectFrom("releases").select(columns).where("id", "=", id).executeTakeFirst();
-  return row && fromRow(row);
+  const row = await db.selectFrom("releases").select(releaseColumns).where("id", "=", id).executeTakeFirst();
+  return row && releaseFromRow(row);
+}
+
+export async function findReleases(db: Reader, ids: readonly string[]): Promise<Map<string, Release>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db
+    .selectFrom("releases")
+    .select(releaseColumns)
+    .where("id", "in", [...ids])
+    .execute();
+  return new Map(rows.map((row) => [row.id, releaseFromRow(row)]));
 }
 
 export async function releaseEntries(db: Reader, releaseId: string): Promise<ReleaseEntry[]> {
-  const rows = await db.selectFrom("release_entries").selectAll().where("release_id", "=", releaseId).orderBy("dataset_id").execute();
-  return rows.map((row) => ({ datasetId: row.dataset_id, beforeVersion: row.before_version, afterVersion: row.after_version }));
+  return (await releaseContents(db, [releaseId])).get(releaseId)?.entries ?? [];
 }
 
 export async function releaseChanges(db: Reader, releaseId: string): Promise<string[]> {
-  const rows = await db.selectFrom("release_changes").select("change_id").where("release_id", "=", releaseId).execute();
-  return rows.map((row) => row.change_id);
+  return (await releaseContents(db, [releaseId])).get(releaseId)?.changes ?? [];
+}
+
+interface ContentRow {
+  release_id: string;
+  change_id: string | null;
+  dataset_id: string | null;
+  before_version: string | null;
+  after_version: string | null;
+}
+
+/** What each of some releases brings: its entries by dataset id, and its changes. */
+export async function releaseContents(
+  db: Reader,
+  ids: readonly string[],
+): Promise<Map<string, { entries: ReleaseEntry[]; changes: string[] }>> {
+  const contents = new Map(ids.map((id) => [id, { entries: [] as ReleaseEntry[], changes: [] as string[] }]));
+  if (ids.length === 0) return contents;
+  const { rows } = await sql<ContentRow>`
+    select release_id, null as change_id, dataset_id, before_version, after_version from release_entries where release_id = any(${ids})
+    union all
+    select release_id, change_id, null, null, null from release_changes where release_id = any(${ids})
+    order by dataset_id, change_id`.execute(db);
+  for (const row of rows) {
+    const content = contents.get(row.release_id);
+    if (row.change_id !== null) content?.changes.push(row.change_id);
+    if (row.dataset_id !== null)
+      content?.entries.push({ datasetId: row.dataset_id, beforeVersion: row.before_version, afterVersion: row.after_version });
+  }
+  return contents;
 }

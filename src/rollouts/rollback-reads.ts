@@ -1,37 +1,48 @@
+import { sql } from "kysely";
 import { getVersionByNumber, getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import { contains } from "../catalog/change-set.ts";
 import type { Dataset } from "../catalog/dataset.ts";
+import type { Version } from "../catalog/version.ts";
 import type { Reader } from "../db/db.ts";
-import { barsOn } from "./bar-store.ts";
-import { releaseChanges, releasesOf, type Release } from "./release-store.ts";
+import { barsByVersion } from "./bar-store.ts";
+import { releaseColumns, releaseFromRow, type Release } from "./release-store.ts";
+
+const firstLook = 20;
 
 /**
- * The newest version of a dataset that readers had and that brings no barred change; null when the dataset was not there before. Releases
+ * Per dataset the newest version that readers had and that brings no barred change; null when the dataset was not there before. Releases
  * that were rolled back are passed over, so that a rollback after a rollback never lands on the first one's bad version.
  */
-export async function goodVersion(db: Reader, environment: string, datasetId: string): Promise<string | null> {
-  const rows = await db
-    .selectFrom("release_entries")
-    .innerJoin("releases", "releases.id", "release_entries.release_id")
-    .select("release_entries.after_version")
-    .where("release_entries.dataset_id", "=", datasetId)
-    .where("releases.environment", "=", environment)
-    .where("releases.state", "!=", "rolled_back")
-    .where("releases.live_commit", "is not", null)
-    .orderBy("releases.created_at", "desc")
-    .orderBy("releases.id", "desc")
-    .execute();
-  const versions = await getVersions(db, [...new Set(rows.flatMap((row) => row.after_version ?? []))]);
-  for (const { after_version: id } of rows) {
-    if (id === null) return null;
-    const version = versions.get(id);
-    if (version !== undefined && (await barsOn(db, [version])).size === 0) return id;
+export async function goodVersions(db: Reader, environment: string, datasetIds: readonly string[]): Promise<Map<string, Version | null>> {
+  const found = new Map<string, Version | null>();
+  let pending = [...datasetIds];
+  // Nearly always one of the newest is good; only then is the whole history read.
+  for (const most of [firstLook, null]) {
+    if (pending.length === 0) break;
+    const { rows } = await sql<{ dataset_id: string; after_version: string | null }>`
+      select wanted.id as dataset_id, had.after_version
+      from unnest(${pending}::text[]) wanted (id) cross join lateral (
+        select entries.after_version, releases.created_at, releases.id
+        from release_entries entries join releases on releases.id = entries.release_id
+        where entries.dataset_id = wanted.id and releases.environment = ${environment}
+          and releases.state <> 'rolled_back' and releases.live_commit is not null
+        order by releases.created_at desc, releases.id desc limit ${most}
+      ) had order by had.created_at desc, had.id desc`.execute(db);
+    const versions = await getVersions(db, [...new Set(rows.flatMap((row) => row.after_version ?? []))]);
+    const barred = await barsByVersion(db, [...versions.values()]);
+    for (const { dataset_id: datasetId, after_version: id } of rows) {
+      if (found.has(datasetId)) continue;
+      const version = id === null ? null : versions.get(id);
+      if (version !== undefined && (version === null || !barred.has(version.id))) found.set(datasetId, version);
+    }
+    pending = pending.filter((id) => !found.has(id));
   }
-  return null;
+  for (const id of pending) found.set(id, null);
+  return found;
 }
 
 export interface LaterRelease {
-  release: Release;
+  releaseId: string;
   changeId: string;
   /** Datasets that the rollback moves and that this release touched. */
   datasetIds: string[];
@@ -43,34 +54,67 @@ export async function laterReleases(
   environment: string,
   from: { datasetIds: readonly string[]; after: Release },
 ): Promise<LaterRelease[]> {
+  const { createdAt, id } = from.after;
+  const rows = await db
+    .selectFrom("releases")
+    .innerJoin("release_entries", "release_entries.release_id", "releases.id")
+    .innerJoin("release_changes", "release_changes.release_id", "releases.id")
+    .select(["releases.id", "release_entries.dataset_id", "release_changes.change_id"])
+    .where("release_entries.dataset_id", "in", [...from.datasetIds])
+    .where("releases.environment", "=", environment)
+    .where("releases.state", "=", "completed")
+    .where((eb) =>
+      eb.or([eb("releases.created_at", ">", createdAt), eb.and([eb("releases.created_at", "=", createdAt), eb("releases.id", ">", id)])]),
+    )
+    .orderBy("releases.created_at")
+    .orderBy("releases.id")
+    .orderBy("release_changes.change_id")
+    .orderBy("release_entries.dataset_id")
+    .execute();
   const found = new Map<string, LaterRelease>();
-  for (const datasetId of from.datasetIds) {
-    for (const release of await releasesOf(db, environment, datasetId, 1000)) {
-      const later =
-        release.createdAt > from.after.createdAt ||
-        (release.createdAt.getTime() === from.after.createdAt.getTime() && release.id > from.after.id);
-      if (!later || release.state !== "completed" || release.id === from.after.id) continue;
-      for (const changeId of await releaseChanges(db, release.id)) {
-        const key = `${release.id} ${changeId}`;
-        const datasetIds = [...(found.get(key)?.datasetIds ?? []), datasetId];
-        found.set(key, { release, changeId, datasetIds });
-      }
-    }
+  for (const row of rows) {
+    const key = `${row.id} ${row.change_id}`;
+    const known = found.get(key) ?? { releaseId: row.id, changeId: row.change_id, datasetIds: [] };
+    known.datasetIds.push(row.dataset_id);
+    found.set(key, known);
   }
-  return [...found.values()].sort((a, b) => a.release.createdAt.getTime() - b.release.createdAt.getTime());
+  return [...found.values()];
+}
+
+/** Completed releases of a dataset that brought a change, newest first. */
+export async function broughtReleases(
+  db: Reader,
+  of: { environment: string; datasetId: string },
+  wanted: { ordinary?: boolean; limit: number },
+): Promise<(Release & { first: boolean })[]> {
+  const ids = await db
+    .selectFrom("releases")
+    .innerJoin("release_entries", "release_entries.release_id", "releases.id")
+    .select(releaseColumns.map((name) => `releases.${name}` as const))
+    .select((eb) => eb("release_entries.before_version", "is", null).as("first"))
+    .where("releases.environment", "=", of.environment)
+    .where("release_entries.dataset_id", "=", of.datasetId)
+    .where("releases.state", "=", "completed")
+    .where("releases.change_id", "is not", null)
+    .$if(wanted.ordinary !== undefined, (query) => query.where("releases.ordinary", "=", wanted.ordinary === true))
+    .orderBy("releases.created_at", "desc")
+    .orderBy("releases.id", "desc")
+    .limit(wanted.limit)
+    .execute();
+  return ids.map((row) => ({ ...releaseFromRow(row), first: Boolean(row.first) }));
 }
 
 /** Releases of a dataset since a time, or that brought what a version does not contain. */
-export async function releasesSince(
+export async function releasesSince<R extends Release>(
   db: Reader,
-  releases: readonly Release[],
+  releases: readonly R[],
   dataset: Dataset,
   to: { time: Date } | { number: number },
-): Promise<Release[]> {
+): Promise<R[]> {
   if ("time" in to) return releases.filter((release) => release.createdAt > to.time);
   const target = await getVersionByNumber(db, dataset, to.number);
   const set = await settledChangeSet(db, target);
-  const chosen: Release[] = [];
+  const chosen: R[] = [];
   for (const release of releases) {
     const rows = await db
       .selectFrom("release_changes")

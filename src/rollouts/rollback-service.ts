@@ -1,14 +1,15 @@
 import { mutate, type Mutation } from "../audit/mutation.ts";
-import { readCommit, readSome } from "../catalog/commit-store.ts";
-import { getDatasets, lockDatasets, resolveDataset, undropDatasets } from "../catalog/dataset-store.ts";
-import { liveRef, lockRefs } from "../catalog/ref-store.ts";
+import { readSome, readTree } from "../catalog/commit-store.ts";
+import { lockDatasets, resolveDataset, undropDatasets } from "../catalog/dataset-store.ts";
+import type { Dataset } from "../catalog/dataset.ts";
+import { liveRef, lockRefs, type Ref } from "../catalog/ref-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { AppError } from "../lib/errors.ts";
-import { insertBar } from "./bar-store.ts";
-import { goodVersion, laterReleases, releasesSince, type LaterRelease } from "./rollback-reads.ts";
-import { finishRelease, findRelease, insertRelease, releaseChanges, releaseEntries, releasesOf, type Release } from "./release-store.ts";
+import { insertBars } from "./bar-store.ts";
+import { broughtReleases, goodVersions, laterReleases, releasesSince, type LaterRelease } from "./rollback-reads.ts";
+import { finishRelease, findRelease, findReleases, insertRelease, releaseContents, type Release } from "./release-store.ts";
 import { moveLive } from "./ship.ts";
 
 export interface RollbackRequest {
@@ -36,62 +37,46 @@ export interface RolledBack {
  * releases carried onto the old version) is ordered in the same transaction and done by the outbox.
  */
 export async function rollback(deps: LakeDeps, request: RollbackRequest): Promise<RolledBack> {
+  const { environment, reason } = request;
   const releases = await chooseReleases(deps, request);
-  const chosen = new Set(releases.map((release) => release.id));
-  const changes = [...new Set((await Promise.all(releases.map((release) => barredBy(deps, release)))).flat())];
-  const entries = (await Promise.all(releases.map((release) => releaseEntries(deps.db, release.id)))).flat();
-  const datasetIds = [...new Set(entries.map((entry) => entry.datasetId))];
+  const releaseIds = releases.map((release) => release.id);
   return mutate(deps, request.actor, async (m) => {
-    const live = (await lockRefs(m.tx, [liveRef(request.environment)])).get(liveRef(request.environment));
+    const live = (await lockRefs(m.tx, [liveRef(environment)])).get(liveRef(environment));
     if (live === undefined) throw new AppError("branch.not_found", "live is missing.", { hint: "tidegate doctor" });
-    await lockDatasets(m.tx, datasetIds);
-    for (const release of releases) {
-      const now = await findRelease(m.tx, release.id);
-      if (now?.state === "rolled_back") throw alreadyBack(release);
-      for (const changeId of await barredBy(deps, release, m)) {
-        for (const { datasetId } of await releaseEntries(m.tx, release.id)) {
-          await insertBar(m.tx, { changeId, datasetId, at: m.at, by: m.actor, reason: request.reason, releaseId: release.id });
-        }
-      }
-      await finishRelease(m.tx, release.id, { state: "rolled_back", at: m.at, reason: request.reason });
-    }
-    const tree = (await readCommit(m.tx, live.commitId)).tree;
+    const contents = await releaseContents(m.tx, releaseIds);
+    const datasetIds = distinct([...contents.values()].flatMap(({ entries }) => entries.map((entry) => entry.datasetId)));
+    const datasets = await lockDatasets(m.tx, datasetIds);
+    const now = await findReleases(m.tx, releaseIds);
+    const back = releases.find((release) => now.get(release.id)?.state === "rolled_back");
+    if (back !== undefined) throw alreadyBack(back);
+    const bars = [...contents].flatMap(([releaseId, { entries, changes }]) =>
+      changes.flatMap((changeId) => entries.map(({ datasetId }) => ({ changeId, datasetId, releaseId }))),
+    );
+    await insertBars(m.tx, bars, { at: m.at, by: m.actor, reason });
+    for (const id of releaseIds) await finishRelease(m.tx, id, { state: "rolled_back", at: m.at, reason });
+    const tree = await readTree(m.tx, live.commitId);
     const from = await readSome(m.tx, tree, datasetIds);
-    const edits = new Map<string, string | null>();
-    for (const id of datasetIds) edits.set(id, await goodVersion(m.tx, request.environment, id));
+    const good = await goodVersions(m.tx, environment, datasetIds);
     await undropDatasets(
       m.tx,
-      datasetIds.filter((id) => edits.get(id) !== null),
+      datasetIds.filter((id) => datasets.get(id)?.droppedAt != null && good.get(id) != null),
     );
-    const release = await recordRollback(m, deps, request, { datasetIds, from, edits, changes });
-    const liveCommit = await moveLive(m, live, {
-      edits,
-      message: `roll back ${changes.join(", ")}`,
-      releaseId: release.id,
-      parentTree: tree,
-    });
-    await m.tx.updateTable("releases").set({ live_commit: liveCommit }).where("id", "=", release.id).execute();
-    const later = (await laterReleases(m.tx, request.environment, { datasetIds, after: releases.at(-1) as Release })).filter(
-      (item) => !chosen.has(item.release.id),
-    );
+    const changes = distinct([...contents.values()].flatMap((content) => content.changes));
+    const move: Move = { datasets, from, edits: new Map([...good].map(([id, version]) => [id, version?.id ?? null])), changes };
+    const { releaseId, liveCommit } = await recordRollback(m, deps, request, { ...move, live, tree });
+    const after = releases.at(-1) as Release;
+    const later = (await laterReleases(m.tx, environment, { datasetIds, after })).filter((item) => !releaseIds.includes(item.releaseId));
     const stays = await orderCarrying(m, deps, request, later);
     for (const changeId of changes) m.enqueue("change.barred", { change: changeId, actor: m.actor });
-    m.record({
-      action: "release.rollback",
-      subject: release.id,
-      payload: { barred: changes, reason: request.reason, datasets: datasetIds.length },
-    });
-    return describe(m, { datasetIds, from, edits, releases, changes, stays, liveCommit });
+    m.record({ action: "release.rollback", subject: releaseId, payload: { barred: changes, reason, datasets: datasetIds.length } });
+    return { releases, barred: changes, stays, liveCommit, datasets: await describe(m, move, good) };
   });
 }
 
+const distinct = <T>(items: readonly T[]): T[] => [...new Set(items)];
+
 function alreadyBack(release: Release): AppError {
   return new AppError("rollback.nothing", `${release.id} was rolled back already.`, { found: release.reason, hint: "tidegate log --live" });
-}
-
-/** The changes that a release brought; one that only moved readers back brings none. */
-async function barredBy(deps: LakeDeps, release: Release, m?: Mutation): Promise<string[]> {
-  return releaseChanges(m?.tx ?? deps.db, release.id);
 }
 
 /** What to roll back, oldest last. */
@@ -105,14 +90,15 @@ async function chooseReleases(deps: LakeDeps, request: RollbackRequest): Promise
     return [release];
   }
   const dataset = await resolveDataset(db, request.target);
-  const all = (await releasesOf(db, request.environment, dataset.id, 1000)).filter(
-    (release) => release.state === "completed" && release.changeId !== null,
-  );
+  const of = { environment: request.environment, datasetId: dataset.id };
   const chosen =
-    request.to === undefined ? all.filter((release) => !release.ordinary).slice(0, 1) : await releasesSince(db, all, dataset, request.to);
-  const rollable = await withoutFirst(deps, dataset.id, chosen, request);
-  if (rollable.length > 0) return rollable;
-  const [ordinary] = all;
+    request.to === undefined
+      ? await broughtReleases(db, of, { ordinary: false, limit: 1 })
+      : await releasesSince(db, await broughtReleases(db, of, { limit: 1000 }), dataset, request.to);
+  // The first release of a dataset stays: there is nothing before it to go back to, unless the release itself is named.
+  const rollable = chosen.filter((release) => !release.first);
+  if (rollable.length > 0) return rollable.map(({ first: _first, ...release }) => release);
+  const [ordinary] = await broughtReleases(db, of, { limit: 1 });
   throw new AppError("rollback.nothing", `There is nothing to roll back for ${dataset.name}.`, {
     expected: "a release that a person merged",
     found: ordinary === undefined ? "no release" : `only ordinary batches, the newest is ${ordinary.id}`,
@@ -120,57 +106,54 @@ async function chooseReleases(deps: LakeDeps, request: RollbackRequest): Promise
   });
 }
 
-/** The first release of a dataset stays: there is nothing before it to go back to, unless the release itself is named. */
-async function withoutFirst(deps: LakeDeps, datasetId: string, releases: Release[], request: RollbackRequest): Promise<Release[]> {
-  if (request.target.startsWith("rel_")) return releases;
-  const kept: Release[] = [];
-  for (const release of releases) {
-    const entry = (await releaseEntries(deps.db, release.id)).find((item) => item.datasetId === datasetId);
-    if (entry?.beforeVersion !== null) kept.push(release);
-  }
-  return kept;
-}
-
 interface Move {
-  datasetIds: string[];
+  datasets: Map<string, Dataset>;
   from: Map<string, string>;
   edits: Map<string, string | null>;
   changes: string[];
 }
 
-/** A rollback is itself a release, so that the line of live names what made each of its commits. */
-async function recordRollback(m: Mutation, deps: LakeDeps, request: RollbackRequest, move: Move): Promise<Release> {
-  const release: Release = {
-    id: deps.ids.next("rel"),
+/** Moves readers, and records it as a release of its own, so that the line of live names what made each of its commits. */
+async function recordRollback(
+  m: Mutation,
+  deps: LakeDeps,
+  request: RollbackRequest,
+  { live, tree, ...move }: Move & { live: Ref; tree: string },
+): Promise<{ releaseId: string; liveCommit: string }> {
+  const releaseId = deps.ids.next("rel");
+  const message = `roll back ${move.changes.join(", ")}`;
+  const liveCommit = await moveLive(m, live, { edits: move.edits, message, releaseId, parentTree: tree });
+  await insertRelease(m.tx, {
+    id: releaseId,
     environment: request.environment,
     changeId: null,
     state: "completed",
     reason: `rollback: ${request.reason}`,
     createdAt: m.at,
     finishedAt: m.at,
-    liveCommit: null,
+    liveCommit,
     ordinary: true,
-  };
-  const entries = move.datasetIds.map((id) => ({
-    datasetId: id,
-    beforeVersion: move.from.get(id) ?? null,
-    afterVersion: move.edits.get(id) ?? null,
-  }));
-  await insertRelease(m.tx, { ...release, entries, changes: [] });
-  return release;
+    entries: [...move.edits].map(([datasetId, afterVersion]) => ({
+      datasetId,
+      beforeVersion: move.from.get(datasetId) ?? null,
+      afterVersion,
+    })),
+    changes: [],
+  });
+  return { releaseId, liveCommit };
 }
 
 /** Later releases go on as waiting ones; the outbox carries their effects onto the version that readers are back on, in order. */
 async function orderCarrying(m: Mutation, deps: LakeDeps, request: RollbackRequest, later: readonly LaterRelease[]): Promise<string[]> {
   const stays: string[] = [];
-  for (const { changeId, release, datasetIds } of later) {
+  for (const { changeId, releaseId, datasetIds } of later) {
     const id = deps.ids.next("rel");
     await insertRelease(m.tx, {
       id,
       environment: request.environment,
       changeId,
       state: "waiting",
-      reason: `carried on after the rollback; released before as ${release.id}`,
+      reason: `carried on after the rollback; released before as ${releaseId}`,
       createdAt: m.at,
       finishedAt: null,
       liveCommit: null,
@@ -178,27 +161,19 @@ async function orderCarrying(m: Mutation, deps: LakeDeps, request: RollbackReque
       entries: datasetIds.map((datasetId) => ({ datasetId, beforeVersion: null, afterVersion: null })),
       changes: [changeId],
     });
-    await finishRelease(m.tx, release.id, { state: "superseded", at: m.at, reason: `carried on as ${id}` });
+    await finishRelease(m.tx, releaseId, { state: "superseded", at: m.at, reason: `carried on as ${id}` });
     m.enqueue("release.waiting", { release: id });
     stays.push(changeId);
   }
   return stays;
 }
 
-async function describe(m: Mutation, move: Move & { releases: Release[]; stays: string[]; liveCommit: string }): Promise<RolledBack> {
-  const datasets = await getDatasets(m.tx, move.datasetIds);
-  const ids = move.datasetIds.flatMap((id) => [move.from.get(id) ?? [], move.edits.get(id) ?? []].flat());
-  const versions = await getVersions(m.tx, ids);
-  return {
-    releases: move.releases,
-    barred: move.changes,
-    stays: move.stays,
-    liveCommit: move.liveCommit,
-    datasets: move.datasetIds.map((id) => ({
-      datasetId: id,
-      dataset: datasets.get(id)?.name ?? id,
-      from: versions.get(move.from.get(id) ?? ""),
-      to: versions.get(move.edits.get(id) ?? ""),
-    })),
-  };
+async function describe(m: Mutation, move: Move, good: ReadonlyMap<string, Version | null>): Promise<RolledBack["datasets"]> {
+  const versions = await getVersions(m.tx, [...move.from.values()]);
+  return [...move.datasets.values()].map(({ id, name }) => ({
+    datasetId: id,
+    dataset: name,
+    from: versions.get(move.from.get(id) ?? ""),
+    to: good.get(id) ?? undefined,
+  }));
 }

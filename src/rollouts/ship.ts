@@ -1,18 +1,10 @@
 import type { Mutation } from "../audit/mutation.ts";
-import { readCommit, readSome, writeCommit, writeTree } from "../catalog/commit-store.ts";
+import { readSome, readTree, writeCommit, writeTree } from "../catalog/commit-store.ts";
 import { moveRef, type Ref } from "../catalog/ref-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Ids } from "../edges/ids.ts";
 import { barsOn } from "./bar-store.ts";
-import {
-  finishRelease,
-  insertRelease,
-  releaseChanges,
-  releaseEntries,
-  waitingReleases,
-  type Release,
-  type ReleaseEntry,
-} from "./release-store.ts";
+import { finishRelease, insertRelease, releaseContents, waitingReleases, type Release, type ReleaseEntry } from "./release-store.ts";
 
 export interface Shipment {
   environment: string;
@@ -38,8 +30,8 @@ export async function ship(m: Mutation, ids: Ids, shipment: Shipment): Promise<R
   const after = await readSome(m.tx, shipment.mainTree, datasets);
   const versions = await getVersions(m.tx, [...after.values()]);
   const barred = await barsOn(m.tx, [...versions.values()]);
-  const liveCommit = await readCommit(m.tx, live.commitId);
-  const before = await readSome(m.tx, liveCommit.tree, datasets);
+  const liveTree = await readTree(m.tx, live.commitId);
+  const before = await readSome(m.tx, liveTree, datasets);
   const entry = (datasetId: string): ReleaseEntry => ({
     datasetId,
     beforeVersion: before.get(datasetId) ?? null,
@@ -65,7 +57,7 @@ export async function ship(m: Mutation, ids: Ids, shipment: Shipment): Promise<R
   }
   const edits = new Map(datasets.map((id) => [id, after.get(id) ?? null]));
   const completed: Release = { ...release, state: "completed", finishedAt: m.at };
-  const commit = await moveLive(m, live, { edits, message: shipment.reason, releaseId: release.id, parentTree: liveCommit.tree });
+  const commit = await moveLive(m, live, { edits, message: shipment.reason, releaseId: release.id, parentTree: liveTree });
   await insertRelease(m.tx, {
     ...completed,
     liveCommit: commit,
@@ -107,15 +99,19 @@ export async function moveLive(
 async function closure(m: Mutation, shipment: Shipment): Promise<{ datasets: Set<string>; releases: Release[]; changes: string[] }> {
   const datasets = new Set(shipment.datasetIds);
   const releases = new Map<string, Release>();
+  const changes: string[] = [];
   for (;;) {
     const more = (await waitingReleases(m.tx, shipment.environment, [...datasets])).filter((release) => !releases.has(release.id));
     if (more.length === 0) break;
+    const contents = await releaseContents(
+      m.tx,
+      more.map((release) => release.id),
+    );
     for (const release of more) {
       releases.set(release.id, release);
-      for (const entry of await releaseEntries(m.tx, release.id)) datasets.add(entry.datasetId);
+      for (const entry of contents.get(release.id)?.entries ?? []) datasets.add(entry.datasetId);
+      changes.push(...(contents.get(release.id)?.changes ?? []));
     }
   }
-  const changes: string[] = [];
-  for (const release of releases.values()) changes.push(...(await releaseChanges(m.tx, release.id)));
   return { datasets, releases: [...releases.values()], changes: [...new Set(changes)] };
 }

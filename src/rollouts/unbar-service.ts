@@ -1,5 +1,5 @@
 import { mutate } from "../audit/mutation.ts";
-import { readCommit } from "../catalog/commit-store.ts";
+import { readTree } from "../catalog/commit-store.ts";
 import { lockDatasets } from "../catalog/dataset-store.ts";
 import { liveRef, lockRefs, mainRef } from "../catalog/ref-store.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
@@ -27,7 +27,7 @@ export async function unbar(
     }
     await lockDatasets(m.tx, datasetIds);
     m.record({ action: "bar.lift", subject: request.changeId, payload: { reason: request.reason, datasets: datasetIds.length } });
-    const { tree } = await readCommit(m.tx, main.commitId);
+    const tree = await readTree(m.tx, main.commitId);
     const reason = `bar on ${request.changeId} lifted: ${request.reason}`;
     const release = await ship(m, deps.ids, {
       environment: request.environment,

@@ -172,14 +172,17 @@ test("a merge whose connection breaks at the n-th statement is wholly done or no
   }
 }, 200_000);
 
+let pairs = 0;
+
 /** A release to take back, and a later one of a neighbouring row that has to be carried over it. */
 async function badAndLater(n: number): Promise<{ bad: string; release: string; good: Map<number, number> }> {
   const id = 2 * (n % 20);
-  const bad = await propose([[id, -n]]);
+  pairs += 1;
+  const bad = await propose([[id, -pairs]]);
   const release = await mergeAndKeep(bad);
-  const later = await propose([[id + 1, 5000 + n]]);
+  const later = await propose([[id + 1, 5000 + pairs]]);
   await mergeAndKeep(later);
-  model.set(id + 1, 5000 + n);
+  model.set(id + 1, 5000 + pairs);
   return { bad, release, good: new Map(model) };
 }
 
