@@ -154,7 +154,7 @@ async function buildPiece(
             theirsVersion: onto.id,
             candidateVersion: candidate.id,
           })
-        : [],
+        : undefined,
       visitOpen: (page) => options.visitOpen?.(dataset.id, page),
       scratch,
     },

@@ -56,7 +56,10 @@ export async function hasEffect(db: Reader, version: Version, changeId: string):
 export async function barsByVersion(db: Reader, versions: readonly Version[]): Promise<Map<string, string[]>> {
   const found = new Map<string, string[]>();
   const datasetIds = [...new Set(versions.map((version) => version.datasetId))];
-  const standing = await undoingOf(db, sql`select dataset_id, change_id from bars where dataset_id = any(${datasetIds}) and lifted_at is null`);
+  const standing = await undoingOf(
+    db,
+    sql`select dataset_id, change_id from bars where dataset_id = any(${datasetIds}) and lifted_at is null`,
+  );
   for (const version of versions) {
     const known = standing.get(version.datasetId);
     if (known === undefined) continue;

@@ -190,10 +190,6 @@ export async function releaseEntries(db: Reader, releaseId: string): Promise<Rel
   return (await releaseContents(db, [releaseId])).get(releaseId)?.entries ?? [];
 }
 
-export async function releaseChanges(db: Reader, releaseId: string): Promise<string[]> {
-  return (await releaseContents(db, [releaseId])).get(releaseId)?.changes ?? [];
-}
-
 interface ContentRow {
   release_id: string;
   change_id: string | null;

