@@ -1,3 +1,4 @@
+import { visible } from "../diffs/render/cell-text.ts";
 import { cut, padEnd, padStart, widthOf, type TextStyle } from "../diffs/render/terminal.ts";
 import { envelope } from "../lib/envelope.ts";
 import type { AppError } from "../lib/errors.ts";
@@ -77,7 +78,8 @@ export class Output {
     if (rows.length === 0) return [];
     const style = this.#options;
     const cells = rows.map((row) => columns.map((column) => cellText(column.value(row))));
-    const widths = columns.map((column, index) => Math.max(widthOf(column.title), ...cells.map((line) => widthOf(line[index] ?? ""))));
+    const titles = columns.map((column) => visible(column.title));
+    const widths = titles.map((title, index) => Math.max(widthOf(title), ...cells.map((line) => widthOf(line[index] ?? ""))));
     narrow(widths, columns, style.width);
     const line = (texts: readonly string[]) => {
       const padded = texts.map((text, index) => {
@@ -86,19 +88,20 @@ export class Output {
       });
       return cut(`  ${padded.join("  ")}`.trimEnd(), style.width, style);
     };
-    return [this.dim(line(columns.map((column) => column.title))), ...cells.map(line)];
+    return [this.dim(line(titles)), ...cells.map(line)];
   }
 
   /** Rows of data: a table where it fits, else each row folded, one column per line. */
   rows(rows: readonly Readonly<Record<string, unknown>>[]): string[] {
-    const names = Object.keys(rows[0] ?? {});
-    const texts = rows.map((row) => names.map((name) => cellText(row[name] as Shown)));
+    const keys = Object.keys(rows[0] ?? {});
+    const names = keys.map(visible);
+    const texts = rows.map((row) => keys.map((key) => cellText(row[key] as Shown)));
     const wide = names.map((name, index) => Math.max(widthOf(name), ...texts.map((line) => widthOf(line[index] ?? ""))));
     const total = wide.reduce((sum, width) => sum + width + 2, 0);
     if (total <= this.#options.width) {
       return this.table(
         rows,
-        names.map((title) => ({ title, value: (row) => row[title] as Shown, right: typeof rows[0]?.[title] === "number" })),
+        keys.map((title) => ({ title, value: (row) => row[title] as Shown, right: typeof rows[0]?.[title] === "number" })),
       );
     }
     const column = Math.min(24, Math.max(...names.map(widthOf)));
@@ -118,10 +121,19 @@ export class Output {
     return this.#options.color ? `\u001b[${code}m${text}\u001b[0m` : text;
   }
 
-  #plain(text: string): string {
+  /** A line that steers no terminal: of what stands in it, only our own colours and line ends act. */
+  #plain(line: string): string {
+    const text = line
+      .split(this.#options.color ? coloursAndEnds : lineEnds)
+      .map((part, index) => (index % 2 === 1 ? part : visible(part)))
+      .join("");
     return this.#options.ascii ? text.replaceAll(/[→✓✗≠‖⊘−–·«»…]/g, (sign) => plainSigns[sign] ?? sign) : text;
   }
 }
+
+// eslint-disable-next-line no-control-regex
+const coloursAndEnds = /(\u001b\[(?:0|1|2|31|33|36)m|\n)/;
+const lineEnds = /(\n)/;
 
 const plainSigns: Readonly<Record<string, string>> = {
   "→": "->",
@@ -152,7 +164,7 @@ function narrow(widths: number[], columns: readonly { flexible?: boolean }[], ro
 
 function cellText(value: Shown): string {
   if (value === null || value === undefined) return "–";
-  return typeof value === "string" ? value : grouped(value);
+  return typeof value === "string" ? visible(value) : grouped(value);
 }
 
 type Side = Record<string, unknown> | null | undefined;
