@@ -191,7 +191,7 @@ export function addDatasetRoutes(router: Router): void {
     },
     async (call) => {
       const identity = await reader(call, call.query, call.params.name);
-      const { answer, row } = await lookUp(call.services, identity, call.params.name, call.params.key.split(","));
+      const { answer, row } = await lookUp(call.services, identity, call.params.name, call.params.key);
       for (const [name, value] of Object.entries(headersOf({ ...answer, versions: nameOf(answer) }))) call.context.header(name, value);
       return row;
     },

@@ -49,6 +49,36 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
 
 function shown(value: unknown): string {
   if (value === undefined) return "nothing";
-  const text = JSON.stringify(value);
+  const text = textOf(value);
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}
+
+/** What is nested too deep to be written out is said to be so. */
+function textOf(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? "nothing";
+  } catch {
+    return "a value nested too deep";
+  }
+}
+
+/** Text of requests holds no NUL: neither Postgres nor a path can hold one. Its place is named. */
+export function refuseNul(parts: Readonly<Record<string, unknown>>): void {
+  const place = placeOfNul(parts, []);
+  if (place === undefined) return;
+  throw new AppError("request.invalid", `The request is not understood: ${place}.`, {
+    expected: "text without the character NUL",
+    found: "a NUL",
+    hint: "GET /v1/openapi.json",
+  });
+}
+
+function placeOfNul(value: unknown, path: readonly string[]): string | undefined {
+  if (typeof value === "string") return value.includes("\u0000") ? path.join(".") : undefined;
+  if (value === null || typeof value !== "object") return undefined;
+  for (const [key, item] of Object.entries(value)) {
+    const place = key.includes("\u0000") ? path.join(".") : placeOfNul(item, [...path, key]);
+    if (place !== undefined) return place;
+  }
+  return undefined;
 }

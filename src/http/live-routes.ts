@@ -28,13 +28,16 @@ import type { Router } from "./router.ts";
 import type { Services } from "./services.ts";
 import { releaseShape, versionShape } from "./shapes.ts";
 
+/** The years that people mean; Postgres knows some more, but not all that JavaScript does. */
+const [earliest, latest] = [Date.parse("0001-01-01T00:00:00Z"), Date.parse("9999-12-31T23:59:59Z")];
+
 /** `6h`, `2d`, `30m` before now, or a time; undefined stays. */
 export function sinceOf(services: Services, text: string | undefined): Date | undefined {
   if (text === undefined) return undefined;
   const match = /^(\d{1,6})([smhd])$/.exec(text);
   const unit = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[match?.[2] ?? ""];
   const date = match === null || unit === undefined ? new Date(text) : new Date(services.clock.now().getTime() - Number(match[1]) * unit);
-  if (!Number.isNaN(date.getTime())) return date;
+  if (date.getTime() >= earliest && date.getTime() <= latest) return date;
   throw new AppError("usage.invalid", `«${text}» is no time.`, { expected: "6h, 2d, or 2026-11-24T08:00:00Z", found: text });
 }
 
@@ -222,7 +225,11 @@ export function addLiveRoutes(router: Router): void {
       needs: "viewer",
       query: z.object({
         subject: z.string().optional(),
-        before: z.coerce.bigint().optional(),
+        before: z.coerce
+          .bigint()
+          .min(0n)
+          .max(2n ** 63n - 1n)
+          .optional(),
         limit: z.coerce.number().int().min(1).max(1000).default(50),
       }),
       answer: "Events.",

@@ -7,7 +7,7 @@ import { envelope } from "../lib/envelope.ts";
 import { answerError, answerJson } from "./errors.ts";
 import { onceOnly, type FreshAnswer } from "./idempotency.ts";
 import { identify, localUser, type Entrance } from "./identify.ts";
-import { invalidRequest } from "./invalid-request.ts";
+import { invalidRequest, refuseNul } from "./invalid-request.ts";
 import { openApiInfo } from "./openapi.ts";
 import type { Services } from "./services.ts";
 
@@ -145,6 +145,7 @@ export class Router {
         signal: c.req.raw.signal,
         context: c,
       };
+      refuseNul({ path: call.params, query: call.query, body: call.body });
       return shape.method === "get" || shape.reads === true
         ? toResponse(c, await handler(call))
         : this.#mutate(c, declared, call, () => handler(call));
@@ -206,7 +207,10 @@ export class Router {
 }
 
 function toResponse(c: Context, data: unknown): Response {
-  return data instanceof Response ? data : answerJson(c, 200, envelope({ ok: true, data }));
+  if (!(data instanceof Response)) return answerJson(c, 200, envelope({ ok: true, data }));
+  // Nobody reads the body of an answer to HEAD: what stands behind it is given up at once.
+  if (c.req.method === "HEAD") void data.body?.cancel();
+  return data;
 }
 
 /** The OpenAPI operation of a shape. Nothing beyond what it names is accepted. */

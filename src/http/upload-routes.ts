@@ -43,7 +43,7 @@ export function addUploadRoutes(router: Router): void {
       const { services, context } = call;
       const id = services.ids.next("upl");
       const folder = join(services.config.dataDir, "tmp", "uploads", id);
-      const path = join(folder, basename(call.params.name));
+      const path = join(folder, fileName(call.params.name));
       await mkdir(folder, { recursive: true });
       try {
         await receive(context.req.raw, path, call.signal);
@@ -68,6 +68,17 @@ export function addUploadRoutes(router: Router): void {
       }
     },
   );
+}
+
+/** The name that a file keeps, without the folders before it. */
+function fileName(text: string): string {
+  const name = basename(text);
+  if (!["", ".", ".."].includes(name) && Buffer.byteLength(name) <= 255) return name;
+  throw new AppError("name.invalid", "A file cannot be called so.", {
+    expected: "a name of 1 to 255 bytes, such as orders.csv",
+    found: text.slice(0, 100),
+    hint: "PUT /v1/uploads/orders.csv",
+  });
 }
 
 async function receive(request: Request, path: string, signal: AbortSignal): Promise<void> {

@@ -93,16 +93,12 @@ export async function readParquet(
   return { ...answer, ...written };
 }
 
-/** The one row with a key; its parts in key order. `row.not_found` when there is none. */
-export async function lookUp(
-  deps: ReadDeps,
-  reader: ReaderIdentity,
-  name: string,
-  key: readonly string[],
-): Promise<{ answer: Answer; row: Row }> {
+/** The one row with a key; of a composite one its parts in key order, joined by commas. `row.not_found` when there is none. */
+export async function lookUp(deps: ReadDeps, reader: ReaderIdentity, name: string, text: string): Promise<{ answer: Answer; row: Row }> {
   const answer = await answerFor(deps, reader, name);
   const { state } = await deps.tables.open(answer.version);
   const fields = keyFields(state.schema);
+  const key = fields.length === 1 ? [text] : text.split(",");
   if (fields.length !== key.length) {
     throw new AppError("key.missing", `${answer.dataset.name} is not looked up by ${key.length} values.`, {
       expected: fields.length === 0 ? "a dataset with a key" : `${fields.map((field) => field.name).join(", ")}`,
