@@ -29,7 +29,7 @@ process.exitCode = await run(process.argv.slice(2), {
   writeError: (text) => void process.stderr.write(text),
   isTerminal: process.stdout.isTTY,
   isErrorTerminal: process.stderr.isTTY,
-  columns: process.stdout.isTTY ? process.stdout.columns : undefined,
+  columns: process.stdout.isTTY ? process.stdout.columns : Number(process.env["COLUMNS"]) || undefined,
   ask: process.stdin.isTTY && process.stderr.isTTY ? ask : undefined,
   signal: interruption.signal,
   version,

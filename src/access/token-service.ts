@@ -1,4 +1,5 @@
 import { mutate } from "../audit/mutation.ts";
+import type { Tx } from "../db/db.ts";
 import { AppError } from "../lib/errors.ts";
 import type { AccessDeps } from "./access-deps.ts";
 import { getConsumer } from "./consumer-service.ts";
@@ -77,8 +78,9 @@ export async function createToken(
 
 /** Ends a token for good. With `owner`, only a token of that person. */
 export async function revokeToken(deps: AccessDeps, actor: string, wanted: { id: string; owner?: string | undefined }): Promise<void> {
-  const { id, owner } = wanted;
+  const { owner } = wanted;
   await mutate(deps, actor, async (m) => {
+    const id = await wholeId(m.tx, wanted.id);
     const personId = owner === undefined ? undefined : (await getPerson(m.tx, owner)).id;
     let query = m.tx.updateTable("tokens").set({ revoked_at: m.at }).where("id", "=", id).where("revoked_at", "is", null);
     if (personId !== undefined) query = query.where("person_id", "=", personId);
@@ -90,6 +92,18 @@ export async function revokeToken(deps: AccessDeps, actor: string, wanted: { id:
       });
     m.record({ action: "token.revoke", subject: id, payload: {} });
   });
+}
+
+/** A token's id, which may be cut to what is unique. */
+async function wholeId(tx: Tx, text: string): Promise<string> {
+  if (!/^tok_[0-9a-z]+$/.test(text)) return text;
+  const rows = await tx
+    .selectFrom("tokens")
+    .select("id")
+    .where("id", "like", `${text.replaceAll("_", "\\_")}%`)
+    .limit(2)
+    .execute();
+  return rows.length === 1 ? (rows[0]?.id ?? text) : text;
 }
 
 export interface TokenLine {

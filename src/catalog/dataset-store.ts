@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { AppError } from "../lib/errors.ts";
+import { nearest } from "../lib/nearest.ts";
 import type { Reader, Tx } from "../db/db.ts";
 import type { DatasetsTable } from "../db/tables.ts";
 import type { Selectable } from "kysely";
@@ -61,7 +62,38 @@ export async function getDatasets(db: Reader, ids: readonly string[]): Promise<M
 
 /** The standing dataset of this full name or unique last part; `dataset.not_found`, `dataset.ambiguous`. */
 export async function resolveDataset(db: Reader, name: string): Promise<Dataset> {
-  return findByName(await datasetsCalled(db, name), name);
+  const called = await datasetsCalled(db, name);
+  if (called.length === 0) throw await datasetMissing(db, name);
+  return findByName(called, name);
+}
+
+/** Says what was probably meant: a dataset of a similar name, or one that was dropped. */
+async function datasetMissing(db: Reader, name: string): Promise<AppError> {
+  const dropped = await db
+    .selectFrom("datasets")
+    .select(["name", "dropped_at"])
+    .where("dropped_at", "is not", null)
+    .where((eb) => eb.or([eb("name", "=", name), eb(sql<string>`reverse(name)`, "like", `${reversedLike(name)}.%`)]))
+    .orderBy("dropped_at", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  if (dropped !== undefined) {
+    return new AppError("dataset.not_found", `${dropped.name} was dropped.`, {
+      expected: "a dataset that stands",
+      found: `dropped ${dropped.dropped_at?.toISOString() ?? ""}`,
+      hint: "tidegate log --live, then tidegate rollback <release>",
+    });
+  }
+  const rows = await db.selectFrom("datasets").select("name").where("dropped_at", "is", null).orderBy("name").limit(2000).execute();
+  const full = new Map(
+    rows.flatMap((row) => [[row.name, row.name] as const, [row.name.slice(row.name.lastIndexOf(".") + 1), row.name] as const]),
+  );
+  const meant = nearest(name, [...full.keys()]);
+  return new AppError("dataset.not_found", `There is no dataset ${name}.`, {
+    expected: meant === undefined ? "the name of a dataset" : meant,
+    found: name,
+    hint: meant === undefined ? "tidegate dataset list" : `tidegate dataset show ${meant}`,
+  });
 }
 
 /** The standing datasets of this full name or last part, the one of the full name first. */

@@ -77,6 +77,8 @@ export interface ShownChange {
   }[];
   operations: { ordinal: number; dataset: string; kind: string; payload: unknown; author: string; at: Date }[];
   revertedBy: string[];
+  /** Why its last merge was refused, and what to do; null unless it is conflicted. */
+  conflict: { message: string; hint: string | null } | null;
 }
 
 /** One change with all that belongs to it. */
@@ -115,5 +117,19 @@ export async function showChange(db: Reader, text: string): Promise<ShownChange>
       at: row.at,
     })),
     revertedBy: reverts.map((row) => row.id),
+    conflict: change.state === "conflicted" ? await lastConflict(db, change.id) : null,
   };
+}
+
+async function lastConflict(db: Reader, changeId: string): Promise<ShownChange["conflict"]> {
+  const row = await db
+    .selectFrom("merge_queue")
+    .select("error")
+    .where("change_id", "=", changeId)
+    .where("state", "=", "conflicted")
+    .orderBy("position", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  const stored = row?.error as { message: string; hint?: string } | null | undefined;
+  return stored === null || stored === undefined ? null : { message: stored.message, hint: stored.hint ?? null };
 }

@@ -163,7 +163,8 @@ export function conflictError(change: Change, conflicts: readonly MergeConflict[
   return new AppError("merge.conflict", `${change.id} cannot merge: ${moved}, and ${why}.`, {
     expected: "no row, column or dataset changed differently on both sides",
     found: conflicts.map((item) => item.dataset).join(", "),
-    hint: keys > 0 ? `tidegate change resolve ${change.id} --ours` : `tidegate change show ${change.id}`,
+    // Only rows can be chosen key by key; columns, documents and whole datasets are proposed again on what main has now.
+    hint: keys > 0 ? `tidegate change resolve ${change.id} --ours` : `tidegate change close ${change.id}, then propose it again`,
     details: { conflicts },
   });
 }

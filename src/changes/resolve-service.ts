@@ -4,6 +4,7 @@ import { getVersionByNumber } from "../catalog/version-store.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import type { Cell } from "../engine/plan.ts";
 import { AppError } from "../lib/errors.ts";
+import { hashOf } from "../lib/json.ts";
 import { changeDatasets, getChange, lockChange, moveChange } from "./change-store.ts";
 import type { Change } from "./change.ts";
 import { buildMerge, type MergeConflict } from "./merge-build.ts";
@@ -48,15 +49,17 @@ export async function resolveChange(deps: LakeDeps, request: ResolveRequest): Pr
     throw new AppError("row.not_found", `${change.id} has no such key in conflict.`, {
       expected: "a key that the merge names as a conflict",
       found: request.keys?.join("; ") ?? "conflicts that no choice of rows can settle",
-      hint: `tidegate propose <dataset> --change ${change.id} --upsert <file>`,
+      hint: request.keys === undefined ? `tidegate change close ${change.id}, then propose it again` : `tidegate merge ${change.id}`,
     });
   }
   return mutate(deps, request.actor, async (m) => {
     const now = await lockChange(m.tx, change.id);
-    const state = await moveChange(m.tx, now, "resolve", { at: m.at });
+    // What is chosen is part of what the change does: who approved it before approved something else.
+    const contentHash = hashOf({ content: now.contentHash, side: request.side, choices });
+    const state = await moveChange(m.tx, now, "resolve", { at: m.at, contentHash });
     for (const choice of choices) await putResolutions(m.tx, { ...choice, side: request.side, author: m.actor, at: m.at });
     m.record({ action: "change.resolve", subject: change.id, payload: { side: request.side, keys: count } });
-    return { change: { ...now, state }, resolved: count };
+    return { change: { ...now, state, contentHash }, resolved: count };
   });
 }
 

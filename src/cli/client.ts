@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "../config.ts";
@@ -225,10 +225,11 @@ export async function openClient(config: Config, options: ClientOptions): Promis
   if (config.serverUrl !== undefined) return new HttpClient(overTheWire(config.serverUrl, config.token), options);
   const server = await readServerFile(config.dataDir);
   if (server !== undefined) return new HttpClient(overTheWire(server.url, config.token ?? server.token), options);
-  if (options.creates !== true && !existsSync(config.dataDir)) {
+  // A folder that is there for something else is left as it is, unless the command is meant to begin one.
+  if (options.creates !== true && config.databaseUrl === undefined && !existsSync(join(config.dataDir, "lake"))) {
     throw new AppError("data.missing", "There is no data here yet.", {
       expected: "a data folder, or a server",
-      found: `no folder ${config.dataDir}`,
+      found: existsSync(config.dataDir) ? `${config.dataDir} holds none` : `no folder ${config.dataDir}`,
       hint: "tidegate import <name> <file>, tidegate demo, or --data <folder>",
     });
   }

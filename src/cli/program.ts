@@ -49,13 +49,16 @@ export interface World {
   version: string;
 }
 
+const unlimited = 100_000;
+
 /** Runs one command and gives its exit code: 0 good, 1 checks failed, 2 usage, 3 conflict or approval, 4 could not tell, 5 internal, 130 interrupted. */
 export async function run(args: readonly string[], world: World): Promise<number> {
   const program = new Command("tidegate");
   let spool: string | undefined;
   const options = () => program.opts<GlobalOptions>();
   const style = () => ({
-    width: world.columns === undefined ? 80 : Math.max(40, world.columns),
+    // What goes into a file or a pipe is cut nowhere: whoever reads it later can.
+    width: world.columns === undefined ? (world.isTerminal ? 80 : unlimited) : Math.max(40, world.columns),
     ascii: options().ascii === true || world.env["TERM"] === "dumb",
     color: world.isTerminal && options().color !== false && world.env["NO_COLOR"] === undefined,
   });

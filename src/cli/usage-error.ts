@@ -1,6 +1,6 @@
 import type { Command, CommanderError } from "commander";
 import { AppError } from "../lib/errors.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../lib/nearest.ts";
 
 /** The verb that arguments begin with. */
 function verbOf(program: Command, args: readonly string[]): Command {

@@ -34,7 +34,7 @@ test("files that both versions have are not read: a shared file may even be gone
     shared,
   ]);
   const result = await diffTables(lake.engine, before, after, { statistics: "changed" });
-  expect(result.headline).toBe("2 of 502 rows differ: 1 added, 1 modified in v.");
+  expect(result.headline).toBe("2 of 503 rows differ: 1 added, 1 modified in v.");
   expect(result.after.rows).toBe(503);
   expect(result.files).toEqual({ before: 2, after: 2, shared: 1 });
   expect(result.columns[0]?.statistics?.after?.rows).toBe(3);

@@ -35,7 +35,7 @@ const later: Table = {
 
 test("rows are matched by key, and each changed cell counts once", async () => {
   const result = await diff(airports, later);
-  expect(result.headline).toBe("4 rows differ (3 before, 3 after): 1 added, 1 removed, 2 modified in 2 columns.");
+  expect(result.headline).toBe("All 4 rows differ: 1 added, 1 removed, 2 modified in 2 columns.");
   expect(result.rows).toEqual({ added: 1, removed: 1, modified: 2, differing: 4 });
   expect(result.cells).toBe(3);
   expect(result.columns.map((column) => [column.name, column.state, column.cells])).toEqual([

@@ -30,10 +30,10 @@ function rowWords(result: Facts): string {
   }
   if (before.rows === 0) return `${counted(after.rows, "row")} added to none`;
   if (after.rows === 0) return rows.removed === 1 ? "The only row is removed" : `All ${grouped(rows.removed)} rows are removed`;
+  // Of all rows that either side has: an added one is not among those that were there.
+  const either = before.rows + rows.added;
   const all =
-    rows.differing === before.rows && before.rows > 1
-      ? `All ${counted(before.rows, "row")}`
-      : `${grouped(rows.differing)} of ${counted(before.rows, "row")}`;
+    rows.differing === either && either > 1 ? `All ${counted(either, "row")}` : `${grouped(rows.differing)} of ${counted(either, "row")}`;
   const verb = rows.differing === 1 ? "differs" : "differ";
   if (rows.modified === rows.differing) return `${all} ${verb}${columnWords(result)}`;
   if (rows.added === rows.differing) return `${counted(rows.added, "row")} added to ${grouped(before.rows)}`;
@@ -43,9 +43,6 @@ function rowWords(result: Facts): string {
     rows.removed > 0 ? `${grouped(rows.removed)} removed` : "",
     rows.modified > 0 ? `${grouped(rows.modified)} modified${columnWords(result)}` : "",
   ].filter((part) => part !== "");
-  if (rows.differing > before.rows) {
-    return `${counted(rows.differing, "row")} ${verb} (${grouped(before.rows)} before, ${grouped(after.rows)} after): ${kinds.join(", ")}`;
-  }
   return `${all} ${verb}: ${kinds.join(", ")}`;
 }
 

@@ -118,6 +118,7 @@ export const shownChangeAnswer = z.object({
     z.object({ ordinal: count, dataset: z.string(), kind: z.string(), payload: z.unknown(), author: z.string(), at: time }),
   ),
   revertedBy: z.array(z.string()),
+  conflict: z.object({ message: z.string(), hint: z.string().nullable() }).nullable(),
 });
 
 export const resolvedAnswer = z.object({ change: changeAnswer, resolved: count });

@@ -51,7 +51,7 @@ test("the whole loop, every answer as it is promised", async () => {
   });
   const revert = (await ask("GET", "/v1/changes")).find((line: { origin: string }) => line.origin === "revert");
   expect(revert).toBeDefined();
-  await ask("POST", "/v1/unbar", { body: { change: change.id, reason: "it was right" } });
+  await ask("POST", "/v1/unbar", { body: { change: change.id.slice(0, 9), reason: "it was right" } });
   expect((await ask("GET", "/v1/log?branch=live")).length).toBeGreaterThan(3);
 });
 
@@ -137,4 +137,42 @@ describe("bad requests", () => {
       code: "request.too_large",
     });
   });
+});
+
+test("ids may be cut to what is unique, and what was probably meant is said", async () => {
+  const { ask, lake } = app;
+  await app.importCsv("cut.orders", "id\n1\n", ["id"]);
+  const file = await lake.file("cut.csv", "id\n2\n");
+  const operations = [{ kind: "upsert", dataset: "cut.orders", source: { paths: [file] } }];
+  const { change } = await ask("POST", "/v1/changes", { body: { operations } });
+  const merged = await ask("POST", `/v1/changes/${change.id}/merge`);
+  const back = await ask("POST", "/v1/rollback", { body: { target: merged.release.id.slice(0, 10), reason: "wrong" } });
+  expect(back.barred).toEqual([change.id]);
+  const { id } = await ask("POST", "/v1/tokens", { body: { label: "cut", person: "root" } });
+  await ask("DELETE", `/v1/tokens/${id.slice(0, 10)}`);
+  expect((await ask("GET", "/v1/tokens")).find((token: { id: string }) => token.id === id).revokedAt).not.toBeNull();
+  const wrong = { operations: [{ kind: "upsert", dataset: "cut.ordrs", source: { paths: [file] } }] };
+  const refusal = (await (await app.send("POST", "/v1/changes", { body: wrong })).json()) as { error: unknown };
+  expect(refusal.error).toMatchObject({ code: "dataset.not_found", expected: "cut.orders", hint: "tidegate dataset show cut.orders" });
+});
+
+test("a conflicted change says why, and what to do", async () => {
+  const { ask, lake } = app;
+  await app.importCsv("cut.rows", "id,n\n1,1\n", ["id"]);
+  const edit = async (n: number) => {
+    const file = await lake.file(`n${n}.csv`, `id,n\n1,${n}\n`);
+    const operations = [{ kind: "upsert", dataset: "cut.rows", source: { paths: [file] } }];
+    return (await ask("POST", "/v1/changes", { body: { operations } })).change.id as string;
+  };
+  const [one, two] = [await edit(2), await edit(3)];
+  await ask("POST", `/v1/changes/${one}/merge`);
+  expect((await app.send("POST", `/v1/changes/${two}/merge`)).status).toBe(409);
+  expect((await ask("GET", `/v1/changes/${two}`)).conflict).toMatchObject({
+    message: expect.stringContaining("both change the row 1"),
+    hint: `tidegate change resolve ${two} --ours`,
+  });
+  const before = (await ask("GET", `/v1/changes/${two}`)).change.contentHash;
+  await ask("POST", `/v1/changes/${two}/resolve`, { body: { side: "ours" } });
+  // Approvals are bound to the content: a choice is part of it.
+  expect((await ask("GET", `/v1/changes/${two}`)).change.contentHash).not.toBe(before);
 });

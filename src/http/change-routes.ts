@@ -23,7 +23,7 @@ import {
 } from "./answers.ts";
 import type { Call, Router } from "./router.ts";
 import { changeShape, mergedShape, proposedShape, versionShape } from "./shapes.ts";
-import { resolveSource, sourceBody, spendUploads } from "./upload-routes.ts";
+import { resolveSource, sourceBody, spendUploads, withUploads } from "./upload-routes.ts";
 
 const typed = z.strictObject({ name: z.string(), type: z.string() });
 const operationBody = z
@@ -106,10 +106,10 @@ async function proposeFor(call: AnyCall, body: z.output<typeof proposeBody>, cha
   const origin = body.origin ?? (body.sourceId === undefined ? "person" : "pipeline");
   const { title, sourceId, correct } = body;
   const request = { operations, title, changeId, actor: call.actor, origin, sourceId, correct, signal: call.signal };
-  const { proposed, merged } =
-    body.auto === true
-      ? await proposeAndMerge(call.services, request)
-      : { proposed: await propose(call.services, request), merged: undefined };
+  const sources = operations.map((operation) => ("source" in operation ? operation.source : undefined));
+  const { proposed, merged } = await withUploads(sources, async () =>
+    body.auto === true ? proposeAndMerge(call.services, request) : { proposed: await propose(call.services, request), merged: undefined },
+  );
   await spendUploads(
     call,
     body.operations.map((item) => ("source" in item ? item.source : undefined)),
@@ -143,7 +143,9 @@ export function addChangeRoutes(router: Router): void {
     },
     async (call) => {
       const source = await resolveSource(call, call.body.source);
-      const { proposed, merged } = await importDataset(call.services, { ...call.body, source, actor: call.actor, signal: call.signal });
+      const { proposed, merged } = await withUploads([source], () =>
+        importDataset(call.services, { ...call.body, source, actor: call.actor, signal: call.signal }),
+      );
       await spendUploads(call, [call.body.source]);
       return { datasets: proposed.datasets.map(proposedShape), known: proposed.known, merged: mergedShape(merged) };
     },

@@ -9,6 +9,7 @@ import { createTag, deleteTag, listTags } from "../catalog/tag-service.ts";
 import { AppError } from "../lib/errors.ts";
 import { branchLog } from "../rollouts/log-reads.ts";
 import { rollback } from "../rollouts/rollback-service.ts";
+import { getChange } from "../changes/change-store.ts";
 import { unbar } from "../rollouts/unbar-service.ts";
 import { readersOf, uptakeSince, usageSince } from "../usage/usage-reads.ts";
 import {
@@ -99,7 +100,7 @@ export function addLiveRoutes(router: Router): void {
     },
     async (call) => {
       const { release } = await unbar(call.services, {
-        changeId: call.body.change,
+        changeId: (await getChange(call.services.db, call.body.change)).id,
         actor: call.actor,
         reason: call.body.reason,
         environment: call.services.environment,

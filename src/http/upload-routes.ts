@@ -106,7 +106,7 @@ export async function resolveSource(
   body: SourceBody,
 ): Promise<SourceInput> {
   const { services, entrance } = call;
-  const paths: string[] = [];
+  const [paths, names]: [string[], string[]] = [[], []];
   for (const id of body.uploads ?? []) {
     const row = await services.db.selectFrom("uploads").selectAll().where("id", "=", id).executeTakeFirst();
     if (row === undefined || row.created_by !== call.actor) {
@@ -117,13 +117,35 @@ export async function resolveSource(
       });
     }
     paths.push(row.path);
+    names.push(row.name);
   }
-  for (const path of body.paths ?? []) paths.push(entrance.local ? path : await belowRoots(path, services.config.importRoots));
+  for (const path of body.paths ?? []) {
+    paths.push(entrance.local ? path : await belowRoots(path, services.config.importRoots));
+    names.push(basename(path));
+  }
   if (paths.length === 0)
     throw new AppError("input.not_found", "The operation brings no file.", { expected: "uploads or paths", found: "neither" });
   const { format, nullText, types } = body;
-  return { paths, names: paths.map((path) => basename(path)), format, nullText, types };
+  return { paths, names, format, nullText, types };
 }
+
+/** Runs work over sources that were uploaded: an error names a file as its sender did, not the place where the server keeps it. */
+export async function withUploads<T>(sources: readonly (SourceInput | undefined)[], work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    const kept = sources.flatMap((source) =>
+      (source?.paths ?? []).flatMap((path, index) => (isUpload(path) ? [[path, source?.names[index] ?? basename(path)] as const] : [])),
+    );
+    const named = <V extends string | undefined>(text: V): V =>
+      kept.reduce<string | undefined>((said, [path, name]) => said?.replaceAll(path, name), text) as V;
+    const { code, message, expected, found, hint, details, cause } = error;
+    throw new AppError(code, named(message), { expected: named(expected), found: named(found), hint: named(hint), details, cause });
+  }
+}
+
+const isUpload = (path: string): boolean => basename(dirname(path)).startsWith("upl_");
 
 /** Deletes uploads that a finished request has used; a failed one may use them again. */
 export async function spendUploads(

@@ -171,9 +171,18 @@ export async function waitingReleases(db: Reader, environment: string, datasetId
   return rows.map(releaseFromRow);
 }
 
+/** The release of this id, which may be cut to what is unique. */
 export async function findRelease(db: Reader, id: string): Promise<Release | undefined> {
-  const row = await db.selectFrom("releases").select(releaseColumns).where("id", "=", id).executeTakeFirst();
-  return row && releaseFromRow(row);
+  if (!/^rel_[0-9a-z]+$/.test(id)) return undefined;
+  const rows = await db
+    .selectFrom("releases")
+    .select(releaseColumns)
+    .where("id", "like", `${id.replaceAll("_", "\\_")}%`)
+    .orderBy("id")
+    .limit(2)
+    .execute();
+  const found = rows.find((row) => row.id === id) ?? (rows.length === 1 ? rows[0] : undefined);
+  return found && releaseFromRow(found);
 }
 
 export async function findReleases(db: Reader, ids: readonly string[]): Promise<Map<string, Release>> {

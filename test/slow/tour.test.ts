@@ -63,6 +63,7 @@ test("the tour runs as it is written, output included", () => {
   expect(steps.length).toBeGreaterThan(15);
   const env = {
     ...process.env,
+    COLUMNS: "80",
     PATH: `${shim()}:${process.env["PATH"] ?? ""}`,
     TIDEGATE_DATA: join(folder, "data"),
     USER: "ana",

@@ -83,6 +83,7 @@ interface Shown {
   authors: string[];
   datasets: { dataset: string; base: ShownVersion | null; candidate: ShownVersion | null; merged: ShownVersion | null }[];
   revertedBy: string[];
+  conflict: { message: string; hint: string | null } | null;
 }
 
 function addShow(surroundings: Surroundings, change: Command): void {
@@ -103,7 +104,7 @@ function addShow(surroundings: Surroundings, change: Command): void {
 }
 
 function shownLines(
-  { change, barred, authors, datasets, revertedBy }: Shown,
+  { change, barred, authors, datasets, revertedBy, conflict }: Shown,
   diffs: readonly { dataset: string; result: { headline: string } }[],
 ): string[] {
   const state = barred ? `⊘ barred, ${change.state}` : change.state;
@@ -114,16 +115,17 @@ function shownLines(
       `  ${item.dataset} ${at(item.base)} → ${at(item.merged ?? item.candidate)}  ${headline(item.dataset)}`.trimEnd(),
     ),
     `  by ${authors.join(", ")}, ${shortTime(change.createdAt)}${change.mergedBy === null ? "" : `; merged by ${change.mergedBy}`}`,
+    ...(conflict === null ? [] : [`  ${conflict.message}`]),
     ...(change.closedReason === null ? [] : [`  ${change.closedReason}`]),
     ...(revertedBy.length === 0 ? [] : [`  reverted by ${revertedBy.join(", ")}`]),
   ];
 }
 
-function nextOf({ change, barred, revertedBy }: Shown): string {
+function nextOf({ change, barred, revertedBy, conflict }: Shown): string {
   if (barred && revertedBy[0] !== undefined) return `tidegate change show ${revertedBy[0]}`;
   if (change.state === "merged") return `tidegate revert ${change.id}`;
   if (["closed", "superseded"].includes(change.state)) return "tidegate change list --state waiting";
-  if (change.state === "conflicted") return `tidegate change resolve ${change.id} --ours        tidegate diff ${change.id}`;
+  if (change.state === "conflicted") return conflict?.hint ?? `tidegate merge ${change.id}`;
   return `tidegate diff ${change.id}        tidegate merge ${change.id}`;
 }
 

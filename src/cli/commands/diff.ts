@@ -5,6 +5,7 @@ import type { DiffResult, RowKind, RowPage } from "../../diffs/diff.ts";
 import type { FileDiffOptions } from "../../diffs/file-diff.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { isPlainFile } from "../input-files.ts";
+import { unwritable } from "../unwritable.ts";
 import { addFlags, addVerb } from "../verb.ts";
 
 interface DiffOptions {
@@ -72,6 +73,13 @@ async function diff(surroundings: Surroundings, what: string, other: string | un
         hint: "ls",
       });
     }
+  }
+  if (other === undefined && (looksLikeFile(what) || /@\d+$/.test(what))) {
+    throw new AppError("usage.invalid", `${what} is compared with nothing.`, {
+      expected: "two files or two versions, or one change",
+      found: `only ${what}`,
+      hint: `tidegate diff ${what} <the other>`,
+    });
   }
   await withClient(surroundings, { doing: `Comparing ${other === undefined ? what : `${what} and ${other}`}` }, async (client) => {
     const path = other === undefined ? `/v1/changes/${encodeURIComponent(what)}/diff` : "/v1/diff";
@@ -166,7 +174,9 @@ async function writePage(surroundings: Surroundings, diffs: readonly NamedDiff[]
     });
   }
   const { renderHtml } = await import("../../diffs/render/html.ts");
-  await writeFile(resolve(surroundings.cwd, file), renderHtml(first.result));
+  await writeFile(resolve(surroundings.cwd, file), renderHtml(first.result)).catch((error: unknown) => {
+    throw unwritable(error, file, "--html");
+  });
   surroundings.output().note(`${file} is a page that needs nothing else.`);
 }
 

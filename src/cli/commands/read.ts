@@ -4,11 +4,11 @@ import { basename, dirname, join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Command } from "commander";
-import { AppError } from "../../lib/errors.ts";
 import { parseJson } from "../../lib/json.ts";
 import { counted, grouped } from "../../lib/text.ts";
 import type { Client, Opened } from "../client.ts";
 import { withClient, type Surroundings } from "../command.ts";
+import { unwritable } from "../unwritable.ts";
 import { addFlags, addVerb, type FlagSpec } from "../verb.ts";
 
 interface ReadOptions {
@@ -158,29 +158,10 @@ async function tellFile(surroundings: Surroundings, { headers, body }: Opened, f
     await rename(draft, path);
   } catch (error) {
     await rm(draft, { force: true });
-    throw unwritable(error, file);
+    throw unwritable(error, file, "--out");
   }
   const version = headers.get("tidegate-version");
   surroundings.output().result({ file: path, version }, [`${version === null || version === "" ? "The answer" : version} is in ${file}.`]);
-}
-
-function unwritable(error: unknown, file: string): unknown {
-  const { code } = error as { code?: string };
-  const reasons: Record<string, string> = {
-    ENOENT: "its folder does not exist",
-    EACCES: "not permitted",
-    EISDIR: "it is a folder",
-    ENOSPC: "the disk is full",
-    EROFS: "the disk is read-only",
-  };
-  const found = reasons[code ?? ""];
-  if (error instanceof AppError || found === undefined) return error;
-  return new AppError(code === "ENOSPC" ? "store.full" : "usage.invalid", `${file} cannot be written.`, {
-    expected: "a place to write to",
-    found,
-    hint: "choose another --out",
-    cause: error,
-  });
 }
 
 async function textOf(body: AsyncIterable<Uint8Array>): Promise<string> {
