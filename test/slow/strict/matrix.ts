@@ -8,13 +8,15 @@ function outcome(sound: Reading | undefined, found: Reading | undefined): string
   if (sound === undefined || found === undefined) return "not read";
   if (found.error?.startsWith("process ended") === true) return "abort";
   if (found.error !== undefined) return "error";
-  if (found.checksum !== sound.checksum) return "wrong rows";
-  if (found.count !== sound.count) return "wrong count";
   const names = Object.keys(sound.filters ?? {});
   const pick = (test: (name: string) => boolean) => names.filter(test).join(", ");
+  const lost = pick((name) => (sound.filters?.[name]?.rows ?? 0) > 0 && found.filters?.[name]?.count === 0);
+  if (found.checksum !== sound.checksum) return lost === "" ? "wrong rows" : `wrong rows, none by ${lost}`;
+  if (found.count !== sound.count) return "wrong count";
   const failed = pick((name) => found.filters?.[name]?.error !== undefined);
   if (failed !== "") return `filter error: ${failed}`;
-  const wrong = pick((name) => found.filters?.[name]?.rows !== sound.filters?.[name]?.rows);
+  const differs = (name: string, what: "rows" | "count") => found.filters?.[name]?.[what] !== sound.filters?.[name]?.[what];
+  const wrong = pick((name) => differs(name, "rows") || differs(name, "count"));
   if (wrong !== "") return `wrong filter: ${wrong}`;
   const fewer = pick((name) => (found.filters?.[name]?.files ?? 0) < (sound.filters?.[name]?.files ?? 0));
   return fewer === "" ? "same" : `fewer files: ${fewer}`;

@@ -28,8 +28,9 @@ export interface Fixture {
 
 export interface Filtered {
   error?: string;
-  /** Rows that the filter leaves. */
+  /** Rows that the filter leaves, read with all columns; and counted, with as few columns as can be. */
   rows?: number;
+  count?: number | null;
   /** Data files that the reader planned to open (DuckDB: opened) for it; null where nothing is planned. */
   files?: number | null;
 }

@@ -48,7 +48,9 @@ export const soundFilters = {
   id: "id < 100",
   qty: "qty >= 6",
   price: "price < 10.00",
+  "high price": "price > 900.00",
   seen: "seen >= timestamp '1970-01-01T00:10:00'",
+  "late seen": "seen > timestamp '1970-01-01T00:15:00'",
   name: "name = 'ünïcode-日本語-🚀-abcdefghijklmnop000499'",
   uid: "uid = 'cfcd2084-95d5-65ef-66e7-dff9f98764da'",
 };
