@@ -79,18 +79,30 @@ export type RuleTest =
   | { kind: "invalid_values"; column: RuleColumn; valid: Validity }
   | { kind: "compare_columns"; left: RuleColumn; op: "=" | "!=" | ">" | ">=" | "<" | "<="; right: RuleColumn; orNull?: boolean | undefined }
   | { kind: "ordered"; column: RuleColumn; direction: "increasing" | "decreasing"; strictly: boolean; by?: RuleColumn | undefined }
-  /** Rows beyond the first of each value (or combination) that occurs more than once; nulls are never duplicates. */
-  | { kind: "duplicate_values"; columns: readonly RuleColumn[] }
+  /** The values of several columns together are one of these; a row with nulls in all of them is left out. `null` stands for NULL. */
+  | {
+      kind: "combinations";
+      columns: readonly RuleColumn[];
+      valid: readonly (readonly (RuleValue | null)[])[];
+      orNull?: boolean | undefined;
+    }
+  /** The columns of each row add up to the total; rows with a null among them are left out. */
+  | { kind: "row_sum"; columns: readonly RuleColumn[]; total: string }
+  /** Rows beyond the first of each value (or combination) that occurs more than once, or, counting `all`, those too; nulls are never duplicates. */
+  | { kind: "duplicate_values"; columns: readonly RuleColumn[]; counting?: "surplus" | "all" | undefined }
   /** Rows whose value has no partner in the other dataset; nulls are left out. */
   | { kind: "foreign_key"; columns: readonly RuleColumn[]; to: { dataset: string; columns: readonly string[] } }
   // one number
   | { kind: "metric"; metric: Metric; column?: RuleColumn | undefined; at?: number | undefined }
   | { kind: "distinct_set"; column: RuleColumn; relation: "equal" | "contains" | "within"; values: readonly RuleValue[] }
+  /** The most frequent value is among these; with `ties`, several may be the most frequent, and one of them is enough. */
+  | { kind: "most_common"; column: RuleColumn; values: readonly RuleValue[]; ties?: boolean | undefined }
   /** Milliseconds since the newest (`freshness`) or the oldest (`retention`) value, at the time of the check. */
   | { kind: "freshness" | "retention"; column: RuleColumn }
   /** One SELECT by others that gives one number or boolean (true is 1, false 0); runs in the sandbox. Datasets are named in full. */
   | { kind: "sql"; query: string }
   | { kind: "columns"; relation: "equal" | "contains" | "ordered"; names: readonly string[] }
+  | { kind: "column_count" }
   | { kind: "column_type"; column: RuleColumn; types: readonly string[] }
   // against the base of the change
   /** Rows of the candidate as a percent of the rows of base: 100 is «as many as before». No rows on base: nothing to compare, vacuous. */

@@ -313,6 +313,13 @@ export interface SamplesTable {
   body: JsonColumn;
 }
 
+export interface CheckRunsTable {
+  dataset_id: string;
+  rule_hash: string;
+  version_id: string;
+  verdict: string;
+}
+
 export interface DocumentsTable {
   hash: string;
   body: string;
@@ -359,6 +366,7 @@ export interface Database {
   column_sets: ColumnSetsTable;
   exposures: ExposuresTable;
   evidence: EvidenceTable;
+  check_runs: CheckRunsTable;
   samples: SamplesTable;
   write_leases: WriteLeasesTable;
   condemned_files: CondemnedFilesTable;

@@ -36,8 +36,9 @@ export class TableReader {
   }
 
   /** The table of a version, with its schema and live files; `version.collected` when the clean-up has taken them. */
-  async open(version: Pick<Version, "metadataKey" | "number" | "collectedAt">): Promise<OpenTable> {
-    if (version.collectedAt !== null) throw versionCollected(version.number, version.collectedAt);
+  async open(version: Pick<Version, "metadataKey"> & Partial<Pick<Version, "number" | "collectedAt">>): Promise<OpenTable> {
+    // A draft has no number and was never collected.
+    if (version.collectedAt instanceof Date) throw versionCollected(version.number ?? 0, version.collectedAt);
     const key = version.metadataKey;
     const known = this.#kept.get(key);
     if (known !== undefined) {

@@ -64,6 +64,10 @@ export const ruleCases: ConformanceCase[] = [
       const none = values({ x: "double" }, []);
       equal(await measured(engine, none, { fn: "quantiles", of: column("x"), at: [0.5] }), null);
       deepEqual(await measured(engine, none, { fn: "histogram", of: column("x"), edges: [1] }), [0, 0]);
+      deepEqual(await measured(engine, odd, { fn: "moments", of: column("x") }), [6, NaN, NaN]);
+      deepEqual(await measured(engine, none, { fn: "moments", of: column("x") }), [0, 0, 0]);
+      const four = values({ x: "decimal(9, 2)" }, [{ x: "1.00" }, { x: "2.00" }, { x: null }, { x: "6.00" }]);
+      deepEqual(await measured(engine, four, { fn: "moments", of: column("x") }), [3, 3, 14]);
       const days = values({ d: "date" }, [{ d: "2026-01-05" }, { d: "2026-01-01" }]);
       deepEqual(await measured(engine, days, { fn: "quantiles", of: column("d"), at: [0.5] }), ["2026-01-01"]);
       const plan = { op: "previous", input: values({ n: "long" }, [{ n: 3 }, { n: 1 }, { n: 2 }]), of: "n", as: "p" } as const;

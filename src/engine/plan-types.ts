@@ -246,6 +246,9 @@ export function measureType(fn: Measure["fn"], of: FieldType | undefined): Field
     case "histogram":
       wants(fn, "numbers", of, isNumber(of));
       return { type: "list", "element-id": 0, element: "long", "element-required": true };
+    case "moments":
+      wants(fn, "numbers", of, isNumber(of));
+      return { type: "list", "element-id": 0, element: "double", "element-required": true };
     case "quantiles":
     case "approx_quantiles": {
       const times: readonly FieldType[] = ["date", "time", "timestamp", "timestamptz"];

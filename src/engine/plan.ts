@@ -199,6 +199,8 @@ export type Fn =
 export type Measure =
   | { fn: "count_all" }
   | { fn: "count" | "count_if" | "count_distinct" | "min" | "max" | "sum" | "mean" | "stddev" | "any"; of: Expr }
+  /** Count, mean and sum of squared deviations from it, as three doubles: what two sets of rows have together follows from theirs. */
+  | { fn: "moments"; of: Expr }
   /** Approximate: at most 5 % off; for exact answers use count_distinct. */
   | { fn: "approx_count_distinct"; of: Expr }
   /** Approximate quantiles of finite numbers (as doubles), dates or times, as a list in the order of `at` (each in 0 … 1). */

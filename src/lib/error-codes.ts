@@ -62,6 +62,7 @@ export const errorCodes = {
   "row.not_found": "not_found",
   "contract.invalid": "invalid",
   "pattern.invalid": "invalid",
+  "check.no_rule": "not_found",
   // merge, live, rollback
   "merge.conflict": "conflict",
   "merge.lost_race": "unavailable",

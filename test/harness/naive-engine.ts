@@ -159,6 +159,12 @@ function measure(of: Exclude<Measure, { fn: "count_all" }>, values: Datum[], typ
       const mean = numbers().reduce((a, b) => a + b) / values.length;
       return Math.sqrt(numbers().reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
     }
+    case "moments": {
+      const all = numbers();
+      if (all.some((value) => !Number.isFinite(value))) return [all.length, NaN, NaN];
+      const mean = all.length === 0 ? 0 : all.reduce((a, b) => a + b) / all.length;
+      return [all.length, mean, all.reduce((sum, value) => sum + (value - mean) ** 2, 0)];
+    }
     case "histogram": {
       const bins: Datum[] = Array.from({ length: of.edges.length + 1 }, () => 0n);
       for (const value of numbers().filter((number) => !Number.isNaN(number))) {

@@ -136,6 +136,14 @@ function measureSql(measure: Aggregate, of: Value | undefined, sketches: Sketche
       const nan = `CASE WHEN count(${sql}) > 1 THEN 'NaN'::DOUBLE END`;
       return maybe(`CASE WHEN ${finite} THEN stddev_samp(${number}) FILTER (WHERE isfinite(${number})) ELSE ${nan} END`);
     }
+    case "moments": {
+      const number = `CAST(${sql} AS DOUBLE)`;
+      const finite = `FILTER (WHERE isfinite(${number}))`;
+      const isWhole = `count(*) FILTER (WHERE NOT isfinite(${number})) = 0`;
+      const orNan = (value: string): string => `CASE WHEN ${isWhole} THEN coalesce(${value}, 0) ELSE 'NaN'::DOUBLE END`;
+      const squares = `var_pop(${number}) ${finite} * count(${sql})`;
+      return sure(`[count(${sql})::DOUBLE, ${orNan(`avg(${number}) ${finite}`)}, ${orNan(squares)}]`);
+    }
     case "histogram": {
       // The engine names only the bins that it met; what lies above the last edge is what is left.
       const number = `CAST(${sql} AS DOUBLE)`;

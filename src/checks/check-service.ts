@@ -1,0 +1,179 @@
+import type { Rule } from "../contracts/rule.ts";
+import { builtIn } from "../contracts/rule.ts";
+import type { Scratch } from "../engine/engine.ts";
+import { evidenceKey } from "../evidence/evidence.ts";
+import { ask, keepEvidence, readEvidence, type KeptFinding } from "../evidence/evidence-store.ts";
+import { AppError } from "../lib/errors.ts";
+import { askRules, badAdded, questionOf, type Answer, type AskContext, type Question } from "./ask-rules.ts";
+import type { CheckDeps, CheckOptions, CheckSides } from "./check-deps.ts";
+import { resultOf, type Asked } from "./check-result.ts";
+import { failingSince, keepRuns, pointingDatasets } from "./check-store.ts";
+import type { CheckResult, DatasetChecks } from "./check.ts";
+import { openDataset, type DatasetState } from "./dataset-state.ts";
+import { keptOf, answerOf, type AnswerBody, type AnswerValues } from "./kept-answer.ts";
+import { significant } from "./statistics.ts";
+
+export type { CheckDeps, CheckOptions, CheckSides } from "./check-deps.ts";
+
+/**
+ * Share of batches in which chance alone may raise a drift rule (Benjamini and Hochberg over all drift rules of the batch). Each shift must
+ * be large as well, so that in practice it is far less.
+ */
+const falseDiscoveryRate = 0.005;
+
+/**
+ * Checks datasets: every rule of the contracts of both sides on the candidate. What was asked before, on the same inputs, is answered from the
+ * store and runs no query. Datasets that point at the given ones by a foreign key are looked at for those rules alone.
+ */
+export async function checkDatasets(deps: CheckDeps, sides: CheckSides, options: CheckOptions): Promise<DatasetChecks[]> {
+  return deps.engine.withScratch(async (scratch) => {
+    const asked = await openAll(deps, sides, { ...options, scratch });
+    if (options.rules !== undefined) refuseUnknown(options.rules, asked);
+    const answered: { context: AskContext; answers: Answered[] }[] = [];
+    for (const { context, rules } of asked) answered.push({ context, answers: await answerRules(context, rules) });
+    const shifted = significantDrift(answered.flatMap(({ answers }) => answers));
+    const found: DatasetChecks[] = [];
+    for (const { context, answers } of answered) found.push(await datasetChecks(context, answers, shifted));
+    return found;
+  });
+}
+
+interface AskedDataset {
+  context: AskContext;
+  rules: readonly Rule[];
+}
+
+async function openAll(deps: CheckDeps, sides: CheckSides, options: CheckOptions & { scratch: Scratch }): Promise<AskedDataset[]> {
+  const asked: AskedDataset[] = [];
+  const names = new Set<string>();
+  for (const datasetId of options.datasets) {
+    const state = await openDataset(deps, sides, datasetId, options);
+    if (state === undefined) continue;
+    names.add(state.dataset);
+    const rules = options.rules === undefined ? state.rules : state.rules.filter(({ id }) => options.rules?.includes(id) === true);
+    asked.push({ context: { deps, sides, state, options }, rules });
+  }
+  if (sides.base === undefined) return asked;
+  for (const neighbour of await neighbours(deps, sides, options)) {
+    const rules = neighbour.rules.filter(
+      (rule) => rule.test.kind === "foreign_key" && pointsAt(rule.test.to.dataset, names, options.datasets.length),
+    );
+    const chosen = options.rules === undefined ? rules : rules.filter(({ id }) => options.rules?.includes(id) === true);
+    if (chosen.length > 0) asked.push({ context: { deps, sides, state: neighbour, options }, rules: chosen });
+  }
+  return asked;
+}
+
+/** A foreign key names a dataset in full or by its last part; one that the change takes out is pointed at all the same. */
+const pointsAt = (name: string, names: ReadonlySet<string>, changed: number): boolean =>
+  names.size < changed || [...names].some((full) => full === name || full.endsWith(`.${name}`));
+
+async function neighbours(deps: CheckDeps, sides: CheckSides, options: CheckOptions & { scratch: Scratch }): Promise<DatasetState[]> {
+  const found: DatasetState[] = [];
+  for (const [datasetId, hashes] of await pointingDatasets(deps.db)) {
+    if (options.datasets.includes(datasetId)) continue;
+    const content = await sides.candidate.get(datasetId);
+    if (content === undefined || !hashes.has(content.contractHash)) continue;
+    const state = await openDataset(deps, sides, datasetId, options);
+    if (state !== undefined) found.push(state);
+  }
+  return found;
+}
+
+function refuseUnknown(wanted: readonly string[], asked: readonly AskedDataset[]): void {
+  const known = new Set(asked.flatMap(({ rules }) => rules.map(({ id }) => id)));
+  const unknown = wanted.filter((id) => !known.has(id));
+  if (unknown.length === 0) return;
+  const all = [...new Set(asked.flatMap(({ context }) => context.state.rules.map(({ id }) => id)))];
+  throw new AppError("check.no_rule", `There is no rule ${unknown.join(", ")}.`, {
+    expected: all.length === 0 ? "a contract with rules" : `one of ${all.join(", ")}`,
+    found: unknown.join(", "),
+    hint: "tidegate contract show <dataset>",
+  });
+}
+
+interface Answered {
+  question: Question;
+  answer: Answer;
+  reused: boolean;
+}
+
+/** Answers from the store what it knows, and asks the rest together. */
+async function answerRules(context: AskContext, rules: readonly Rule[]): Promise<Answered[]> {
+  const { deps, state } = context;
+  const questions: Question[] = [];
+  for (const rule of rules) questions.push(await questionOf(context, rule));
+  const known = await readEvidence<AnswerBody, AnswerValues>(
+    deps.db,
+    questions.map(({ key }) => key),
+  );
+  const open = [...new Map(questions.filter(({ key }) => !known.has(key)).map((question) => [question.key, question])).values()];
+  const fresh = open.length === 0 ? new Map<string, Answer>() : await askRules(context, open);
+  const kept = open.map(({ key, rule }): KeptFinding => {
+    return { key, kind: "check", datasetId: state.datasetId, finding: keptOf(rule, fresh.get(key) as Answer) };
+  });
+  await keepEvidence(deps, kept);
+  return questions.map((question) => {
+    const stored = known.get(question.key);
+    if (stored !== undefined) return { question, answer: answerOf(stored.body, stored.values), reused: true };
+    return { question, answer: fresh.get(question.key) as Answer, reused: false };
+  });
+}
+
+/** Keys of the drift questions whose shift chance does not explain, all rules of the batch looked at together. */
+function significantDrift(answers: readonly Answered[]): Set<string> {
+  const drift = [...new Map(answers.map((item) => [item.question.key, item])).values()].filter(
+    ({ answer }) => typeof answer.drift?.p === "number",
+  );
+  const flags = significant(
+    drift.map(({ answer }) => answer.drift?.p ?? 1),
+    falseDiscoveryRate,
+  );
+  return new Set(
+    drift.filter(({ answer }, at) => flags[at] === true && answer.drift?.isLarge === true).map(({ question }) => question.key),
+  );
+}
+
+async function datasetChecks(context: AskContext, answers: readonly Answered[], shifted: ReadonlySet<string>): Promise<DatasetChecks> {
+  const { deps, state } = context;
+  const checks: (CheckResult & { hash: string })[] = [];
+  for (const { question, answer, reused } of answers) {
+    const asked: Asked = { question, answer, reused, state, now: deps.clock.now(), isShifted: shifted.has(question.key) };
+    const result = resultOf(asked);
+    if (result.verdict === "fail" && answer.reading.bad !== null) result.badAdded = await addedBy(context, question, answer.reading.bad);
+    checks.push({ ...result, hash: question.hash });
+  }
+  await remember(context, checks);
+  const failing = checks.filter(({ verdict }) => verdict === "fail").map(({ hash }) => hash);
+  const { number } = state.candidate.content;
+  const since = await failingSince(deps.db, { id: state.datasetId, name: state.dataset }, failing, number);
+  return {
+    datasetId: state.datasetId,
+    dataset: state.dataset,
+    owners: state.owners,
+    untested: state.rules.every(({ source }) => source === builtIn),
+    checks: checks.map(({ hash, ...check }) => ({ ...check, failingSince: check.verdict === "fail" ? (since.get(hash) ?? null) : null })),
+  };
+}
+
+/** How many bad rows are the change's own; kept under its own key, since it looks at base where the rule itself does not. */
+async function addedBy(context: AskContext, { rule, key }: Question, bad: bigint): Promise<number | null> {
+  const { deps, state } = context;
+  const question = evidenceKey("check", { format: 1, of: key, base: state.base?.dataKey ?? null, added: true, isChange: state.isChange });
+  const found = await ask<{ added: string | null }>(deps, { key: question, kind: "check", datasetId: state.datasetId }, async () => {
+    const added = await badAdded(context, rule, bad);
+    return { verdict: "pass", body: { added: added === null ? null : String(added) } };
+  });
+  return found.body.added === null ? null : Number(found.body.added);
+}
+
+/** Named versions keep what was said of them, by which «failing since» is found later. */
+async function remember({ deps, state }: AskContext, checks: readonly (CheckResult & { hash: string })[]): Promise<void> {
+  const { id, number } = state.candidate.content;
+  if (number === undefined) return;
+  const runs = new Map(checks.filter(({ reused, verdict }) => !reused || verdict === "fail").map((check) => [check.hash, check]));
+  await keepRuns(
+    deps.db,
+    [...runs].map(([ruleHash, { verdict }]) => ({ datasetId: state.datasetId, ruleHash, versionId: id, verdict })),
+  );
+}

@@ -1,0 +1,71 @@
+import type { Db, Reader } from "../db/db.ts";
+
+/** What a rule said of a named version: the index by which «failing since» is found. */
+export interface CheckRun {
+  datasetId: string;
+  ruleHash: string;
+  versionId: string;
+  verdict: string;
+}
+
+/** Remembers what rules said of versions. Like evidence it carries no audit event: it can be found again at any time. */
+export async function keepRuns(db: Db, runs: readonly CheckRun[]): Promise<void> {
+  for (let from = 0; from < runs.length; from += 500) {
+    await db
+      .insertInto("check_runs")
+      .values(
+        runs
+          .slice(from, from + 500)
+          .map((run) => ({ dataset_id: run.datasetId, rule_hash: run.ruleHash, version_id: run.versionId, verdict: run.verdict })),
+      )
+      .onConflict((oc) =>
+        oc.columns(["dataset_id", "rule_hash", "version_id"]).doUpdateSet((eb) => ({ verdict: eb.ref("excluded.verdict") })),
+      )
+      .execute();
+  }
+}
+
+export interface FailingSince {
+  version: string;
+  at: Date;
+}
+
+/** Per rule the first version since which it has failed without a break, up to this number, among the versions it was asked of. */
+export async function failingSince(
+  db: Reader,
+  dataset: { id: string; name: string },
+  rules: readonly string[],
+  upTo: number | undefined,
+): Promise<Map<string, FailingSince>> {
+  if (rules.length === 0) return new Map();
+  let query = db
+    .selectFrom("check_runs")
+    .innerJoin("versions", "versions.id", "check_runs.version_id")
+    .select(["check_runs.rule_hash", "check_runs.verdict", "versions.number", "versions.created_at"])
+    .where("check_runs.dataset_id", "=", dataset.id)
+    .where("check_runs.rule_hash", "in", [...rules])
+    .orderBy("versions.number", "desc");
+  if (upTo !== undefined) query = query.where("versions.number", "<=", upTo);
+  const found = new Map<string, FailingSince>();
+  const ended = new Set<string>();
+  for (const row of await query.execute()) {
+    if (ended.has(row.rule_hash)) continue;
+    if (row.verdict === "fail") found.set(row.rule_hash, { version: `${dataset.name}@${row.number}`, at: row.created_at });
+    else ended.add(row.rule_hash);
+  }
+  return found;
+}
+
+/** Datasets whose contracts point at other datasets by a foreign key, among all versions there are. */
+export async function pointingDatasets(db: Reader): Promise<Map<string, Set<string>>> {
+  const rows = await db
+    .selectFrom("contracts")
+    .innerJoin("versions", "versions.contract_hash", "contracts.hash")
+    .select(["versions.dataset_id", "contracts.hash"])
+    .distinct()
+    .where("contracts.document", "like", '%"relationships"%')
+    .execute();
+  const found = new Map<string, Set<string>>();
+  for (const row of rows) found.set(row.dataset_id, (found.get(row.dataset_id) ?? new Set()).add(row.hash));
+  return found;
+}
