@@ -34,9 +34,16 @@ test("a tag keeps the files of a change that was closed", async () => {
 });
 
 test("a version whose files the clean-up has taken is not restored", async () => {
-  await closedLongAgo("gone.t");
-  await expect(openRestore(lake, { datasets: ["gone.t"], to: "@2", actor: "ana" })).rejects.toMatchObject({ code: "version.collected" });
-  expect(await rowsOf(lake, "gone.t")).toHaveLength(1);
+  await importText(lake, "gone.t", "id,n\n1,10\n", ["id"]);
+  await lake.merge(await proposeText(lake, "gone.t", { kind: "upsert", csv: "id,n\n1,11\n" }));
+  lake.clock.advance(40 * day);
+  await lake.merge(await proposeText(lake, "gone.t", { kind: "upsert", csv: "id,n\n1,12\n" }));
+  for (let sweep = 0; sweep < 2; sweep += 1) {
+    lake.clock.advance(day);
+    await collectGarbage(lake, { dryRun: false, actor: "ana" });
+  }
+  await expect(openRestore(lake, { datasets: ["gone.t"], to: "@1", actor: "ana" })).rejects.toMatchObject({ code: "version.collected" });
+  expect(await rowsOf(lake, "gone.t")).toEqual([{ id: 1, n: 12 }]);
 });
 
 test("a write that slept past its lease is lost when the clean-up came by, and goes on when it did not", async () => {

@@ -93,3 +93,21 @@ test("closing the revert of a drop that was rolled back takes nothing from reade
   await closeChange(lake, { changeId: await revertOf(change?.id ?? ""), actor: "ana", reason: "no need" });
   expect(await rowsOf(lake, "kept.t")).toHaveLength(1);
 });
+
+test("a change that main no longer has is not reverted twice, so the revert of its revert still finds the bar", async () => {
+  await importText(lake, "once.t", "id,v\n1,1\n", ["id"]);
+  const bad = await proposeText(lake, "once.t", { kind: "upsert", csv: "id,v\n1,0\n" });
+  await rollBack(lake, (await lake.merge(bad)).release.id);
+  const revert = await revertOf(bad);
+  await lake.merge(revert);
+  await expect(openRevert(lake, { changeId: bad, actor: "ana" })).rejects.toMatchObject({ code: "change.empty" });
+  const again = await openRevert(lake, { changeId: revert, actor: "ana" });
+  expect((await lake.merge(again.id)).release.state).toBe("waiting");
+  expect(await rowsOf(lake, "once.t")).toEqual([{ id: 1, v: 1 }]);
+});
+
+test("what a change only proposes is not restored", async () => {
+  await importText(lake, "open.t", "id\n1\n");
+  await proposeText(lake, "open.t", { kind: "append", csv: "id\n2\n" });
+  await expect(openRestore(lake, { datasets: ["open.t"], to: "@2", actor: "ana" })).rejects.toMatchObject({ code: "version.not_found" });
+});

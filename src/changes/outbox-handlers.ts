@@ -19,16 +19,10 @@ export function outboxHandlers(deps: LakeDeps): EventHandlers {
 
 /** Opens the revert of a barred change. Where later changes touched the same rows a person must decide: that is recorded, not retried. */
 async function revertBarred(deps: LakeDeps, event: Events["change.barred"]): Promise<void> {
-  const merged = await deps.db
-    .selectFrom("changes")
-    .select("id")
-    .where("reverts", "=", event.change)
-    .where("state", "=", "merged")
-    .executeTakeFirst();
-  if (merged !== undefined) return;
   try {
     await openRevert(deps, { changeId: event.change, actor: event.actor });
   } catch (error) {
+    if (error instanceof AppError && error.code === "change.empty") return;
     if (!(error instanceof AppError) || error.code !== "revert.conflict") throw error;
     await mutate(deps, event.actor, async (m) => {
       m.record({ action: "revert.conflict", subject: event.change, payload: { message: error.message } });

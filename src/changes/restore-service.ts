@@ -44,6 +44,7 @@ export async function openRestore(deps: LakeDeps, request: RestoreRequest): Prom
         hint: `tidegate log ${dataset.name}`,
       });
     }
+    await requireReleased(deps, dataset, to);
     const draft = await sameContent(deps, to, { changeSet: withOpen(await settledChangeSet(deps.db, to), changeId), changeId });
     pieces.push({ dataset, base: from, draft, operations: [{ kind: "restore", payload: toJson({ to: to.id }) }] });
     found.push({ dataset: dataset.name, from, to, undoes: await undone(deps, dataset, from, to) });
@@ -71,6 +72,19 @@ async function targetVersion(deps: LakeDeps, dataset: Dataset, to: string): Prom
   if (entry === undefined)
     throw new AppError("dataset.not_found", `${dataset.name} was not there at ${to}.`, { hint: `tidegate log ${dataset.name}` });
   return getVersion(deps.db, entry);
+}
+
+/** What a change only proposes is merged as that change, after its review, never as a restore. */
+async function requireReleased({ db }: LakeDeps, dataset: Dataset, version: Version): Promise<void> {
+  const merged = await db.selectFrom("change_datasets").select("change_id").where("merged_version", "=", version.id).executeTakeFirst();
+  if (merged !== undefined) return;
+  const released = await db.selectFrom("release_entries").select("release_id").where("after_version", "=", version.id).executeTakeFirst();
+  if (released !== undefined) return;
+  throw new AppError("version.not_found", `Neither main nor readers ever had ${dataset.name}@${version.number}.`, {
+    expected: "a version that was merged or released",
+    found: "one that a change proposed",
+    hint: `tidegate log ${dataset.name}`,
+  });
 }
 
 async function commitAt(deps: LakeDeps, until: Date) {

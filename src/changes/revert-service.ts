@@ -11,16 +11,17 @@ import type { LakeDeps } from "../effects/lake-deps.ts";
 import { sameContent, type Draft } from "../effects/version-writer.ts";
 import { AppError } from "../lib/errors.ts";
 import { toJson } from "../lib/json.ts";
+import { hasEffect } from "../rollouts/bar-store.ts";
 import { inverseDocuments } from "./change-documents.ts";
 import { changeDatasets, getChange } from "./change-store.ts";
-import type { Change } from "./change.ts";
+import type { Change, ChangeDataset } from "./change.ts";
 import type { BranchPiece } from "./branch-write.ts";
 import { commitUndo } from "./undo-commit.ts";
 import { locationOf } from "./workpiece.ts";
 
 /**
  * Opens a change that undoes a merged one on today's main and keeps what came later. A revert that is open already is the same revert.
- * `revert.conflict` when later changes touched the same rows or documents.
+ * `revert.conflict` when later changes touched the same rows or documents, `change.empty` when main no longer has its effect.
  */
 export async function openRevert(
   deps: LakeDeps,
@@ -37,12 +38,18 @@ export async function openRevert(
   const open = await openRevertOf(deps, reverted.id);
   if (open !== undefined) return open;
   const main = await readCommit(deps.db, (await getRef(deps.db, mainRef)).commitId);
-  const items = (await changeDatasets(deps.db, reverted.id)).filter((item) => item.beforeVersion !== item.mergedVersion);
-  const ids = items.map((item) => item.datasetId);
+  const touched = (await changeDatasets(deps.db, reverted.id)).filter((item) => item.beforeVersion !== item.mergedVersion);
+  const ids = touched.map((item) => item.datasetId);
   const [entries, datasets] = [await readSome(deps.db, main.tree, ids), await getDatasets(deps.db, ids)];
-  const wanted = items.flatMap((item) => [item.beforeVersion ?? [], item.mergedVersion ?? []].flat());
+  const wanted = touched.flatMap((item) => [item.beforeVersion ?? [], item.mergedVersion ?? []].flat());
   const versions = await getVersions(deps.db, [...new Set([...wanted, ...entries.values()])]);
   const documents = await inverseDocuments(deps.db, reverted, main);
+  const items: ChangeDataset[] = [];
+  for (const item of touched) {
+    const onto = versions.get(entries.get(item.datasetId) ?? "");
+    if (onto === undefined || (await hasEffect(deps.db, onto, reverted.id))) items.push(item);
+  }
+  if (items.length === 0 && documents.length === 0) throw withoutEffect(reverted);
   const changeId = deps.ids.next("chg");
   const locations = ids.map((id) => locationOf(id, changeId));
   return withWriteLease(deps, request.actor, locations, (lease) =>
@@ -76,6 +83,15 @@ export async function openRevert(
       });
     }),
   );
+}
+
+/** A second revert would change nothing, yet count as one: the revert of the first would then bring barred rows back unseen. */
+function withoutEffect(change: Change): AppError {
+  return new AppError("change.empty", `${change.id} has no effect on main any more: there is nothing to revert.`, {
+    expected: "a change that main still has",
+    found: "one that was reverted, corrected or restored away",
+    hint: `tidegate change show ${change.id}`,
+  });
 }
 
 async function openRevertOf(deps: LakeDeps, changeId: string): Promise<Change | undefined> {

@@ -1,5 +1,6 @@
 import { column, type Cell, type Plan, type StagedPlan } from "../engine/plan.ts";
 import type { Row } from "../engine/engine.ts";
+import type { LiveFile } from "../lake/data-file.ts";
 import { mergeSchemas, type SchemaConflict } from "../lake/schema-merge.ts";
 import type { Schema } from "../lake/schema.ts";
 import { countRows, effectBetween, touchedKeys, whereDifferent, type Effect } from "./effect.ts";
@@ -64,7 +65,9 @@ export async function carry(context: WriteContext, request: CarryRequest): Promi
     return conflict({ schema: [{ column: "*", reason: "a column was retyped on one side while rows changed on the other" }] });
   }
   const present = new Set(onto.files.map(fileIdentity));
-  const wholeFiles = !carriesDeletes && ours.before.every((file) => present.has(fileIdentity(file)));
+  // A file stands in a table once: what `onto` has already is brought again as rows, not as a file.
+  const isThere = (file: LiveFile): boolean => present.has(fileIdentity(file));
+  const wholeFiles = !carriesDeletes && ours.before.every(isThere) && !ours.after.some(isThere);
   const filesResult = (): Carried => {
     const gone = new Set(ours.before.map(fileIdentity));
     return done({ schema, files: [...onto.files.filter((file) => !gone.has(fileIdentity(file))), ...ours.after] });
