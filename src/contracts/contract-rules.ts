@@ -42,9 +42,10 @@ const builtInRules: readonly Rule[] = [
   },
 ];
 
-/** Reads all rules of a contract. `schema` is the data's; without it columns are known by what the contract kept of them. */
-export function readRules(contract: Contract, schema: Schema | undefined): ContractRules {
-  const reader = new RuleReader(contract, schema);
+/** Reads all rules of a contract. `schema` is the data's; without it columns are known by what the contract kept of them.
+ * `dataset` is its name, where the document may call it otherwise. */
+export function readRules(contract: Contract, schema: Schema | undefined, dataset?: string): ContractRules {
+  const reader = new RuleReader(contract, schema, dataset);
   const table = contract.schema[0];
   if (table !== undefined) {
     const properties = table.properties;
@@ -65,6 +66,6 @@ export function readRules(contract: Contract, schema: Schema | undefined): Contr
 }
 
 /** All rules of a contract, those that are on by default with them. A contract is linted before it is kept, so none is left out. */
-export function rulesOf(contract: Contract, schema: Schema | undefined): readonly Rule[] {
-  return readRules(contract, schema).rules;
+export function rulesOf(contract: Contract, schema: Schema | undefined, dataset?: string): readonly Rule[] {
+  return readRules(contract, schema, dataset).rules;
 }

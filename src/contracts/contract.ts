@@ -52,7 +52,8 @@ export interface StoredContract {
   document: string;
 }
 
-const fieldIdProperty = "tidegate.fieldId";
+/** The custom property that ties a column of a contract to a field of the data. */
+export const fieldIdProperty = "tidegate.fieldId";
 
 function logicalType(type: FieldType): string {
   if (typeof type !== "string") return type.type === "list" ? "array" : "object";

@@ -41,13 +41,16 @@ export class RuleReader {
   readonly problems: ContractProblem[] = [];
   readonly contract: Contract;
   readonly schema: Schema | undefined;
+  /** The dataset's name in full. */
+  readonly dataset: string;
   readonly #ids = new Set<string>();
   readonly #properties = new Map<string, ContractProperty>();
   readonly #fields = new Map<string, number>();
   readonly #names: ReadonlyMap<number, string>;
 
-  constructor(contract: Contract, schema: Schema | undefined) {
+  constructor(contract: Contract, schema: Schema | undefined, dataset: string | undefined) {
     this.contract = contract;
+    this.dataset = dataset ?? contract.schema[0]?.name ?? "table";
     this.schema = schema;
     for (const field of schema?.fields ?? []) this.#fields.set(field.name.toLowerCase(), field.id);
     this.#names = new Map((schema?.fields ?? []).map((field) => [field.id, field.name]));
@@ -58,10 +61,6 @@ export class RuleReader {
       if (typeof physical === "string" && !this.#properties.has(physical.toLowerCase()))
         this.#properties.set(physical.toLowerCase(), property);
     }
-  }
-
-  get dataset(): string {
-    return this.contract.schema[0]?.name ?? "table";
   }
 
   property(name: string): ContractProperty | undefined {
