@@ -110,6 +110,19 @@ export async function datasetsCalled(db: Reader, name: string): Promise<Dataset[
   return rows.map(fromRow);
 }
 
+/** The standing datasets whose last part of the name is one of these, by name. */
+export async function datasetsByLastPart(db: Reader, parts: readonly string[]): Promise<Dataset[]> {
+  if (parts.length === 0) return [];
+  const rows = await db
+    .selectFrom("datasets")
+    .selectAll()
+    .where("dropped_at", "is", null)
+    .where(sql<string>`reverse(split_part(reverse(name), '.', 1))`, "=", sql<string>`any(${[...parts]}::text[])`)
+    .orderBy("name")
+    .execute();
+  return rows.map(fromRow);
+}
+
 function reversedLike(name: string): string {
   return [...name]
     .reverse()

@@ -52,6 +52,13 @@ test("a document that main has changed meanwhile is a conflict, unless to the sa
   expect(await readDocument(lake.db, await mainTree(), "consumers/job")).toBe("tests: []\n");
 });
 
+test("tests of a consumer that cannot be read are refused, with the line", async () => {
+  await expect(open({ path: "consumers/board", text: "tests:\n  - name: a\n    query: { sql: 3 }\n" })).rejects.toMatchObject({
+    code: "consumer.test_invalid",
+    message: expect.stringContaining("line 3") as string,
+  });
+});
+
 test("a document is taken out by a change", async () => {
   await lake.merge(await open({ path: "consumers/job", text: null }));
   expect(await readDocument(lake.db, await mainTree(), "consumers/job")).toBeUndefined();

@@ -1,5 +1,6 @@
 import { readCommit, readDocumentHashes, type Commit } from "../catalog/commit-store.ts";
 import { documentHash, readTexts } from "../catalog/document-store.ts";
+import { consumerOfPath, parseConsumerTests } from "../consumers/consumer-document.ts";
 import type { Reader, Tx } from "../db/db.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Change } from "./change.ts";
@@ -34,6 +35,8 @@ export async function loadDocuments(db: Reader, edits: readonly DocumentEdit[], 
         hint: "tidegate apply <folder>",
       });
     }
+    const consumer = consumerOfPath(path);
+    if (consumer !== undefined && text !== null) parseConsumerTests(consumer, text);
     const candidateHash = text === null ? null : documentHash(text);
     if ((now.get(path) ?? null) === candidateHash) return [];
     return [{ path, text, baseHash: before.get(path) ?? null, candidateHash }];

@@ -54,25 +54,52 @@ export interface Tolerance {
 /** What the pair of runs shows. */
 export type TestOutcome = "same" | "moved" | "broken" | "already_broken" | "fixed" | "new" | "slower" | "nondeterministic" | "not_run";
 
+/** One thing that moved: a number of the result, a row by its key, a column. */
+export interface TestMove {
+  what: string;
+  before: string | null;
+  after: string | null;
+}
+
+/** What the runs of a test found. */
+export interface TestFinding {
+  outcome: TestOutcome;
+  /** The headline: `renewal_rate 0.61 → 0.82`. */
+  summary: string;
+  /** What moved, number by number or row by row; at most 20. */
+  moves: TestMove[];
+  error: { before: string | null; after: string | null };
+  /** The shortest of the runs of each side. */
+  milliseconds: { before: number; after: number } | null;
+  /** Known when the runs were looked at more closely, because something moved or became slow. */
+  rowsScanned: { before: number; after: number } | null;
+  /** Datasets and columns that the test reads. */
+  reads: { dataset: string; columns: readonly string[] | "all" }[];
+}
+
 /** One consumer test on one pair of states. */
-export interface TestResult {
+export interface TestResult extends TestFinding {
   consumer: string;
   owner: string | null;
   criticality: "low" | "normal" | "high" | "critical";
   test: string;
   kind: ConsumerTest["kind"];
-  outcome: TestOutcome;
-  /** pass: same, fixed, new that runs; fail: broken, moved, slower; inconclusive: nondeterministic, not_run. `already_broken` passes. */
   verdict: Verdict;
-  /** The headline: `renewal_rate 0.61 → 0.82`. */
-  summary: string;
-  /** What moved, number by number or row by row; at most 20. */
-  moves: { what: string; before: string | null; after: string | null }[];
-  error: { before: string | null; after: string | null };
-  milliseconds: { before: number; after: number } | null;
-  rowsScanned: { before: number; after: number } | null;
-  /** Datasets and columns that the test reads. */
-  reads: { dataset: string; columns: readonly string[] | "all" }[];
   evidence: string;
   reused: boolean;
 }
+
+const verdicts: Readonly<Record<TestOutcome, Verdict>> = {
+  same: "pass",
+  fixed: "pass",
+  new: "pass",
+  // It tells nothing of this change.
+  already_broken: "pass",
+  moved: "fail",
+  broken: "fail",
+  slower: "fail",
+  nondeterministic: "inconclusive",
+  not_run: "inconclusive",
+};
+
+export const verdictOf = (outcome: TestOutcome): Verdict => verdicts[outcome];

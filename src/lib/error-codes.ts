@@ -85,6 +85,7 @@ export const errorCodes = {
   "group.exists": "conflict",
   "consumer.not_found": "not_found",
   "consumer.exists": "conflict",
+  "consumer.test_invalid": "invalid",
   "token.not_found": "not_found",
   // SQL of others
   "sql.syntax": "invalid",

@@ -1,0 +1,118 @@
+import { z } from "zod";
+import { AppError } from "../lib/errors.ts";
+import { counted } from "../lib/text.ts";
+import { readYaml, schemaProblems, type DocumentProblem, type YamlSource } from "../lib/yaml.ts";
+import type { ConsumerTest, Tolerance } from "./consumer-test.ts";
+
+/*
+ * The document of a consumer: `consumers/<name>` in the tree of each commit, so that tests are changed, reviewed and merged like data. YAML, with
+ * one key, `tests`.
+ */
+
+const prefix = "consumers/";
+
+/** Most tests that one document may hold. */
+const mostTests = 5000;
+
+const name = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9 ._/-]{0,99}$/, "letters, digits, space, dot, slash, dash and underscore, at most 100");
+const share = z.number().min(0);
+const tolerance = z.union([
+  share,
+  z.strictObject({ relative: share.optional(), absolute: share.optional(), rows: share.max(1).optional() }),
+]);
+const duration = z.string().regex(/^\d+(\.\d+)?\s*(ms|s|min)$/, "a time such as 500ms, 30s or 2min");
+const columns = z.array(z.string().min(1)).min(1).max(50);
+const sql = z.string().min(1).max(100_000);
+
+const queryTest = z.strictObject({
+  name,
+  query: z.strictObject({ sql, key: columns.optional(), tolerance: tolerance.optional(), timeout: duration.optional() }),
+});
+
+const kinds = { query: queryTest } as const;
+type Kind = keyof typeof kinds;
+
+const outer = z.strictObject({ tests: z.array(z.record(z.string(), z.unknown())).max(mostTests).nullish() });
+
+export const consumerPath = (consumer: string): string => `${prefix}${consumer}`;
+
+/** The consumer that a document is about; undefined for other documents. */
+export function consumerOfPath(path: string): string | undefined {
+  return path.startsWith(prefix) ? path.slice(prefix.length) : undefined;
+}
+
+/** The tests of a document; `consumer.test_invalid` with the line of every mistake. */
+export function parseConsumerTests(consumer: string, text: string): ConsumerTest[] {
+  const read = readYaml(text);
+  if ("problems" in read) throw invalid(consumer, read.problems);
+  const { source } = read;
+  const whole = outer.safeParse(source.value ?? {});
+  if (!whole.success) throw invalid(consumer, schemaProblems(whole.error, source));
+  const problems: DocumentProblem[] = [];
+  const tests = (whole.data.tests ?? []).flatMap((item, at) => testOf(item, at, source, problems));
+  const names = new Map<string, number>();
+  for (const [at, test] of tests.entries()) {
+    const first = names.get(test.name.toLowerCase());
+    if (first === undefined) names.set(test.name.toLowerCase(), at);
+    else problems.push(problem(source, ["tests", at, "name"], `the name ${test.name} is taken by another test`));
+  }
+  if (problems.length > 0) throw invalid(consumer, problems);
+  return tests;
+}
+
+function testOf(item: Record<string, unknown>, at: number, source: YamlSource, problems: DocumentProblem[]): ConsumerTest[] {
+  const given = (Object.keys(kinds) as Kind[]).filter((kind) => kind in item);
+  const [kind] = given;
+  if (kind === undefined || given.length > 1) {
+    const found = kind === undefined ? "none of them" : given.join(" and ");
+    problems.push(problem(source, ["tests", at], `a test has one of ${Object.keys(kinds).join(", ")}; this one has ${found}`));
+    return [];
+  }
+  const parsed = kinds[kind].safeParse(item);
+  if (!parsed.success) {
+    // The schema knows the item, the document the whole.
+    const issues = parsed.error.issues.map((issue) => ({ ...issue, path: ["tests", at, ...issue.path] }));
+    problems.push(...schemaProblems(new z.ZodError(issues), source));
+    return [];
+  }
+  const { query } = parsed.data;
+  return [
+    {
+      kind: "query",
+      name: parsed.data.name,
+      sql: query.sql.trim(),
+      key: query.key,
+      tolerance: toleranceOf(query.tolerance),
+      timeoutMs: millisecondsOf(query.timeout),
+    },
+  ];
+}
+
+const problem = (source: YamlSource, path: readonly (string | number)[], message: string): DocumentProblem => ({
+  path: path.map((part, index) => (typeof part === "number" ? `[${part}]` : index === 0 ? part : `.${part}`)).join(""),
+  ...source.place(path),
+  message,
+});
+
+const toleranceOf = (given: z.output<typeof tolerance> | undefined): Tolerance | undefined =>
+  typeof given === "number" ? { relative: given } : given;
+
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000 };
+
+function millisecondsOf(text: string | undefined): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|min)$/.exec(text ?? "");
+  return match === null ? undefined : Number(match[1]) * (unitMs[match[2] ?? ""] ?? 1);
+}
+
+function invalid(consumer: string, problems: readonly DocumentProblem[]): AppError {
+  const [first] = problems;
+  const more = problems.length > 1 ? `, and ${counted(problems.length - 1, "more mistake")}` : "";
+  return new AppError("consumer.test_invalid", `The tests of ${consumer} cannot be read: line ${first?.line}: ${first?.message}${more}.`, {
+    expected: "tests: a list, each with a name and a query",
+    found: `${first?.path === "" ? "the document" : first?.path} in line ${first?.line}`,
+    hint: `tidegate consumer test list ${consumer}`,
+    details: { problems },
+  });
+}
