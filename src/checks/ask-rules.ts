@@ -152,7 +152,11 @@ export async function readBase(context: AskContext, rule: Rule): Promise<Reading
   const values =
     made?.kind === "scan" ? await measureSource(context.deps, base.source, made.measures, context.options) : new Map<string, Measured>();
   const side = context.sides.base ?? context.sides.candidate;
-  const onBase: AskContext = { ...context, sides: { base: undefined, candidate: side }, state: { ...context.state, candidate: base } };
+  const onBase: AskContext = {
+    ...context,
+    sides: { base: undefined, candidate: side, datasetIds: [] },
+    state: { ...context.state, candidate: base },
+  };
   return (await readOne(onBase, rule, made, base.source, values)).reading;
 }
 

@@ -16,11 +16,11 @@ export interface CheckDeps extends LakeDeps {
 export interface CheckSides {
   base: Side | undefined;
   candidate: Side;
+  /** The datasets to check: those that the change touches. Datasets that point at them by a foreign key are looked at too. */
+  datasetIds: readonly string[];
 }
 
 export interface CheckOptions extends RunOptions {
-  /** Ids of the datasets to check: those that the change touches. Datasets that point at them by a foreign key are looked at too. */
-  datasets: readonly string[];
   /** Only these rules, by id; one that no dataset has is refused. */
   rules?: readonly string[] | undefined;
   /** The rules of a contract; those of contracts/contract-rules.ts when absent. */

@@ -1,3 +1,6 @@
+import { getDataset } from "../catalog/dataset-store.ts";
+import { ownersOf } from "../contracts/contract.ts";
+import { getContract } from "../contracts/contract-store.ts";
 import type { Rule } from "../contracts/rule.ts";
 import { builtIn } from "../contracts/rule.ts";
 import type { Scratch } from "../engine/engine.ts";
@@ -25,7 +28,7 @@ const falseDiscoveryRate = 0.005;
  * Checks datasets: every rule of the contracts of both sides on the candidate. What was asked before, on the same inputs, is answered from the
  * store and runs no query. Datasets that point at the given ones by a foreign key are looked at for those rules alone.
  */
-export async function checkDatasets(deps: CheckDeps, sides: CheckSides, options: CheckOptions): Promise<DatasetChecks[]> {
+export async function checkDatasets(deps: CheckDeps, sides: CheckSides, options: CheckOptions = {}): Promise<DatasetChecks[]> {
   return deps.engine.withScratch(async (scratch) => {
     const asked = await openAll(deps, sides, { ...options, scratch });
     if (options.rules !== undefined) refuseUnknown(options.rules, asked);
@@ -34,8 +37,21 @@ export async function checkDatasets(deps: CheckDeps, sides: CheckSides, options:
     const shifted = significantDrift(answered.flatMap(({ answers }) => answers));
     const found: DatasetChecks[] = [];
     for (const { context, answers } of answered) found.push(await datasetChecks(context, answers, shifted));
-    return found;
+    return [...found, ...(await dropped(deps, sides))];
   });
+}
+
+/** Datasets that the change takes out have nothing left to check; whoever points at them is looked at as a neighbour. */
+async function dropped(deps: CheckDeps, sides: CheckSides): Promise<DatasetChecks[]> {
+  const found: DatasetChecks[] = [];
+  for (const datasetId of sides.datasetIds) {
+    const before = await sides.base?.get(datasetId);
+    if (before === undefined || (await sides.candidate.get(datasetId)) !== undefined) continue;
+    const { name } = await getDataset(deps.db, datasetId);
+    const owners = ownersOf(await getContract(deps.db, before.contractHash));
+    found.push({ datasetId, dataset: name, owners, untested: false, checks: [] });
+  }
+  return found;
 }
 
 interface AskedDataset {
@@ -46,7 +62,7 @@ interface AskedDataset {
 async function openAll(deps: CheckDeps, sides: CheckSides, options: CheckOptions & { scratch: Scratch }): Promise<AskedDataset[]> {
   const asked: AskedDataset[] = [];
   const names = new Set<string>();
-  for (const datasetId of options.datasets) {
+  for (const datasetId of sides.datasetIds) {
     const state = await openDataset(deps, sides, datasetId, options);
     if (state === undefined) continue;
     names.add(state.dataset);
@@ -56,7 +72,7 @@ async function openAll(deps: CheckDeps, sides: CheckSides, options: CheckOptions
   if (sides.base === undefined) return asked;
   for (const neighbour of await neighbours(deps, sides, options)) {
     const rules = neighbour.rules.filter(
-      (rule) => rule.test.kind === "foreign_key" && pointsAt(rule.test.to.dataset, names, options.datasets.length),
+      (rule) => rule.test.kind === "foreign_key" && pointsAt(rule.test.to.dataset, names, sides.datasetIds.length),
     );
     const chosen = options.rules === undefined ? rules : rules.filter(({ id }) => options.rules?.includes(id) === true);
     if (chosen.length > 0) asked.push({ context: { deps, sides, state: neighbour, options }, rules: chosen });
@@ -71,7 +87,7 @@ const pointsAt = (name: string, names: ReadonlySet<string>, changed: number): bo
 async function neighbours(deps: CheckDeps, sides: CheckSides, options: CheckOptions & { scratch: Scratch }): Promise<DatasetState[]> {
   const found: DatasetState[] = [];
   for (const [datasetId, hashes] of await pointingDatasets(deps.db)) {
-    if (options.datasets.includes(datasetId)) continue;
+    if (sides.datasetIds.includes(datasetId)) continue;
     const content = await sides.candidate.get(datasetId);
     if (content === undefined || !hashes.has(content.contractHash)) continue;
     const state = await openDataset(deps, sides, datasetId, options);

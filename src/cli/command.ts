@@ -29,6 +29,8 @@ export interface Surroundings {
   cwd: string;
   /** Reads all of standard input into a file and gives its path. */
   stdinFile(): Promise<string>;
+  /** The exit code of a command that did its work and has something to say by it: 1 something failed, 3 needs a person, 4 could not tell. */
+  exit(code: number): void;
   /** Goes on only when a person says yes, or `--yes` did. For what can't be undone. */
   confirm(question: string): Promise<void>;
 }

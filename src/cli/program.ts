@@ -8,6 +8,7 @@ import { readConfig } from "../config.ts";
 import { AppError, asAppError } from "../lib/errors.ts";
 import type { GlobalOptions, Surroundings } from "./command.ts";
 import { addChangeCommands } from "./commands/change.ts";
+import { addCheckCommand } from "./commands/check.ts";
 import { addConsumerCommands } from "./commands/consumer.ts";
 import { addDatasetCommands } from "./commands/dataset.ts";
 import { addDemoCommand } from "./commands/demo.ts";
@@ -55,6 +56,7 @@ const unlimited = 100_000;
 export async function run(args: readonly string[], world: World): Promise<number> {
   const program = new Command("tidegate");
   let spool: string | undefined;
+  let code = 0;
   const options = () => program.opts<GlobalOptions>();
   const style = () => ({
     // What goes into a file or a pipe is cut nowhere: whoever reads it later can.
@@ -86,6 +88,9 @@ export async function run(args: readonly string[], world: World): Promise<number
     progress,
     config: () => readConfig(world.env, world.cwd, { data: options().data, server: options().server }),
     output,
+    exit: (wanted) => {
+      code = wanted;
+    },
     stdinFile: async () => {
       spool ??= await mkdtemp(join(tmpdir(), "tidegate-stdin-"));
       const path = join(spool, "stdin");
@@ -109,7 +114,7 @@ export async function run(args: readonly string[], world: World): Promise<number
   build(program, surroundings, world);
   try {
     await program.parseAsync([...args], { from: "user" });
-    return 0;
+    return code;
   } catch (error) {
     // A mistake on the command line is met before the flags are known.
     if (args.includes("--json")) program.setOptionValue("json", true);
@@ -150,6 +155,7 @@ function build(program: Command, surroundings: Surroundings, world: World): void
   addSystemCommands(surroundings);
   addProposeCommands(surroundings);
   addDiffCommand(surroundings);
+  addCheckCommand(surroundings);
   addChangeCommands(surroundings);
   addUndoCommands(surroundings);
   addReadCommands(surroundings);

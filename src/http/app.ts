@@ -1,6 +1,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { addChangeRoutes } from "./change-routes.ts";
 import { addDatasetRoutes } from "./dataset-routes.ts";
+import { addCheckRoutes } from "./check-routes.ts";
 import { addDiffRoutes } from "./diff-routes.ts";
 import { addLiveRoutes } from "./live-routes.ts";
 import { addPeopleRoutes } from "./people-routes.ts";
@@ -23,6 +24,7 @@ export function createRouter(services: Services, entrance: Entrance): Router {
   addChangeRoutes(router);
   addDatasetRoutes(router);
   addDiffRoutes(router);
+  addCheckRoutes(router);
   addLiveRoutes(router);
   addPeopleRoutes(router);
   return router;

@@ -76,7 +76,7 @@ export async function checkMain(lake: Lakehouse, dataset: string, more: More = {
   const { id } = await resolveDataset(lake.db, dataset);
   const side = treeSide(lake.db, "main", await treeOf(lake, mainRef));
   const { deps, ...options } = more;
-  const [found] = await checkDatasets({ ...lake, ...deps }, { base: undefined, candidate: side }, { datasets: [id], ...options });
+  const [found] = await checkDatasets({ ...lake, ...deps }, { base: undefined, candidate: side, datasetIds: [id] }, options);
   return found as DatasetChecks;
 }
 
@@ -87,7 +87,7 @@ export async function checkChange(lake: Lakehouse, changeId: string, more: More 
   const base = treeSide(lake.db, "base", (await readCommit(lake.db, change.baseCommit)).tree);
   const candidate = treeSide(lake.db, "candidate", await treeOf(lake, changeRef(changeId)));
   const { deps, ...options } = more;
-  return checkDatasets({ ...lake, ...deps }, { base, candidate }, { datasets: items.map(({ datasetId }) => datasetId), ...options });
+  return checkDatasets({ ...lake, ...deps }, { base, candidate, datasetIds: items.map(({ datasetId }) => datasetId) }, options);
 }
 
 /** A dataset of main as a plan over its files. */

@@ -1,0 +1,18 @@
+import { readCommit } from "../catalog/commit-store.ts";
+import { changeRef, getRef } from "../catalog/ref-store.ts";
+import { treeSide, type Side } from "../catalog/side.ts";
+import type { Reader } from "../db/db.ts";
+import { changeDatasets } from "./change-store.ts";
+import type { Change } from "./change.ts";
+
+/** The two sides of a change: the commit from which it started, and its branch, or what came of it once it was merged. */
+export async function sidesOfChange(db: Reader, change: Change): Promise<{ base: Side; candidate: Side; datasetIds: string[] }> {
+  const base = await readCommit(db, change.baseCommit);
+  const candidate = await readCommit(db, change.mergeCommit ?? (await getRef(db, changeRef(change.id))).commitId);
+  const items = await changeDatasets(db, change.id);
+  return {
+    base: treeSide(db, "base", base.tree),
+    candidate: treeSide(db, "candidate", candidate.tree),
+    datasetIds: items.map(({ datasetId }) => datasetId),
+  };
+}
