@@ -1,26 +1,106 @@
 /*
- * The catalogue's operations against what they cannot do without: one durable commit of the same Postgres. And reading a version against
- * DuckDB reading the same Parquet files by hand. Ratios inside one run; peak memory of this process.
+ * The catalogue's operations over HTTP, as a client in a thread of its own sees them, with 2 000 and with 10 000 datasets: creating a branch
+ * (a name for a commit), merging what needs no test, rolling back; one client, then 8 at once. Beside them what none of them can do without:
+ * one durable commit of the same Postgres. And reading a version against DuckDB reading the same Parquet files by hand.
+ *
+ *   npm run bench -- loop [--scale 0.01]      BENCH_ASSERT=1 fails when a bar of the design is missed
  */
+import { Agent, request } from "node:http";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { sql } from "kysely";
 import { openServices } from "../src/compose.ts";
 import { readConfig } from "../src/config.ts";
-import { createTag } from "../src/catalog/tag-service.ts";
 import { merge } from "../src/changes/merge-service.ts";
 import { propose } from "../src/changes/propose-service.ts";
 import type { OperationRequest } from "../src/changes/operation.ts";
-import { duckdbEngine } from "../src/engine/duckdb/duckdb-engine.ts";
-import { answerFor, readRows } from "../src/reading/read-service.ts";
-import { rollback } from "../src/rollouts/rollback-service.ts";
 import { scan } from "../src/effects/table-state.ts";
+import { duckdbEngine } from "../src/engine/duckdb/duckdb-engine.ts";
+import { serve } from "../src/http/serve.ts";
+import type { Services } from "../src/http/services.ts";
+import { readServerFile } from "../src/lib/server-file.ts";
+import { answerFor, readRows } from "../src/reading/read-service.ts";
 
 const scale = Number(process.env["BENCH_SCALE"] ?? 1);
-const rounds = Math.max(5, Math.round(60 * scale));
+const clients = 8;
+/** Operations of one client; 8 clients make as many of each kind together. */
+const rounds = Math.max(clients, Math.round(80 * scale));
 const rows = Math.max(10_000, Math.round(2_000_000 * scale));
-const datasets = Math.max(20, Math.round(2000 * scale));
+const sizes = [2000, 10_000].map((size) => Math.max(4 * rounds, Math.round(size * scale)));
+const actor = "bench";
+
+interface Call {
+  method: string;
+  path: string;
+  body: unknown;
+}
+
+/** What the client's thread is asked: all calls, so many at a time. */
+interface Order {
+  calls: Call[];
+  atOnce: number;
+}
+
+interface Measured {
+  /** Milliseconds of each call. */
+  each: number[];
+  total: number;
+}
+
+/** The client's thread: sends what it is told to send, and tells how long each took. */
+function runClient({ url, token }: { url: string; token: string }): void {
+  const agent = new Agent({ keepAlive: true, maxSockets: clients });
+  const send = ({ method, path, body }: Call): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const began = performance.now();
+      const text = JSON.stringify(body);
+      const headers = { authorization: `Bearer ${token}`, "content-type": "application/json", "content-length": Buffer.byteLength(text) };
+      const sent = request(`${url}${path}`, { method, agent, headers }, (response) => {
+        let answer = "";
+        response.setEncoding("utf8");
+        response.on("data", (chunk: string) => (answer += chunk));
+        response.on("end", () => {
+          if (response.statusCode === 200) resolve(performance.now() - began);
+          else reject(new Error(`${method} ${path}: ${answer}`));
+        });
+      });
+      sent.on("error", reject);
+      sent.end(text);
+    });
+  const run = async ({ calls, atOnce }: Order): Promise<Measured> => {
+    const left = [...calls];
+    const each: number[] = [];
+    const began = performance.now();
+    const one = async (): Promise<void> => {
+      for (let call = left.shift(); call !== undefined; call = left.shift()) each.push(await send(call));
+    };
+    await Promise.all(Array.from({ length: atOnce }, one));
+    return { each, total: performance.now() - began };
+  };
+  parentPort?.on("message", (order: Order) => {
+    void run(order).then(
+      (measured) => parentPort?.postMessage({ measured }),
+      (error: unknown) => parentPort?.postMessage({ error: String(error) }),
+    );
+  });
+}
+
+type Ask = (calls: Call[], atOnce: number) => Promise<Measured>;
+
+function startClient(target: { url: string; token: string }): { ask: Ask; stop(): Promise<number> } {
+  const worker = new Worker(fileURLToPath(import.meta.url), { workerData: target });
+  const ask: Ask = (calls, atOnce) =>
+    new Promise((resolve, reject) => {
+      worker.once("message", ({ measured, error }: { measured?: Measured; error?: string }) =>
+        measured === undefined ? reject(new Error(error)) : resolve(measured),
+      );
+      worker.postMessage({ calls, atOnce } satisfies Order);
+    });
+  return { ask, stop: () => worker.terminate() };
+}
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
 
@@ -34,44 +114,89 @@ async function timed(count: number, work: (round: number) => Promise<unknown>): 
   return median(times);
 }
 
-const dir = await mkdtemp(join(tmpdir(), "tidegate-bench-"));
-const services = await openServices(readConfig({ TIDEGATE_DATA: join(dir, "data") }, dir));
-try {
-  const actor = "bench";
-  const change = async (operation: OperationRequest) =>
-    (await propose(services, { operations: [operation], actor, origin: "person" })).change?.id ?? "";
-  const file = async (name: string, text: string) => {
-    await writeFile(join(dir, name), text);
-    return { paths: [join(dir, name)], names: [name] };
-  };
-  const many: OperationRequest[] = Array.from({ length: datasets }, (_, index) => ({
+let missed = 0;
+
+/** One line per operation, and whether the bars hold. */
+function tell(name: string, one: Measured, many: Measured, facts: { commit: number; bar: number; goal: number }): void {
+  const p50 = median(one.each);
+  const share = many.total / one.total;
+  if (p50 >= facts.bar || share > 1) missed += 1;
+  console.log(
+    `${name.padEnd(9)} p50 ${p50.toFixed(1).padStart(6)} ms  ${(p50 / facts.commit).toFixed(1).padStart(5)} × one commit  (bar ${facts.bar}, goal ${facts.goal} ms)   ` +
+      `8 clients: ${((many.each.length * 1000) / many.total).toFixed(0).padStart(4)}/s against ${((one.each.length * 1000) / one.total).toFixed(0).padStart(4)}/s, ` +
+      `${share.toFixed(2)} × the time of one (bar 1)`,
+  );
+}
+
+async function measureSize(dir: string, services: Services, datasets: number, ask: Ask): Promise<void> {
+  const have = Number(
+    (
+      await services.db
+        .selectFrom("datasets")
+        .select((eb) => eb.fn.countAll().as("n"))
+        .executeTakeFirstOrThrow()
+    ).n,
+  );
+  const many: OperationRequest[] = Array.from({ length: Math.max(0, datasets - have) }, (_, index) => ({
     kind: "create",
-    dataset: `bench.d${index}`,
+    dataset: `bench.d${have + index}`,
     columns: [{ name: "id", type: "long" }],
     key: ["id"],
   }));
   const created = await propose(services, { operations: many, actor, origin: "import" });
   await merge(services, { changeId: created.change?.id ?? "", actor });
-  const lines = Array.from({ length: rows }, (_, index) => `${index},${(index * 7919) % 1000},customer ${index % 500}`).join("\n");
-  const big = await change({
-    kind: "create",
-    dataset: "bench.orders",
-    source: await file("orders.csv", `id,amount,customer\n${lines}\n`),
-    key: ["id"],
-  });
-  await merge(services, { changeId: big, actor });
-
-  await sql`create table bench_commit (n integer)`.execute(services.db);
-  const commit = await timed(rounds, (round) => sql`insert into bench_commit values (${round})`.execute(services.db));
-  const branch = await timed(rounds, (round) => createTag(services, { name: `b${round}`, at: "main", actor }));
+  const names = many.slice(0, 2 * rounds).map((operation) => operation.dataset);
   const waiting: string[] = [];
-  for (let round = 0; round < rounds; round += 1)
-    waiting.push(await change({ kind: "append", dataset: `bench.d${round}`, source: await file(`r${round}.csv`, `id\n${round}\n`) }));
-  const merged = await timed(rounds, (round) => merge(services, { changeId: waiting[round] ?? "", actor }));
-  const back = await timed(rounds, (round) =>
-    rollback(services, { target: `bench.d${round}`, reason: "bench", actor, environment: "production" }),
+  for (const [index, dataset] of names.entries()) {
+    const path = join(dir, "rows.csv");
+    await writeFile(path, `id\n${index}\n`);
+    const source = { paths: [path], names: ["rows.csv"] };
+    waiting.push(
+      (await propose(services, { operations: [{ kind: "append", dataset, source }], actor, origin: "person" })).change?.id ?? "",
+    );
+  }
+  await services.drainOutbox();
+  const table = sql.table(`bench_commit_${datasets}`);
+  await sql`create table ${table} (n integer)`.execute(services.db);
+  const commit = await timed(rounds, (round) => sql`insert into ${table} values (${round})`.execute(services.db));
+  console.log(`\n${datasets} datasets, ${rounds} of each; one durable commit ${commit.toFixed(2)} ms`);
+  const both = async (name: string, calls: (from: number) => Call[], bars: { bar: number; goal: number }) => {
+    const one = await ask(calls(0), 1);
+    const eight = await ask(calls(rounds), clients);
+    tell(name, one, eight, { commit, ...bars });
+  };
+  const calls = (call: (index: number) => Call) => (from: number) => Array.from({ length: rounds }, (_, index) => call(from + index));
+  const post = (path: string, body: unknown): Call => ({ method: "POST", path, body });
+  await ask([post("/v1/tags", { name: `warm${datasets}` })], 1);
+  await both(
+    "branch",
+    calls((index) => post("/v1/tags", { name: `b${datasets}_${index}` })),
+    { bar: 5, goal: 2 },
   );
+  await both(
+    "merge",
+    calls((index) => post(`/v1/changes/${waiting[index]}/merge`, {})),
+    { bar: 50, goal: 15 },
+  );
+  await services.drainOutbox();
+  await both(
+    "rollback",
+    calls((index) => post("/v1/rollback", { target: names[index], reason: "bench" })),
+    { bar: 10, goal: 5 },
+  );
+}
 
+async function measureRead(dir: string, services: Services): Promise<void> {
+  const path = join(dir, "orders.csv");
+  const lines = Array.from({ length: rows }, (_, index) => `${index},${(index * 7919) % 1000},customer ${index % 500}`).join("\n");
+  await writeFile(path, `id,amount,customer\n${lines}\n`);
+  const source = { paths: [path], names: ["orders.csv"] };
+  const big = await propose(services, {
+    operations: [{ kind: "create", dataset: "bench.orders", source, key: ["id"] }],
+    actor,
+    origin: "import",
+  });
+  await merge(services, { changeId: big.change?.id ?? "", actor });
   const answer = await answerFor(services, { consumer: undefined, run: undefined, at: undefined }, "bench.orders");
   const { state } = await services.tables.open(answer.version);
   const drain = async (batches: AsyncIterable<string[]>) => {
@@ -83,21 +208,33 @@ try {
   const plain = scan(services.store, state.files, state.schema.fields);
   const reads = Math.max(3, Math.round(5 * scale));
   const byHand = await timed(reads, () => drain(hand.stream(plain)));
-  const reader = { consumer: "bench", run: undefined, at: undefined };
+  const reader = { consumer: actor, run: undefined, at: undefined };
   const read = await timed(reads, async () => drain((await readRows(services, reader, "bench.orders", {})).rows));
   await hand.close();
-
-  const line = (name: string, ms: number, bar: string) =>
-    console.log(`${name.padEnd(10)} ${ms.toFixed(1).padStart(8)} ms   ${(ms / commit).toFixed(1).padStart(6)} × one commit   ${bar}`);
-  console.log(`${datasets} datasets, ${rows} rows in the one that is read; one durable commit ${commit.toFixed(2)} ms`);
-  line("branch", branch, "bar 5 ms");
-  line("merge", merged, "bar 50 ms");
-  line("rollback", back, "bar 10 ms");
-  console.log(
-    `read       ${read.toFixed(1).padStart(8)} ms   ${(read / byHand).toFixed(2).padStart(6)} × DuckDB on the same files   bar: no tax`,
-  );
-  console.log(`peak memory ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MB`);
-} finally {
-  await services.close();
-  await rm(dir, { recursive: true, force: true });
+  console.log(`\nread of ${rows} rows ${read.toFixed(0)} ms, ${(read / byHand).toFixed(2)} × DuckDB on the same files (bar: no tax)`);
 }
+
+async function main(): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), "tidegate-bench-"));
+  const dataDir = join(dir, "data");
+  const services = await openServices(readConfig({ TIDEGATE_DATA: dataDir }, dir));
+  const server = await serve(services, { host: "127.0.0.1", port: 0 });
+  const token = (await readServerFile(dataDir))?.token ?? "";
+  const client = startClient({ url: server.url, token });
+  try {
+    for (const size of sizes) await measureSize(dir, services, size, client.ask);
+    await measureRead(dir, services);
+    console.log(`peak memory ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MB`);
+    if (missed > 0 && process.env["BENCH_ASSERT"] === "1") process.exitCode = 1;
+  } finally {
+    await client.stop();
+    await server.close();
+    await services.close();
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+if (isMainThread) {
+  await main();
+  process.exit();
+} else runClient(workerData as { url: string; token: string });

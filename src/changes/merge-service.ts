@@ -11,7 +11,7 @@ import { buildMerge, type Built, type MergeConflict } from "./merge-build.ts";
 import { commitMerge, MainMoved, type Merged } from "./merge-commit.ts";
 import { enqueueMerge, entryOfChange, finishEntry, firstInQueue, readEntry, type QueueEntry } from "./merge-queue-store.ts";
 import { mergeReads } from "./merge-reads.ts";
-import { awaitEntry, tellMerged } from "./merge-waiters.ts";
+import { forgetEntry, newsOfEntry, tellEntry, type EntryNews } from "./merge-waiters.ts";
 import { locationOf } from "./workpiece.ts";
 
 export interface MergeDeps extends LakeDeps {
@@ -60,25 +60,29 @@ function orderedBy(request: MergeRequest): string {
 
 const queueLock = `tidegate merge ${mainRef}`;
 
+const freed = "freed";
+
 /** Works the queue off when its lock is free, else waits until the entry is done, here or in another process. */
 async function waitFor(deps: MergeDeps, queueId: string, signal: AbortSignal | undefined): Promise<Merged> {
-  const waiter = awaitEntry(deps.db, queueId);
   try {
     for (let waited = 0; ; waited += 1) {
+      const news = newsOfEntry(deps.db, queueId);
       const worked = await trySessionLock(deps.db, queueLock, () => workQueue(deps, queueId, signal));
       if (worked.held && worked.value !== undefined) return worked.value;
-      const freed = lockFreed(deps.db, queueLock);
-      const told = await firstOf<{ merged: Merged } | void>(Math.min(5 + waited * 5, 200), signal, [
-        waiter.merged,
-        ...(freed === undefined ? [] : [freed]),
-      ]);
-      if (told !== undefined) return told.merged;
+      if (!worked.held) {
+        // A runner of this process tells; only one of another process must be asked.
+        const here = lockFreed(deps.db, queueLock)?.then(() => freed);
+        const pause = here === undefined ? Math.min(5 + waited * 5, 200) : 1000;
+        const first = await firstOf<EntryNews | string>(pause, signal, [news, ...(here === undefined ? [] : [here])]);
+        if (first === freed) continue;
+        if (typeof first === "object" && first.merged !== undefined) return first.merged;
+      }
       const entry = await readEntry(deps.db, queueId);
       if (entry.state === "merged") return await mergeReads(deps, entry.changeId);
       if (entry.error !== undefined) throw entry.error;
     }
   } finally {
-    waiter.forget();
+    forgetEntry(deps.db, queueId);
   }
 }
 
@@ -102,9 +106,10 @@ async function workQueue(deps: MergeDeps, ownId: string, signal: AbortSignal | u
     try {
       const merged = await runEntry(deps, entry, own ? signal : undefined);
       if (own) return merged;
-      tellMerged(deps.db, entry.id, merged);
+      tellEntry(deps.db, entry.id, merged);
     } catch (error) {
       if (own) throw error;
+      tellEntry(deps.db, entry.id, undefined);
     }
   }
 }

@@ -1,16 +1,22 @@
 import type { Db } from "../db/db.ts";
 import type { Merged } from "./merge-commit.ts";
 
-const waitersOf = new WeakMap<Db, Map<string, (merged: Merged) => void>>();
+/** What a runner tells who waits for an entry: what was merged, or only that something happened to it. */
+export type EntryNews = { merged: Merged | undefined };
 
-/** Lets a runner of this process tell who waits for an entry that it is merged, with no look at the queue. Call `forget` in the end. */
-export function awaitEntry(db: Db, queueId: string): { merged: Promise<{ merged: Merged }>; forget(): void } {
-  const waiters = waitersOf.get(db) ?? new Map<string, (merged: Merged) => void>();
+const waitersOf = new WeakMap<Db, Map<string, (news: EntryNews) => void>>();
+
+/** The next news of an entry from a runner of this process. Call `forgetEntry` in the end. */
+export function newsOfEntry(db: Db, queueId: string): Promise<EntryNews> {
+  const waiters = waitersOf.get(db) ?? new Map<string, (news: EntryNews) => void>();
   waitersOf.set(db, waiters);
-  const merged = new Promise<{ merged: Merged }>((resolve) => waiters.set(queueId, (value) => resolve({ merged: value })));
-  return { merged, forget: () => void waiters.delete(queueId) };
+  return new Promise((resolve) => waiters.set(queueId, resolve));
 }
 
-export function tellMerged(db: Db, queueId: string, merged: Merged): void {
-  waitersOf.get(db)?.get(queueId)?.(merged);
+export function tellEntry(db: Db, queueId: string, merged: Merged | undefined): void {
+  waitersOf.get(db)?.get(queueId)?.({ merged });
+}
+
+export function forgetEntry(db: Db, queueId: string): void {
+  waitersOf.get(db)?.delete(queueId);
 }
