@@ -82,9 +82,11 @@ export async function buildMerge(deps: LakeDeps, change: Change, scratch: Scratc
   return { kind: "plan", plan: { main, mainTree: tree, pieces, documents: documents.edits } };
 }
 
+const noConflicts: Conflicts = { keyCount: 0, keys: [], schema: [], contract: [], missingRows: 0 };
+
 function documentConflict(path: string): MergeConflict {
   const reason = `${path} was changed on main meanwhile`;
-  return { datasetId: path, dataset: path, base: undefined, theirs: undefined, keyCount: 0, keys: [], schema: [], missingRows: 0, reason };
+  return { datasetId: path, dataset: path, base: undefined, theirs: undefined, ...noConflicts, reason };
 }
 
 /** Whether main has moved away from what the change started from, so that its effect must be carried. */
@@ -116,10 +118,7 @@ async function buildPiece(
     dataset: dataset.name,
     base: base?.number,
     theirs: onto?.number,
-    keyCount: 0,
-    keys: [],
-    schema: [],
-    missingRows: 0,
+    ...noConflicts,
     reason: undefined,
     ...found,
   });

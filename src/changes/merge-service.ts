@@ -176,6 +176,7 @@ export function conflictError(change: Change, conflicts: readonly MergeConflict[
 
 function reasonOf(conflict: MergeConflict, keys: number): string {
   if (conflict.schema[0] !== undefined) return `column ${conflict.schema[0].column}: ${conflict.schema[0].reason}`;
+  if (conflict.contract[0] !== undefined) return `${conflict.contract[0].item} of its contract was ${conflict.contract[0].reason}`;
   if (conflict.missingRows > 0) return `${conflict.missingRows} rows to remove are no longer there`;
   const shown = conflict.keys.slice(0, 3).map((item) => item.key.join(", "));
   return keys === 1 ? `both change the row ${shown[0] ?? ""}` : `both change ${keys} rows, such as ${shown.join("; ")}`;

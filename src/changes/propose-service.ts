@@ -126,6 +126,7 @@ async function undoBatch(deps: ChangeDeps, pieces: Workpiece[], changeId: string
         contract: piece.contract as Contract,
       });
       piece.state = undone.state;
+      piece.contract = undone.contract;
       piece.builtFrom.push(...undone.from);
       piece.operations.push({ kind: "undo", payload: toJson({ change: id }) });
       piece.touched = true;

@@ -6,6 +6,7 @@ import { getRef, mainRef } from "../catalog/ref-store.ts";
 import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import { withWriteLease } from "../catalog/write-lease.ts";
+import type { Conflicts } from "../effects/carry.ts";
 import { carryVersion } from "../effects/line-writer.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { sameContent, type Draft } from "../effects/version-writer.ts";
@@ -145,5 +146,10 @@ async function inverse(deps: LakeDeps, work: Inverse): Promise<Draft | undefined
   if (result.kind === "draft") return result.draft;
   if (result.kind === "version") return sameContent(deps, result.version, request);
   const rows = result.conflicts.keyCount + result.conflicts.missingRows;
-  throw refuse(rows > 0 ? `${rows} rows changed since` : "its columns changed since", { conflicts: result.conflicts });
+  throw refuse(whatChanged(rows, result.conflicts), { conflicts: result.conflicts });
+}
+
+function whatChanged(rows: number, { contract }: Conflicts): string {
+  if (rows > 0) return `${rows} rows changed since`;
+  return contract[0] === undefined ? "its columns changed since" : `${contract[0].item} of its contract changed since`;
 }

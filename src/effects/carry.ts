@@ -1,6 +1,7 @@
 import { column, type Cell, type Plan, type StagedPlan } from "../engine/plan.ts";
 import type { Row } from "../engine/engine.ts";
 import type { LiveFile } from "../lake/data-file.ts";
+import type { ContractConflict } from "../contracts/contract-merge.ts";
 import { mergeSchemas, type SchemaConflict } from "../lake/schema-merge.ts";
 import type { Schema } from "../lake/schema.ts";
 import { countRows, effectBetween, touchedKeys, whereDifferent, type Effect } from "./effect.ts";
@@ -23,6 +24,8 @@ export interface Conflicts {
   keyCount: number;
   keys: KeyConflict[];
   schema: SchemaConflict[];
+  /** Parts of the contract, by the names that people know them by. */
+  contract: ContractConflict[];
   /** Rows to remove from a keyless dataset that are no longer there. */
   missingRows: number;
 }
@@ -53,7 +56,7 @@ const sideHash = (side: "ours" | "theirs") => `\u0001${side}`;
 export async function carry(context: WriteContext, request: CarryRequest): Promise<Carried> {
   const { before, after, onto } = request;
   const schemas = mergeSchemas(before.schema, after.schema, onto.schema);
-  if (schemas.kind === "conflicts") return conflict({ schema: schemas.conflicts });
+  if (schemas.kind === "conflicts") return refused({ schema: schemas.conflicts });
   const schema = schemas.schema;
   const ours = differingFiles(before, after);
   const theirs = differingFiles(before, onto);
@@ -62,7 +65,7 @@ export async function carry(context: WriteContext, request: CarryRequest): Promi
   if (theirs.before.length + theirs.after.length === 0 && !carriesDeletes) return done({ schema, files: after.files });
   if (ours.before.length + ours.after.length === 0) return done({ schema, files: onto.files });
   if (rewritesColumn(before.schema, after, onto) || rewritesColumn(before.schema, onto, after)) {
-    return conflict({ schema: [{ column: "*", reason: "a column was retyped on one side while rows changed on the other" }] });
+    return refused({ schema: [{ column: "*", reason: "a column was retyped on one side while rows changed on the other" }] });
   }
   const present = new Set(onto.files.map(fileIdentity));
   // A file stands in a table once: what `onto` has already is brought again as rows, not as a file.
@@ -77,7 +80,7 @@ export async function carry(context: WriteContext, request: CarryRequest): Promi
     if (wholeFiles) return filesResult();
     const effect = (await effectBetween(context, before, after, schema)) as Extract<Effect, { kind: "keyless" }>;
     const result = await writeKeyless(context, base, { added: effect.added, removed: effect.removed });
-    return result.missing > 0 ? conflict({ missingRows: result.missing }) : done(result.state);
+    return result.missing > 0 ? refused({ missingRows: result.missing }) : done(result.state);
   }
   const mine = (await effectBetween(context, before, after, schema)) as KeyedEffect;
   const other = (await effectBetween(context, before, onto, schema)) as KeyedEffect;
@@ -86,7 +89,7 @@ export async function carry(context: WriteContext, request: CarryRequest): Promi
   if (clashes === 0 && wholeFiles) return filesResult();
   const settled = await settle(context, schema, clash, clashes, request);
   if (settled.open > 0 && request.visitOpen !== undefined) await visitPages(context, schema, settled.openKeys, request.visitOpen);
-  if (settled.open > 0) return conflict({ keyCount: settled.open, keys: await showConflicts(context, schema, settled.openKeys, request) });
+  if (settled.open > 0) return refused({ keyCount: settled.open, keys: await showConflicts(context, schema, settled.openKeys, request) });
   const rows = await withoutTheirs(context, schema, mine, settled.theirs);
   const { state } = await writeKeyed(context, base, { dataset: request.dataset, ...rows });
   return done(state);
@@ -98,8 +101,9 @@ function done(state: TableState): Carried {
   return { kind: "state", state };
 }
 
-function conflict(found: Partial<Conflicts>): Carried {
-  return { kind: "conflicts", conflicts: { keyCount: 0, keys: [], schema: [], missingRows: 0, ...found } };
+/** Conflicts, as the answer of a carry. */
+export function refused(found: Partial<Conflicts>): { kind: "conflicts"; conflicts: Conflicts } {
+  return { kind: "conflicts", conflicts: { keyCount: 0, keys: [], schema: [], contract: [], missingRows: 0, ...found } };
 }
 
 /**

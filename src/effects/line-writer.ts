@@ -1,9 +1,12 @@
 import type { ChangeSet } from "../catalog/change-set.ts";
 import type { Dataset } from "../catalog/dataset.ts";
 import type { Version } from "../catalog/version.ts";
+import { withSchema } from "../contracts/contract.ts";
+import { mergeContracts, type MergedContract } from "../contracts/contract-merge.ts";
 import { getContract } from "../contracts/contract-store.ts";
+import type { Reader } from "../db/db.ts";
 import type { RunOptions, Scratch } from "../engine/engine.ts";
-import { carry, type Carried, type CarryRequest, type Conflicts } from "./carry.ts";
+import { carry, refused, type Carried, type CarryRequest, type Conflicts } from "./carry.ts";
 import { maskedConflicts } from "./masked-conflicts.ts";
 import type { LakeDeps } from "./lake-deps.ts";
 import type { WriteContext } from "./table-state.ts";
@@ -28,14 +31,26 @@ export interface LineRequest {
   scratch: Scratch;
 }
 
+/** What both sides say of the dataset: an edit of the contract is carried like one of rows. */
+async function mergedContract(db: Reader, { before, after, onto }: LineRequest): Promise<MergedContract> {
+  const hashes = [before.contractHash, after.contractHash, onto.contractHash] as const;
+  const same = hashes[1] === hashes[0] ? hashes[2] : hashes[2] === hashes[0] ? hashes[1] : undefined;
+  if (same !== undefined) return { kind: "contract", contract: await getContract(db, same) };
+  const [base, ours, theirs] = [await getContract(db, hashes[0]), await getContract(db, hashes[1]), await getContract(db, hashes[2])];
+  return mergeContracts(base, ours, theirs);
+}
+
 /** Carries the effect between two versions onto a third, and writes the result as a version that a transaction may name. */
 export async function carryVersion(deps: LakeDeps, request: LineRequest, options: RunOptions = {}): Promise<LineResult> {
   const { before, after, onto } = request;
   if (onto.id === before.id) return { kind: "version", version: after };
-  const contractHash = after.contractHash === before.contractHash ? onto.contractHash : after.contractHash;
+  const merged = await mergedContract(deps.db, request);
+  if (merged.kind === "conflicts") return refused({ contract: merged.conflicts });
   if (onto.metadataKey === before.metadataKey) {
     // The same files stand there by other changes (a revert, say): which ones, the result must say, because bars are judged by it.
-    return { kind: "draft", draft: await sameContent(deps, after, { ...request, contractHash }) };
+    const { state } = await deps.tables.open(after);
+    const contract = withSchema(merged.contract, state.schema);
+    return { kind: "draft", draft: await sameContent(deps, after, { ...request, contract }) };
   }
   const [from, to, target] = [await deps.tables.open(before), await deps.tables.open(after), await deps.tables.open(onto)];
   const context: WriteContext = { ...deps, scratch: request.scratch, location: request.location, signal: options.signal };
@@ -55,13 +70,12 @@ export async function carryVersion(deps: LakeDeps, request: LineRequest, options
     ];
     return { kind: "conflicts", conflicts: maskedConflicts(carried.conflicts, sides) };
   }
-  const contract = await getContract(deps.db, contractHash);
   const draft = await writeDraft(deps, {
     dataset: request.dataset,
     base: target.table,
     state: carried.state,
     lastColumnId: Math.max(from.table.lastColumnId, to.table.lastColumnId, target.table.lastColumnId),
-    contract,
+    contract: merged.contract,
     changeSet: request.changeSet,
     changeId: request.changeId,
     location: request.location,

@@ -140,9 +140,9 @@ export async function writeDraft(
 export async function sameContent(
   deps: { db: Reader; ids: Ids },
   version: Version,
-  as: { changeSet: ChangeSet; changeId: string; contractHash?: string },
+  as: { changeSet: ChangeSet; changeId: string; contract?: Contract },
 ): Promise<Draft> {
-  const contract = storedContract(await getContract(deps.db, as.contractHash ?? version.contractHash));
+  const contract = storedContract(as.contract ?? (await getContract(deps.db, version.contractHash)));
   const { number: _number, createdAt: _createdAt, collectedAt: _collectedAt, ...content } = version;
   return {
     contract,

@@ -6,6 +6,7 @@ import { getRef, liveRef, lockRefs, type Ref } from "../catalog/ref-store.ts";
 import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import { endLease, withWriteLease, type WriteLease } from "../catalog/write-lease.ts";
+import type { Conflicts } from "../effects/carry.ts";
 import { carryVersion } from "../effects/line-writer.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { nameDrafts, type Draft } from "../effects/version-writer.ts";
@@ -54,13 +55,16 @@ async function tryCarry(deps: LakeDeps, release: Release, changeId: string): Pro
         const changeSet = withMerged(await settledChangeSet(deps.db, onto), seq);
         const location = `tables/${dataset.id}/live`;
         const result = await carryVersion(deps, { dataset, before, after: merged, onto, changeSet, changeId, location, scratch });
-        if (result.kind === "conflicts") return hold(deps, release, `its rows conflict with what readers have of ${dataset.name}`);
+        if (result.kind === "conflicts")
+          return hold(deps, release, `${what(result.conflicts)} conflict with what readers have of ${dataset.name}`);
         results.set(dataset.id, result.kind === "draft" ? { draft: result.draft } : { version: result.version });
       }
       return commitCarried(deps, { release, live, tree, sides, results, lease });
     }),
   );
 }
+
+const what = ({ contract }: Conflicts): string => (contract.length > 0 ? contract.map(({ item }) => item).join(", ") : "its rows");
 
 async function loadSides(deps: LakeDeps, release: Release, changeId: string, tree: string): Promise<Side[] | undefined> {
   const entries = await releaseEntries(deps.db, release.id);
