@@ -14,15 +14,9 @@ import { failingSince, keepRuns, pointingDatasets } from "./check-store.ts";
 import type { CheckResult, DatasetChecks } from "./check.ts";
 import { openDataset, type DatasetState } from "./dataset-state.ts";
 import { keptOf, answerOf, type AnswerBody, type AnswerValues } from "./kept-answer.ts";
-import { significant } from "./statistics.ts";
+import { standing } from "./drift.ts";
 
 export type { CheckDeps, CheckOptions, CheckSides } from "./check-deps.ts";
-
-/**
- * Share of batches in which chance alone may raise a drift rule (Benjamini and Hochberg over all drift rules of the batch). Each shift must
- * be large as well, so that in practice it is far less.
- */
-const falseDiscoveryRate = 0.005;
 
 /**
  * Checks datasets: every rule of the contracts of both sides on the candidate. What was asked before, on the same inputs, is answered from the
@@ -141,13 +135,8 @@ function significantDrift(answers: readonly Answered[]): Set<string> {
   const drift = [...new Map(answers.map((item) => [item.question.key, item])).values()].filter(
     ({ answer }) => typeof answer.drift?.p === "number",
   );
-  const flags = significant(
-    drift.map(({ answer }) => answer.drift?.p ?? 1),
-    falseDiscoveryRate,
-  );
-  return new Set(
-    drift.filter(({ answer }, at) => flags[at] === true && answer.drift?.isLarge === true).map(({ question }) => question.key),
-  );
+  const stands = standing(drift.map(({ answer }) => ({ p: answer.drift?.p ?? 1, isLarge: answer.drift?.isLarge === true })));
+  return new Set(drift.filter((_, at) => stands[at] === true).map(({ question }) => question.key));
 }
 
 async function datasetChecks(context: AskContext, answers: readonly Answered[], shifted: ReadonlySet<string>): Promise<DatasetChecks> {

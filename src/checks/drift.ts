@@ -1,4 +1,4 @@
-import { chiSquareTail, kolmogorovTail, normalTail } from "./statistics.ts";
+import { chiSquareTail, kolmogorovTail, normalTail, significant } from "./statistics.ts";
 
 /*
  * Whether rows that come are distributed as those that are there. A shift must be larger than chance explains (p) and large enough to matter
@@ -13,6 +13,21 @@ export interface DriftFinding {
   floor: number;
   /** What people read. */
   found: string;
+}
+
+/**
+ * Share of batches in which chance alone may raise a drift rule, all drift rules of the batch looked at together. Each shift must be large as
+ * well, so that in practice it is less.
+ */
+const falseDiscoveryRate = 0.005;
+
+/** Which shifts of one batch stand: larger than chance explains, and large enough to matter. */
+export function standing(shifts: readonly { p: number; isLarge: boolean }[]): boolean[] {
+  const flags = significant(
+    shifts.map(({ p }) => p),
+    falseDiscoveryRate,
+  );
+  return shifts.map(({ isLarge }, at) => isLarge && flags[at] === true);
 }
 
 /** Rows below which nothing is told. */

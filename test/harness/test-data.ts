@@ -19,15 +19,24 @@ export function testData(path: string): string | undefined {
 }
 
 /** A test that needs the test data: where they are missing it is skipped with the note «no data», never passed. */
-export function dataTest(name: string, path: string, work: (folder: string, context: TestContext) => Promise<void> | void): void {
+export function dataTest(
+  name: string,
+  path: string,
+  work: (folder: string, context: TestContext) => Promise<void> | void,
+  timeout?: number,
+): void {
   const folder = testData(path);
-  test(name, async (context) => {
-    if (folder === undefined) {
-      await context.annotate(`no data: ${path} (set TIDEGATE_TEST_DATA)`, "notice");
-      context.task.meta.noData = true;
-      context.skip("no data");
-      return;
-    }
-    await work(folder, context);
-  });
+  test(
+    name,
+    async (context) => {
+      if (folder === undefined) {
+        await context.annotate(`no data: ${path} (set TIDEGATE_TEST_DATA)`, "notice");
+        context.task.meta.noData = true;
+        context.skip("no data");
+        return;
+      }
+      await work(folder, context);
+    },
+    timeout,
+  );
 }
