@@ -1,4 +1,5 @@
 import { listConsumers } from "../access/consumer-service.ts";
+import { AppError } from "../lib/errors.ts";
 import { hashOf } from "../lib/json.ts";
 import type { Side } from "../catalog/side.ts";
 import type { Clock } from "../edges/clock.ts";
@@ -6,10 +7,11 @@ import type { Engine } from "../engine/engine.ts";
 import type { Sandbox, SandboxCaps } from "../engine/sandbox.ts";
 import { evidenceKey, type Finding } from "../evidence/evidence.ts";
 import { keepEvidence, readEvidence } from "../evidence/evidence-store.ts";
-import { consumerOfPath, consumerPath, parseConsumerTests } from "./consumer-document.ts";
-import { verdictOf, type ConsumerTest, type TestFinding, type TestResult } from "./consumer-test.ts";
-import { mentionedIn, wordsOf } from "./mentioned.ts";
+import { verdictOf, type TestFinding, type TestResult } from "./consumer-test.ts";
+import { mentionedIn } from "./mentioned.ts";
 import { runQueryTest } from "./query-test.ts";
+import { testsOfSides, testWords, type StoredTest, type TestFilter } from "./stored-tests.ts";
+import { keepLastRuns } from "./test-run-store.ts";
 import { SideTables, testedDatasets, type SideDeps, type SideTable, type TestedDataset } from "./test-sides.ts";
 
 /** What running consumers' tests works with. */
@@ -26,6 +28,8 @@ export interface ConsumerTestRequest {
   candidate: Side;
   /** What the change touches, derived datasets that were rebuilt among it. */
   datasetIds: readonly string[];
+  /** These tests and no others, whether or not they read what the change touches. */
+  only?: TestFilter | undefined;
 }
 
 /** Result of comparing twice is held in memory: results beyond these are for files, not for tests. */
@@ -44,9 +48,9 @@ export async function testConsumers(
   request: ConsumerTestRequest,
   options: { signal?: AbortSignal | undefined } = {},
 ): Promise<TestResult[]> {
-  const tests = await testsOf(request);
+  const tests = await testsOfSides(request.base, request.candidate, request.only);
   if (tests.length === 0) return [];
-  const words = new Map(tests.map((item) => [item, wordsOf(item.test.sql)]));
+  const words = new Map(tests.map((item) => [item, testWords(item.test)]));
   const datasets = await testedDatasets(deps, new Set([...words.values()].flatMap((set) => [...set])), request);
   const named = (item: StoredTest): TestedDataset[] => {
     const names = new Map(datasets.map((found) => [found.dataset.name, found]));
@@ -57,7 +61,7 @@ export async function testConsumers(
   };
   const due = tests
     .map((item) => ({ item, datasets: named(item) }))
-    .filter((found) => found.item.isNew || found.datasets.some(({ touched }) => touched));
+    .filter((found) => request.only !== undefined || found.item.isNew || found.datasets.some(({ touched }) => touched));
   const tables = new SideTables(deps);
   const questions = await Promise.all(due.map((found) => questionOf(deps, tables, found.item, found.datasets)));
   const known = await readEvidence<StoredBody, StoredValues>(
@@ -94,36 +98,10 @@ export async function testConsumers(
     if (finding.outcome !== "not_run") await keepFinding(deps, question, finding);
     say(question, finding, false);
   });
-  return questions.flatMap(({ id }) => results.get(id) ?? []);
+  const told = questions.flatMap(({ id }) => results.get(id) ?? []);
+  await keepLastRuns(deps, told);
+  return told;
 }
-
-interface StoredTest {
-  consumer: string;
-  test: Extract<ConsumerTest, { kind: "query" }>;
-  /** Base does not have it. */
-  isNew: boolean;
-}
-
-/** The tests of both sides, each once: as base has it, or, when base has none of this name, as the candidate has it. */
-async function testsOf({ base, candidate }: ConsumerTestRequest): Promise<StoredTest[]> {
-  const [before, after] = await Promise.all([base.documents(consumerPath("")), candidate.documents(consumerPath(""))]);
-  const found = new Map<string, StoredTest>();
-  for (const [documents, isNew] of [
-    [before, false],
-    [after, true],
-  ] as const) {
-    for (const { path, text } of documents) {
-      const consumer = consumerOfPath(path) ?? path;
-      for (const test of parseConsumerTests(consumer, text)) {
-        const id = `${consumer}\n${test.name.toLowerCase()}`;
-        if (!found.has(id)) found.set(id, { consumer, test: test as StoredTest["test"], isNew });
-      }
-    }
-  }
-  return [...found.values()].sort((a, b) => order(a.consumer, b.consumer) || order(a.test.name, b.test.name));
-}
-
-const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 interface Question {
   id: string;
@@ -148,15 +126,16 @@ async function questionOf(
 }
 
 async function runTest(deps: ConsumerTestDeps, { item, before, after }: Question, signal: AbortSignal | undefined): Promise<TestFinding> {
-  const milliseconds =
-    item.test.timeoutMs === undefined ? deps.sqlCaps.milliseconds : Math.min(item.test.timeoutMs, deps.sqlCaps.milliseconds);
+  const { test } = item;
+  if (test.kind !== "query") throw new AppError("internal", `A test of kind ${test.kind} cannot run.`);
+  const milliseconds = test.timeoutMs === undefined ? deps.sqlCaps.milliseconds : Math.min(test.timeoutMs, deps.sqlCaps.milliseconds);
   const caps: SandboxCaps = {
     ...deps.sqlCaps,
     milliseconds,
     rows: Math.min(resultCaps.rows, deps.sqlCaps.rows),
     bytes: Math.min(resultCaps.bytes, deps.sqlCaps.bytes),
   };
-  return runQueryTest({ sandbox: deps.sandbox, caps, signal }, item.test, { before, after });
+  return runQueryTest({ sandbox: deps.sandbox, caps, signal }, test, { before, after });
 }
 
 type StoredValues = Pick<TestFinding, "summary" | "moves" | "error">;

@@ -320,6 +320,20 @@ export interface CheckRunsTable {
   verdict: string;
 }
 
+export interface TestRunsTable {
+  consumer: string;
+  test: string;
+  outcome: string;
+  evidence_key: string;
+  at: Date;
+}
+
+export interface QueryColumnsTable {
+  query_hash: string;
+  schema_hash: string;
+  body: JsonColumn;
+}
+
 export interface DocumentsTable {
   hash: string;
   body: string;
@@ -367,6 +381,8 @@ export interface Database {
   exposures: ExposuresTable;
   evidence: EvidenceTable;
   check_runs: CheckRunsTable;
+  test_runs: TestRunsTable;
+  query_columns: QueryColumnsTable;
   samples: SamplesTable;
   write_leases: WriteLeasesTable;
   condemned_files: CondemnedFilesTable;

@@ -1,5 +1,6 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { addChangeRoutes } from "./change-routes.ts";
+import { addConsumerTestRoutes } from "./consumer-test-routes.ts";
 import { addDatasetRoutes } from "./dataset-routes.ts";
 import { addCheckRoutes } from "./check-routes.ts";
 import { addDiffRoutes } from "./diff-routes.ts";
@@ -27,5 +28,6 @@ export function createRouter(services: Services, entrance: Entrance): Router {
   addCheckRoutes(router);
   addLiveRoutes(router);
   addPeopleRoutes(router);
+  addConsumerTestRoutes(router);
   return router;
 }

@@ -86,6 +86,8 @@ export const errorCodes = {
   "consumer.not_found": "not_found",
   "consumer.exists": "conflict",
   "consumer.test_invalid": "invalid",
+  "consumer.test_exists": "conflict",
+  "consumer.test_not_found": "not_found",
   "token.not_found": "not_found",
   // SQL of others
   "sql.syntax": "invalid",

@@ -25,6 +25,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
     "lib",
     "edges",
     "db",
+    "access",
     "audit",
     "engine",
     "lake",

@@ -1,7 +1,10 @@
 import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
 import { withClient, type Surroundings } from "../command.ts";
+import { outcomeWord, testTable, type TestLine } from "../test-text.ts";
 import { addFlags, addGroup, addVerb, type FlagSpec } from "../verb.ts";
+import type { Command } from "commander";
+import { addConsumerTestCommands } from "./consumer-test.ts";
 import { nothingToSet } from "./people.ts";
 
 const kinds = ["dashboard", "model", "job", "service", "person", "other"];
@@ -25,7 +28,8 @@ const aboutIt = (isNew: boolean): readonly FlagSpec[] => [
 
 /** The verbs of `consumer`. */
 export function addConsumerCommands(surroundings: Surroundings): void {
-  const consumer = addGroup(surroundings.program, "consumer", "Dashboards, models, jobs and services that read.");
+  const consumer = addGroup(surroundings.program, "consumer", "Dashboards, models, jobs and services that read, and their tests.");
+  addConsumerTestCommands(surroundings, consumer);
   const examples = [
     "tidegate consumer add night-export --kind job --label team=ops",
     "tidegate token create --consumer night-export",
@@ -33,15 +37,8 @@ export function addConsumerCommands(surroundings: Surroundings): void {
   ];
   addVerb(consumer, "list", "List consumers.", ["tidegate consumer list", ...examples.slice(0, 2)]).action(() =>
     withClient(surroundings, { doing: "Listing consumers" }, async (client) => {
-      type Line = {
-        name: string;
-        kind: string;
-        criticality: string;
-        owner: string | null;
-        labels: Record<string, string>;
-        disabledAt: string | null;
-      };
-      const consumers = await client.ask<Line[]>("GET", "/v1/consumers");
+      const consumers = await client.ask<ConsumerLine[]>("GET", "/v1/consumers");
+      const tests = await client.ask<TestLine[]>("GET", "/v1/consumer-tests");
       const out = surroundings.output();
       const table = out.table(consumers, [
         { title: "consumer", value: (line) => line.name, flexible: true },
@@ -56,11 +53,13 @@ export function addConsumerCommands(surroundings: Surroundings): void {
               .join(" "),
           flexible: true,
         },
+        { title: "tests", value: (line) => testsWords(tests.filter((item) => item.consumer === line.name)) },
         { title: "", value: (line) => (line.disabledAt === null ? "" : "disabled") },
       ]);
       out.result(consumers, [`${counted(consumers.length, "consumer")}.`, ...table], "tidegate usage");
     }),
   );
+  addShow(surroundings, consumer);
   const add = addVerb(consumer, "add", "Add a consumer.", examples)
     .argument("<name>", "lower-case letters, digits, dot, dash, underscore")
     .action((name: string, { label, ...options }: ConsumerOptions) =>
@@ -100,6 +99,51 @@ export function addConsumerCommands(surroundings: Surroundings): void {
     ["--disable", "its tokens open nothing any more"],
     ["--enable", "its tokens open again"],
   ]);
+}
+
+interface ConsumerLine {
+  name: string;
+  kind: string;
+  criticality: string;
+  owner: string | null;
+  labels: Record<string, string>;
+  createdAt: string;
+  disabledAt: string | null;
+}
+
+/** How many tests, and the worst that one said last: `3, ≠ moved`. */
+function testsWords(tests: readonly TestLine[]): string {
+  if (tests.length === 0) return "none";
+  const worst = ["broken", "moved", "slower", "not_run", "nondeterministic"].find((outcome) =>
+    tests.some(({ last }) => last?.outcome === outcome),
+  );
+  return worst === undefined ? String(tests.length) : `${tests.length}, ${outcomeWord(worst)}`;
+}
+
+function addShow(surroundings: Surroundings, consumer: Command): void {
+  addVerb(consumer, "show", "Show a consumer, its tests and what they said last.", [
+    "tidegate consumer show delay-board",
+    "tidegate consumer test run delay-board",
+    "tidegate consumer list",
+  ])
+    .argument("<name>", "the consumer")
+    .action((name: string) =>
+      withClient(surroundings, { doing: `Looking at ${name}` }, async (client) => {
+        const tests = await client.ask<TestLine[]>("GET", "/v1/consumer-tests", { query: { consumer: name } });
+        const found = (await client.ask<ConsumerLine[]>("GET", "/v1/consumers")).find((line) => line.name === name);
+        const out = surroundings.output();
+        const labels = Object.entries(found?.labels ?? {}).map((pair) => pair.join("="));
+        const about = [`${found?.kind}, ${found?.criticality}`, `owner ${found?.owner ?? "nobody"}`, ...labels];
+        const lines = [
+          `${name}: ${testsWords(tests) === "none" ? "no tests" : `${counted(tests.length, "test")}`}${found?.disabledAt === null ? "" : ", disabled"}.`,
+          `  ${about.join(", ")}`,
+          ...testTable(out, tests),
+        ];
+        const next =
+          tests.length === 0 ? `tidegate consumer test add ${name} <name> --sql "select …"` : `tidegate consumer test run ${name}`;
+        out.result({ ...found, tests }, lines, next);
+      }),
+    );
 }
 
 function labelsOf(texts: readonly string[]): Record<string, string> {

@@ -2,6 +2,7 @@ import { foundation } from "./0001-foundation.ts";
 import { documents } from "./0002-documents.ts";
 import { collectedVersions } from "./0003-collected-versions.ts";
 import { checkRuns } from "./0004-check-runs.ts";
+import { consumerTests } from "./0005-consumer-tests.ts";
 
 /** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
-export const migrations: readonly { name: string; sql: string }[] = [foundation, documents, collectedVersions, checkRuns];
+export const migrations: readonly { name: string; sql: string }[] = [foundation, documents, collectedVersions, checkRuns, consumerTests];

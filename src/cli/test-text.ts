@@ -1,0 +1,72 @@
+import { counted, grouped } from "../lib/text.ts";
+import { shortTime, type Output } from "./output.ts";
+
+export interface ShownTest {
+  consumer: string;
+  owner: string | null;
+  test: string;
+  outcome: string;
+  verdict: string;
+  summary: string;
+  moves: { what: string; before: string | null; after: string | null }[];
+}
+
+/** Signs and words of outcomes, as everywhere. */
+const words: Readonly<Record<string, string>> = {
+  same: "= same",
+  moved: "≠ moved",
+  broken: "✗ broken",
+  already_broken: "✗ already broken",
+  fixed: "✓ fixed",
+  new: "✓ new",
+  slower: "✗ slower",
+  nondeterministic: "? nondeterministic",
+  not_run: "? not run",
+};
+
+export const outcomeWord = (outcome: string): string => words[outcome] ?? outcome;
+
+/** A test as it is kept, with what it said last. */
+export interface TestLine {
+  consumer: string;
+  test: string;
+  kind: string;
+  text: string;
+  last: { outcome: string; at: string } | null;
+}
+
+export function testTable(out: Output, tests: readonly TestLine[]): string[] {
+  const several = new Set(tests.map((line) => line.consumer)).size > 1;
+  return out.table(tests, [
+    ...(several ? [{ title: "consumer", value: (line: TestLine) => line.consumer, flexible: true }] : []),
+    { title: "test", value: (line) => line.test, flexible: true },
+    { title: "last", value: (line) => (line.last === null ? "not run" : outcomeWord(line.last.outcome)) },
+    { title: "when", value: (line) => (line.last === null ? "" : shortTime(line.last.at)) },
+    { title: "", value: (line) => line.text.replaceAll(/\s+/g, " "), flexible: true },
+  ]);
+}
+
+/** What tests showed: how many moved, and each in a line. */
+export function testLines(out: Output, tests: readonly ShownTest[]): string[] {
+  const table = out.table(tests, [
+    { title: "", value: (line) => outcomeWord(line.outcome) },
+    { title: "consumer", value: (line) => line.consumer, flexible: true },
+    { title: "test", value: (line) => line.test, flexible: true },
+    { title: "", value: (line) => line.summary, flexible: true },
+    { title: "owner", value: (line) => line.owner, flexible: true },
+  ]);
+  return [testHeadline(tests), ...table];
+}
+
+function testHeadline(tests: readonly ShownTest[]): string {
+  if (tests.length === 0) return "No test reads what changes.";
+  const [worst] = tests.filter((item) => item.verdict === "fail");
+  if (worst !== undefined) {
+    const failing = tests.filter((item) => item.verdict === "fail").length;
+    const more = failing > 1 ? `; ${grouped(failing - 1)} more ${failing === 2 ? "test moves" : "tests move"}` : "";
+    return `${worst.consumer}: ${worst.summary}${more}.`;
+  }
+  const open = tests.filter((item) => item.verdict === "inconclusive").length;
+  if (open > 0) return `${counted(open, "test")} of ${grouped(tests.length)} could not tell.`;
+  return `${counted(tests.length, "test")}, nothing moves.`;
+}

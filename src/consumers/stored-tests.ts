@@ -1,0 +1,47 @@
+import type { Side } from "../catalog/side.ts";
+import { consumerOfPath, consumerPath, parseConsumerTests } from "./consumer-document.ts";
+import type { ConsumerTest } from "./consumer-test.ts";
+import { wordsOf } from "./mentioned.ts";
+
+/** A test as one of the sides has it. */
+export interface StoredTest {
+  consumer: string;
+  test: ConsumerTest;
+  /** Base does not have it. */
+  isNew: boolean;
+}
+
+/** Which tests are meant: all of them, or those of one consumer, or those of these names. */
+export interface TestFilter {
+  consumer?: string | undefined;
+  tests?: readonly string[] | undefined;
+}
+
+/** The tests of one side, by consumer and name. */
+export async function testsOfSide(side: Side, filter: TestFilter = {}): Promise<Omit<StoredTest, "isNew">[]> {
+  const documents = await side.documents(consumerPath(filter.consumer ?? ""));
+  const names = filter.tests && new Set(filter.tests.map((name) => name.toLowerCase()));
+  return documents.flatMap(({ path, text }) => {
+    const consumer = consumerOfPath(path) ?? path;
+    if (filter.consumer !== undefined && consumer !== filter.consumer) return [];
+    const tests = parseConsumerTests(consumer, text);
+    return tests.filter((test) => names === undefined || names.has(test.name.toLowerCase())).map((test) => ({ consumer, test }));
+  });
+}
+
+/** The tests of both sides, each once: as base has it, or, when base has none of this name, as the candidate has it. */
+export async function testsOfSides(base: Side, candidate: Side, filter?: TestFilter): Promise<StoredTest[]> {
+  const [before, after] = await Promise.all([testsOfSide(base, filter), testsOfSide(candidate, filter)]);
+  const found = new Map<string, StoredTest>();
+  for (const item of before) found.set(idOf(item), { ...item, isNew: false });
+  for (const item of after) if (!found.has(idOf(item))) found.set(idOf(item), { ...item, isNew: true });
+  return [...found.values()].sort((a, b) => order(a.consumer, b.consumer) || order(a.test.name, b.test.name));
+}
+
+const idOf = ({ consumer, test }: Omit<StoredTest, "isNew">): string => `${consumer}\n${test.name.toLowerCase()}`;
+const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** Words of a test that may name a dataset. */
+export function testWords(test: ConsumerTest): Set<string> {
+  return test.kind === "command" ? wordsOf(test.reads.map((name) => `"${name}"`).join(" ")) : wordsOf(test.sql);
+}

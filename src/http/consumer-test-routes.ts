@@ -1,0 +1,149 @@
+import { z } from "@hono/zod-openapi";
+import { addTests, listTests, removeTest, runTests } from "../changes/consumer-tests-service.ts";
+import { getChange } from "../changes/change-store.ts";
+import { getConsumer } from "../access/consumer-service.ts";
+import { lastRuns } from "../consumers/test-run-store.ts";
+import type { ConsumerTest, TestResult } from "../consumers/consumer-test.ts";
+import { changeAnswer } from "./answers.ts";
+import type { Router } from "./router.ts";
+import { changeShape } from "./shapes.ts";
+
+const outcome = z.enum(["same", "moved", "broken", "already_broken", "fixed", "new", "slower", "nondeterministic", "not_run"]);
+const kind = z.enum(["query", "command", "model"]);
+const pair = z.object({ before: z.number(), after: z.number() });
+
+const testResult = z
+  .object({
+    consumer: z.string(),
+    owner: z.string().nullable(),
+    criticality: z.enum(["low", "normal", "high", "critical"]),
+    test: z.string(),
+    kind,
+    outcome,
+    verdict: z.enum(["pass", "fail", "inconclusive"]),
+    summary: z.string().openapi({ description: "The headline.", example: "renewal_rate 0.61 → 0.82" }),
+    moves: z.array(z.object({ what: z.string(), before: z.string().nullable(), after: z.string().nullable() })),
+    error: z.object({ before: z.string().nullable(), after: z.string().nullable() }),
+    milliseconds: pair.nullable(),
+    rowsScanned: pair.nullable(),
+    reads: z.array(z.object({ dataset: z.string(), columns: z.union([z.array(z.string()), z.literal("all")]) })),
+    evidence: z.string(),
+    reused: z.boolean(),
+  })
+  .openapi("TestResult");
+
+const testLine = z.object({
+  consumer: z.string(),
+  test: z.string(),
+  kind,
+  text: z.string().openapi({ description: "The SQL, or the command." }),
+  last: z.object({ outcome, at: z.iso.datetime() }).nullable().openapi({ description: "What it said last, of whatever change." }),
+});
+
+const share = z.number().min(0);
+const queryBody = z.strictObject({
+  sql: z.string(),
+  key: z.array(z.string()).optional(),
+  tolerance: z
+    .union([share, z.strictObject({ relative: share.optional(), absolute: share.optional(), rows: share.optional() })])
+    .optional(),
+  timeout: z.string().optional().openapi({ example: "30s" }),
+});
+const testBody = z.strictObject({ name: z.string(), query: queryBody.optional() }).openapi("ConsumerTest");
+
+const named = z.object({ name: z.string() });
+
+/** Tests of consumers: what they do with the data, kept beside it and run on both sides of a change. */
+export function addConsumerTestRoutes(router: Router): void {
+  router.add(
+    {
+      method: "get",
+      path: "/v1/consumer-tests",
+      tag: "consumers",
+      summary: "List the tests of all consumers, or of one, with what they said last",
+      needs: "viewer",
+      query: z.object({ consumer: z.string().optional() }),
+      answer: "Tests by consumer and name.",
+      data: z.array(testLine),
+    },
+    async (call) => {
+      const { consumer } = call.query;
+      if (consumer !== undefined) await getConsumer(call.services, consumer);
+      const last = await lastRuns(call.services.db, consumer);
+      const tests = await listTests(call.services.db, { consumer });
+      return tests.map((item) => {
+        const found = last.find((run) => run.consumer === item.consumer && run.test === item.test.name);
+        const said = found === undefined ? null : { outcome: found.outcome, at: found.at };
+        return { consumer: item.consumer, test: item.test.name, kind: item.test.kind, text: textOf(item.test), last: said };
+      });
+    },
+  );
+  router.add(
+    {
+      method: "post",
+      path: "/v1/consumers/{name}/tests",
+      tag: "consumers",
+      summary: "Add tests to a consumer, as a change that is merged at once unless policy wants a person first",
+      needs: "editor",
+      params: named,
+      body: z.strictObject({ tests: z.array(testBody).min(1).max(5000), replace: z.boolean().optional() }),
+      answer: "The change, and which tests are new.",
+      data: z.object({
+        change: changeAnswer.nullable(),
+        added: z.array(z.string()),
+        unchanged: z.array(z.string()),
+        waits: z.string().nullable().openapi({ description: "Why the change waits." }),
+      }),
+    },
+    async (call) => {
+      const { tests: items, replace } = call.body;
+      const { change, waits, added, unchanged } = await addTests(call.services, {
+        consumer: call.params.name,
+        items,
+        replace,
+        actor: call.actor,
+        signal: call.signal,
+      });
+      return { change: change === undefined ? null : changeShape(change), added, unchanged, waits: waits ?? null };
+    },
+  );
+  router.add(
+    {
+      method: "post",
+      path: "/v1/consumers/{name}/tests/remove",
+      tag: "consumers",
+      summary: "Open the change that takes a test away from a consumer",
+      needs: "editor",
+      params: named,
+      body: z.strictObject({ test: z.string() }),
+      answer: "The change, which waits.",
+      data: changeAnswer,
+    },
+    async (call) => changeShape(await removeTest(call.services, { consumer: call.params.name, test: call.body.test, actor: call.actor })),
+  );
+  router.add(
+    {
+      method: "post",
+      path: "/v1/consumer-tests/run",
+      tag: "consumers",
+      summary: "Run tests: on a change, from an older version to main, or on main alone",
+      needs: "editor",
+      reads: true,
+      body: z.strictObject({
+        consumer: z.string().optional(),
+        tests: z.array(z.string()).optional(),
+        change: z.string().optional(),
+        from: z.string().optional().openapi({ example: "airports@3" }),
+      }),
+      answer: "What each test shows.",
+      data: z.object({ change: z.string().nullable(), tests: z.array(testResult) }),
+    },
+    async (call): Promise<{ change: string | null; tests: TestResult[] }> => {
+      const { change, ...request } = call.body;
+      const changeId = change === undefined ? undefined : (await getChange(call.services.db, change)).id;
+      return { change: changeId ?? null, tests: await runTests(call.services, { ...request, changeId, signal: call.signal }) };
+    },
+  );
+}
+
+const textOf = (test: ConsumerTest): string => (test.kind === "command" ? test.command.join(" ") : test.sql);
