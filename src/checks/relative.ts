@@ -356,7 +356,9 @@ async function suspiciousCount(context: RelativeContext, rule: Rule): Promise<Re
 }
 
 function nameReused(context: RelativeContext): RelativeReading {
-  const reused = context.candidate.source.schema.fields.filter(({ id, name }) =>
+  const known = new Set((context.base?.source.schema.fields ?? []).map(({ id }) => id));
+  const added = context.candidate.source.schema.fields.filter(({ id }) => !known.has(id));
+  const reused = added.filter(({ name, id }) =>
     [...context.earlierNames].some(
       ([other, names]) => other !== id && names.some((earlier) => earlier.toLowerCase() === name.toLowerCase()),
     ),

@@ -198,11 +198,14 @@ export const maskText = "•••";
 
 const maskedClassifications = new Set(["pii", "confidential", "restricted", "sensitive", "secret"]);
 
+/** Whether the values of a column are shown to nobody. */
+export function isMasked(property: ContractProperty): boolean {
+  return maskedClassifications.has(String(property.classification ?? "").toLowerCase());
+}
+
 /** Field ids whose values are shown to nobody in diffs and statistics, by the contract's `classification`. */
 export function maskedFieldIds(contract: Contract): Set<number> {
-  const masked = (contract.schema[0]?.properties ?? []).filter((property) =>
-    maskedClassifications.has((property.classification ?? "").toLowerCase()),
-  );
+  const masked = (contract.schema[0]?.properties ?? []).filter(isMasked);
   return new Set(masked.flatMap((property) => fieldIdOf(property) ?? []));
 }
 

@@ -109,7 +109,7 @@ export type RuleTest =
   | { kind: "row_count_change" }
   /** `difference`: candidate − base. `ratio`: candidate / base. */
   | { kind: "metric_change"; metric: Metric; column?: RuleColumn | undefined; at?: number | undefined; by: "difference" | "ratio" }
-  /** How many columns of the candidate bear a name that another column of the dataset (another field id) bore before. */
+  /** How many columns that base does not have bear a name that another column of the dataset (another field id) bore before. */
   | { kind: "name_reused" }
   | { kind: "drift"; column: RuleColumn; by: "nulls" | "distinct" | "quantiles" | "categories" }
   | { kind: "scaled"; column: RuleColumn }
