@@ -7,7 +7,7 @@ const width = 80;
 /** How verbs stand in the list of all, by what people want to do. */
 const shelves: readonly [title: string, verbs: readonly string[]][] = [
   ["Begin", ["demo", "init", "serve"]],
-  ["Change data", ["import", "propose", "diff", "merge", "change", "revert", "restore"]],
+  ["Change data", ["import", "propose", "diff", "contract", "merge", "change", "revert", "restore"]],
   ["Read it", ["read", "query", "dataset"]],
   ["Know and take back", ["who-read", "usage", "log", "rollback", "unbar", "tag"]],
   ["People and readers", ["person", "group", "consumer", "token"]],

@@ -9,6 +9,7 @@ import { AppError, asAppError } from "../lib/errors.ts";
 import type { GlobalOptions, Surroundings } from "./command.ts";
 import { addChangeCommands } from "./commands/change.ts";
 import { addCheckCommand } from "./commands/check.ts";
+import { addContractCommands } from "./commands/contract.ts";
 import { addConsumerCommands } from "./commands/consumer.ts";
 import { addDatasetCommands } from "./commands/dataset.ts";
 import { addDemoCommand } from "./commands/demo.ts";
@@ -156,6 +157,7 @@ function build(program: Command, surroundings: Surroundings, world: World): void
   addProposeCommands(surroundings);
   addDiffCommand(surroundings);
   addCheckCommand(surroundings);
+  addContractCommands(surroundings);
   addChangeCommands(surroundings);
   addUndoCommands(surroundings);
   addReadCommands(surroundings);

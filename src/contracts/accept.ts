@@ -83,10 +83,11 @@ function editsOf(check: FailedCheck, place: Place, schema: Schema, batch: BatchP
   const profile = batch.columns.get(id ?? -1) ?? batch.columns.get(schema.fields.find((field) => field.name === column)?.id ?? -1);
   const set = (at: DocumentPath, value: unknown): AcceptEdit => ({ column, path: at, what: "set", value });
   if (rule.test.kind === "null_values" && profile !== undefined) {
-    const { operator, text } = nullBand({ rows: profile.rows, profiles: [profile] });
+    const { operator, most, text } = nullBand({ rows: profile.rows, profiles: [profile] });
     if (path[0] === "required") {
-      const quality = { column, path: ["quality"], what: "add", value: { metric: "nullValues", unit: "percent", ...operator } } as const;
-      return { edits: [set(path, false), quality], to: `nullValues ${text}` };
+      // Nulls that go away again break no promise.
+      const value = { metric: "nullValues", unit: "percent", mustBeLessOrEqualTo: most };
+      return { edits: [set(path, false), { column, path: ["quality"], what: "add", value }], to: `nullValues ≤ ${most} %` };
     }
     return { edits: [set(path, { ...without(item as Item, operatorKeys), unit: "percent", ...operator })], to: `nullValues ${text}` };
   }

@@ -64,6 +64,10 @@ describe("what is wrong is said at once, with its place", () => {
     expect(brief(text)[0]).toEqual(place);
   });
 
+  test("a key that is nearly one of the standard's is told which", () => {
+    expect(readContract(`${column}    requird: true\n`).problems).toMatchObject([{ reason: "unknown_key", expected: "required" }]);
+  });
+
   test("version 3.0 closed only its top: unknown keys further down are kept, and said", () => {
     const text = `${column.replace("v3.1.0", "v3.0.2")}    isNullable: false\n`;
     expect(brief(text)).toEqual([[11, 5, "unknown_key", "warning"]]);

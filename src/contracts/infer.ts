@@ -125,12 +125,8 @@ export function nullBand({ rows, profiles }: Pick<Whole, "rows" | "profiles">) {
       : to === 1
         ? { mustBeGreaterOrEqualTo: percent(from) }
         : { mustBeBetween: [percent(from), percent(to)] };
-  return {
-    low,
-    high,
-    operator,
-    text: from === 0 ? `≤ ${percent(to)} %` : to === 1 ? `≥ ${percent(from)} %` : `${percent(from)} … ${percent(to)} %`,
-  };
+  const text = from === 0 ? `≤ ${percent(to)} %` : to === 1 ? `≥ ${percent(from)} %` : `${percent(from)} … ${percent(to)} %`;
+  return { low, high, operator, most: percent(to), text };
 }
 
 const percent = (share: number): number => Math.round(share * 10_000) / 100;

@@ -94,10 +94,29 @@ function unknownKey(walk: Walk, shape: ObjectShape, name: ShapeName, key: string
   const level = walk.version === 30 && name !== "Contract" ? "warning" : "error";
   say(walk, path, "unknown_key", `${nameOf(name)} has no key ${key} in the standard.`, {
     level,
-    expected: Object.keys(shape.keys).join(", "),
+    expected: nearestKey(key, Object.keys(shape.keys)) ?? Object.keys(shape.keys).join(", "),
     found: key,
     hint: key === "$ref" ? "references are not followed: write out what it names" : "keys of your own belong in customProperties",
   });
+}
+
+/** The key that was meant, when exactly one is at most two letters away. */
+function nearestKey(key: string, keys: readonly string[]): string | undefined {
+  const near = keys.filter((candidate) => Math.abs(candidate.length - key.length) <= 2 && distance(candidate, key) <= 2);
+  return near.length === 1 ? near[0] : undefined;
+}
+
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const swap = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
 }
 
 function checkValue(walk: Walk, shape: Shape, value: unknown, path: DocumentPath): void {

@@ -11,7 +11,7 @@ export function compareRules(before: Rule, after: Rule): Compared {
   const severity = strength[after.severity] - strength[before.severity];
   return together([
     severity === 0 ? "same" : severity < 0 ? "looser" : "tighter",
-    before.unit === after.unit ? compareBounds(before.bound, after.bound) : "other",
+    before.unit === after.unit || isNone(before.bound) || isNone(after.bound) ? compareBounds(before.bound, after.bound) : "other",
     compareBounds(before.warn, after.warn),
     before.scope === after.scope ? "same" : "other",
     compareFlags(before.noWorseThanBase === true, after.noWorseThanBase === true),
@@ -20,6 +20,9 @@ export function compareRules(before: Rule, after: Rule): Compared {
     compareTests(before.test, after.test),
   ]);
 }
+
+/** None at all is none in rows as in percent. */
+const isNone = (bound: Rule["bound"]): boolean => bound?.op === "=" && bound.value === "0";
 
 const compareFlags = (before: boolean, after: boolean): Compared => (before === after ? "same" : after ? "looser" : "tighter");
 

@@ -3,6 +3,7 @@ import { addChangeRoutes } from "./change-routes.ts";
 import { addConsumerTestRoutes } from "./consumer-test-routes.ts";
 import { addDatasetRoutes } from "./dataset-routes.ts";
 import { addCheckRoutes } from "./check-routes.ts";
+import { addContractRoutes } from "./contract-routes.ts";
 import { addDiffRoutes } from "./diff-routes.ts";
 import { addLiveRoutes } from "./live-routes.ts";
 import { addPeopleRoutes } from "./people-routes.ts";
@@ -26,6 +27,7 @@ export function createRouter(services: Services, entrance: Entrance): Router {
   addDatasetRoutes(router);
   addDiffRoutes(router);
   addCheckRoutes(router);
+  addContractRoutes(router);
   addLiveRoutes(router);
   addPeopleRoutes(router);
   addConsumerTestRoutes(router);
