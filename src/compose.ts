@@ -56,6 +56,8 @@ export async function openServices(config: Config): Promise<Services> {
       engine,
       tables: new TableReader(store),
       rowsPerFile: defaultRowsPerFile,
+      sandbox,
+      sqlCaps: { rows: 10_000_000, bytes: 2 ** 30, memoryMb: resources.sandbox.memoryMb, milliseconds: 60_000 },
     };
     const close = async (): Promise<void> => {
       for (const closer of closers.splice(0)) await closer();
@@ -64,11 +66,9 @@ export async function openServices(config: Config): Promise<Services> {
       ...lake,
       config,
       environment: config.environment,
-      sandbox,
       sources,
       ledger,
       resolver: new ViewResolver({ ...base, environment: config.environment }),
-      sqlCaps: { rows: 10_000_000, bytes: 2 ** 30, memoryMb: resources.sandbox.memoryMb, milliseconds: 60_000 },
       localAdmin: admin.name,
       drainOutbox: () => drainOutbox({ db: database.db, clock, handlers: outboxHandlers(lake) }),
       close,

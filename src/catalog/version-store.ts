@@ -3,6 +3,7 @@ import { AppError } from "../lib/errors.ts";
 import type { Reader, Tx } from "../db/db.ts";
 import type { VersionsTable } from "../db/tables.ts";
 import { normalise, type ChangeSet } from "./change-set.ts";
+import { recordDerivations } from "./derivation-store.ts";
 import { takeOneEach } from "./dataset-store.ts";
 import type { Version, VersionDraft } from "./version.ts";
 
@@ -22,6 +23,8 @@ function fromRow(row: Selectable<VersionsTable>): Version {
     createdByChange: row.created_by_change,
     createdAt: row.created_at,
     collectedAt: row.collected_at,
+    inputs: row.inputs,
+    buildKey: row.build_key,
   };
 }
 
@@ -86,10 +89,13 @@ export async function insertVersions(tx: Tx, drafts: readonly VersionDraft[], at
           created_by_change: version.createdByChange,
           created_at: version.createdAt,
           collected_at: null,
+          inputs: version.inputs === null ? null : [...version.inputs],
+          build_key: version.buildKey,
         })),
       )
       .execute();
   }
+  await recordDerivations(tx, versions);
   return versions;
 }
 
@@ -110,6 +116,20 @@ export async function getVersions(db: Reader, ids: readonly string[]): Promise<M
     for (const row of rows) found.set(row.id, fromRow(row));
   }
   return found;
+}
+
+/** The newest readable version of a derived dataset whose content was built under this key. */
+export async function findBuild(db: Reader, datasetId: string, buildKey: string): Promise<Version | undefined> {
+  const row = await db
+    .selectFrom("versions")
+    .selectAll()
+    .where("dataset_id", "=", datasetId)
+    .where("build_key", "=", buildKey)
+    .where("collected_at", "is", null)
+    .orderBy("number", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  return row && fromRow(row);
 }
 
 /** The version with this number; `version.not_found` names the numbers that there are. */

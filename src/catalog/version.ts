@@ -20,6 +20,10 @@ export interface Version {
   createdAt: Date;
   /** Since when its files are gone; null while it can be read. */
   collectedAt: Date | null;
+  /** Of a derived dataset: ids of the versions that it was built from, by dataset id; it contains their changes, too. Null otherwise. */
+  inputs: readonly string[] | null;
+  /** Of a derived dataset: key of what built its content. The same key is the same content. */
+  buildKey: string | null;
 }
 
 /** A version whose files are written and durable, but which no transaction has named yet: it has no number. */

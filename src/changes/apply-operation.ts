@@ -11,7 +11,7 @@ import { scan, writeDataFiles, type TableState } from "../effects/table-state.ts
 import { cast, column, type Column, type Plan } from "../engine/plan.ts";
 import type { SandboxCaps, SandboxTable } from "../engine/sandbox.ts";
 import type { OpenedSource, SourceRequest } from "../engine/source.ts";
-import type { Field, Schema } from "../lake/schema.ts";
+import { keyNames, type Field, type Schema } from "../lake/schema.ts";
 import { AppError } from "../lib/errors.ts";
 import { toJson } from "../lib/json.ts";
 import { tentativeFields } from "../effects/tentative.ts";
@@ -20,7 +20,7 @@ import { withoutMaskedValues } from "./masked-errors.ts";
 import type { ApplyContext } from "./apply-context.ts";
 import { noOutcome, type OperationOutcome, type OperationRequest, type SourceInput } from "./operation.ts";
 import { applySchemaEdits, columnsForReplace, schemaFromColumns } from "./apply-schema.ts";
-import type { Workpiece } from "./workpiece.ts";
+import { declaredSql, type Workpiece } from "./workpiece.ts";
 
 type Of<K extends OperationRequest["kind"]> = Extract<OperationRequest, { kind: K }>;
 
@@ -29,12 +29,13 @@ export async function applyOperation(context: ApplyContext, piece: Workpiece, op
   if (piece.dropped) {
     throw new AppError("dataset.not_found", `${piece.dataset.name} is dropped by this change.`, { hint: `tidegate change list` });
   }
-  const before = { state: piece.state, contract: piece.contract };
+  refuseDirectWrite(piece, operation);
+  const before = { state: piece.state, contract: piece.contract, derive: piece.derive };
   const outcome = await dispatch(context, piece, operation).catch((error: unknown) => {
     throw withoutMaskedValues(error, before);
   });
   piece.outcome = addOutcomes(piece.outcome, outcome);
-  if (piece.state === before.state && piece.contract === before.contract && !piece.dropped) return;
+  if (piece.state === before.state && piece.contract === before.contract && piece.derive === before.derive && !piece.dropped) return;
   if (!piece.dropped) await endTentative(context, piece);
   piece.touched = true;
   piece.operations.push({ kind: operation.kind, payload: toJson(recordOf(operation)) });
@@ -64,10 +65,36 @@ async function dispatch(context: ApplyContext, piece: Workpiece, operation: Oper
     case "contract":
       setContract(piece, operation.contract);
       return noOutcome;
+    case "derive":
+      setDerivation(piece, operation);
+      return noOutcome;
     case "drop":
       piece.dropped = true;
       return noOutcome;
   }
+}
+
+const directWrites: ReadonlySet<string> = new Set(["append", "upsert", "delete", "replace", "sql", "update", "schema"]);
+
+/** What a dataset is built from is where its rows are changed. */
+function refuseDirectWrite(piece: Workpiece, operation: OperationRequest): void {
+  if (declaredSql(piece) === undefined || !directWrites.has(operation.kind)) return;
+  throw new AppError(
+    "dataset.derived",
+    `${piece.dataset.name} is derived: it is built from other datasets, and nothing is written to it.`,
+    {
+      expected: "a change of what it is built from, or of its SQL",
+      found: operation.kind,
+      hint: `tidegate dataset show ${piece.dataset.name}; tidegate propose ${piece.dataset.name} --derive "SELECT …"`,
+    },
+  );
+}
+
+/** The rows follow when everything else of the request has been applied. */
+function setDerivation(piece: Workpiece, { sql, key }: Of<"derive">): void {
+  const sameKey = key === undefined || (piece.state !== undefined && keyNames(piece.state.schema).join("\n") === key.join("\n"));
+  if (!piece.created && declaredSql(piece) === sql && sameKey) return;
+  piece.derive = { sql, key: key ?? piece.derive?.key };
 }
 
 function setContract(piece: Workpiece, contract: Contract): void {

@@ -61,8 +61,9 @@ test("what is written to a change that somebody closes meanwhile is refused and 
       const value = Reflect.get(target, name) as unknown;
       if (name === "withScratch")
         return async (work: Parameters<typeof target.withScratch>[0]) => {
-          await target.withScratch(work);
+          const done = await target.withScratch(work);
           await closeChange(lake, { changeId: id, actor: "ben", reason: "no" });
+          return done;
         };
       return typeof value === "function" ? (value.bind(target) as unknown) : value;
     },

@@ -19,6 +19,8 @@ export interface BranchPiece {
   base: Version | undefined;
   /** Undefined: the change drops the dataset. */
   draft: Draft | undefined;
+  /** It was rebuilt, because what it is built from has moved. */
+  derived?: boolean;
   /** As the change's record keeps them; payloads are JSON. */
   operations: readonly { kind: string; payload: string }[];
 }
@@ -73,7 +75,7 @@ export async function writeBranch(m: Mutation, write: BranchWrite): Promise<Bran
   await addAuthor(m.tx, changeId, m.actor);
   await putChangeDatasets(
     m.tx,
-    pieces.map(({ dataset, base, draft }) => ({
+    pieces.map(({ dataset, base, draft, derived = false }) => ({
       changeId,
       datasetId: dataset.id,
       baseVersion: base?.id ?? null,
@@ -83,6 +85,7 @@ export async function writeBranch(m: Mutation, write: BranchWrite): Promise<Bran
       mergeSeq: null,
       createdDataset: base === undefined,
       droppedDataset: draft === undefined,
+      derived,
     })),
   );
   await putChangeDocuments(m.tx, changeId, documents);

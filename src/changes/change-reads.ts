@@ -74,6 +74,8 @@ export interface ShownChange {
     merged: Version | undefined;
     createdDataset: boolean;
     droppedDataset: boolean;
+    /** Rebuilt because of its inputs; the change has no operation of its own on it. */
+    derived: boolean;
   }[];
   operations: { ordinal: number; dataset: string; kind: string; payload: unknown; author: string; at: Date }[];
   revertedBy: string[];
@@ -107,6 +109,7 @@ export async function showChange(db: Reader, text: string): Promise<ShownChange>
       merged: versions.get(item.mergedVersion ?? ""),
       createdDataset: item.createdDataset,
       droppedDataset: item.droppedDataset,
+      derived: item.derived,
     })),
     operations: operations.map((row) => ({
       ordinal: row.ordinal,

@@ -1,4 +1,4 @@
-import type { Selectable } from "kysely";
+import { sql, type Selectable } from "kysely";
 import { AppError } from "../lib/errors.ts";
 import type { Reader, Tx } from "../db/db.ts";
 import type { ChangeDatasetsTable, ChangesTable } from "../db/tables.ts";
@@ -36,6 +36,7 @@ function datasetFromRow(row: Selectable<ChangeDatasetsTable>): ChangeDataset {
     mergeSeq: row.merge_seq,
     createdDataset: row.created_dataset,
     droppedDataset: row.dropped_dataset,
+    derived: row.derived,
   };
 }
 
@@ -148,6 +149,7 @@ export async function putChangeDatasets(tx: Tx, datasets: readonly ChangeDataset
           merge_seq: item.mergeSeq,
           created_dataset: item.createdDataset,
           dropped_dataset: item.droppedDataset,
+          derived: item.derived,
         })),
       )
       .onConflict((oc) =>
@@ -157,6 +159,8 @@ export async function putChangeDatasets(tx: Tx, datasets: readonly ChangeDataset
           merged_version: eb.ref("excluded.merged_version"),
           merge_seq: eb.ref("excluded.merge_seq"),
           dropped_dataset: eb.ref("excluded.dropped_dataset"),
+          // Once a change has edited a dataset itself, that stays so.
+          derived: sql<boolean>`change_datasets.derived and excluded.derived`,
         })),
       )
       .execute();

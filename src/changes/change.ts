@@ -39,6 +39,8 @@ export interface ChangeDataset {
   mergeSeq: number | null;
   createdDataset: boolean;
   droppedDataset: boolean;
+  /** Rebuilt because of what it is built from; the change has no operation of its own on it. */
+  derived: boolean;
 }
 
 /** A change as it is when it has just been opened. */

@@ -1,30 +1,22 @@
 import { readTree, readDocumentHashes, readSome, type DocumentEdits } from "../catalog/commit-store.ts";
+import { everBuiltFrom } from "../catalog/derivation-store.ts";
 import { withOpen } from "../catalog/change-set.ts";
 import type { Dataset } from "../catalog/dataset.ts";
 import { getDatasets } from "../catalog/dataset-store.ts";
 import { getRef, mainRef, type Ref } from "../catalog/ref-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
-import type { Version } from "../catalog/version.ts";
 import type { Conflicts } from "../effects/carry.ts";
-import { carryVersion, type LineResult } from "../effects/line-writer.ts";
+import { carryVersion } from "../effects/line-writer.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import type { RunOptions, Scratch } from "../engine/engine.ts";
 import type { Cell } from "../engine/plan.ts";
 import { changeDocuments, mergeDocuments } from "./change-documents.ts";
 import { changeDatasets } from "./change-store.ts";
-import type { Change, ChangeDataset } from "./change.ts";
+import type { Change } from "./change.ts";
+import { buildDerived } from "./merge-derived.ts";
+import { conflictOn, type MergeConflict, type MergePiece, type MergeSides } from "./merge-piece.ts";
 import { resolutionsOf } from "./resolution-store.ts";
 import { locationOf } from "./workpiece.ts";
-
-/** One dataset of a merge, built on today's main. */
-export interface MergePiece {
-  dataset: Dataset;
-  item: ChangeDataset;
-  /** What main has now; undefined when it has none. */
-  onto: Version | undefined;
-  /** Undefined: the dataset leaves main. */
-  result: Exclude<LineResult, { kind: "conflicts" }> | undefined;
-}
 
 /** What a merge would do; a dry run shows exactly what the commit does. */
 export interface MergePlan {
@@ -35,23 +27,15 @@ export interface MergePlan {
   documents: DocumentEdits;
 }
 
-export interface MergeConflict extends Conflicts {
-  datasetId: string;
-  dataset: string;
-  base: number | undefined;
-  theirs: number | undefined;
-  /** Set when the conflict is about the dataset as a whole. */
-  reason: string | undefined;
-}
-
 export type Built =
   | { kind: "plan"; plan: MergePlan }
   | { kind: "conflicts"; conflicts: MergeConflict[] }
-  /** Files would have to be written, and the caller holds no lease for them. */
-  | { kind: "needs_lease" };
+  /** Files of these datasets may have to be written, and the caller does not hold a lease for all of them. */
+  | { kind: "needs_lease"; datasets: string[] };
 
 export interface BuildOptions extends RunOptions {
-  leased: boolean;
+  /** Datasets whose files on main may be written. */
+  leased: ReadonlySet<string> | "all";
   /** Sees every key in conflict, page by page. */
   visitOpen?: (datasetId: string, page: readonly (readonly Cell[])[]) => void;
 }
@@ -66,12 +50,18 @@ export async function buildMerge(deps: LakeDeps, change: Change, scratch: Scratc
   const wanted = items.flatMap((item) => [item.baseVersion ?? [], item.candidateVersion ?? [], entries.get(item.datasetId) ?? []].flat());
   const versions = await getVersions(deps.db, [...new Set(wanted)]);
   const pieces: MergePiece[] = [];
+  const derived: MergeSides[] = [];
   const conflicts: MergeConflict[] = [];
   for (const item of items) {
     const dataset = datasets.get(item.datasetId) as Dataset;
     const onto = versions.get(entries.get(item.datasetId) ?? "");
     const sides = { base: versions.get(item.baseVersion ?? ""), candidate: versions.get(item.candidateVersion ?? ""), onto };
-    if (!options.leased && needsFiles(change, sides)) return { kind: "needs_lease" };
+    if (sides.candidate?.inputs != null) {
+      derived.push({ dataset, item, ...sides });
+      continue;
+    }
+    const isLeased = options.leased === "all" || options.leased.has(dataset.id);
+    if (!isLeased && needsFiles(change, sides)) return { kind: "needs_lease", datasets: await mayWrite(deps, ids) };
     const built = await buildPiece(deps, change, { dataset, item, ...sides }, scratch, options);
     if ("conflicts" in built) conflicts.push(built);
     else pieces.push(built);
@@ -79,58 +69,62 @@ export async function buildMerge(deps: LakeDeps, change: Change, scratch: Scratc
   const documents = mergeDocuments(await changeDocuments(deps.db, change.id), await readDocumentHashes(deps.db, tree));
   conflicts.push(...documents.conflicts.map(({ path }) => documentConflict(path)));
   if (conflicts.length > 0) return { kind: "conflicts", conflicts };
+  const completed = await buildDerived(deps, { change, tree, pieces, derived, scratch }, options);
+  if (completed.kind === "needs_lease") return { kind: "needs_lease", datasets: await mayWrite(deps, ids) };
+  if (completed.kind === "conflicts") return completed;
+  pieces.push(...completed.pieces);
   return { kind: "plan", plan: { main, mainTree: tree, pieces, documents: documents.edits } };
 }
 
-const noConflicts: Conflicts = { keyCount: 0, keys: [], schema: [], contract: [], missingRows: 0 };
+/** The datasets of a change and all that may have to be built from them. */
+async function mayWrite(deps: LakeDeps, datasetIds: readonly string[]): Promise<string[]> {
+  return [...datasetIds, ...(await everBuiltFrom(deps.db, datasetIds))];
+}
 
 function documentConflict(path: string): MergeConflict {
   const reason = `${path} was changed on main meanwhile`;
-  return { datasetId: path, dataset: path, base: undefined, theirs: undefined, ...noConflicts, reason };
+  return {
+    datasetId: path,
+    dataset: path,
+    base: undefined,
+    theirs: undefined,
+    keyCount: 0,
+    keys: [],
+    schema: [],
+    contract: [],
+    missingRows: 0,
+    reason,
+  };
 }
 
 /** Whether main has moved away from what the change started from, so that its effect must be carried. */
-function needsFiles(change: Change, sides: Pick<Sides, "base" | "candidate" | "onto">): boolean {
+function needsFiles(change: Change, sides: Pick<MergeSides, "base" | "candidate" | "onto">): boolean {
   const { base, candidate, onto } = sides;
   if (base === undefined || candidate === undefined || onto === undefined || change.origin === "restore") return false;
   return onto.metadataKey !== base.metadataKey;
 }
 
-interface Sides {
-  dataset: Dataset;
-  item: ChangeDataset;
-  base: Version | undefined;
-  candidate: Version | undefined;
-  onto: Version | undefined;
-}
-
 async function buildPiece(
   deps: LakeDeps,
   change: Change,
-  sides: Sides,
+  sides: MergeSides,
   scratch: Scratch,
   options: BuildOptions,
 ): Promise<MergePiece | (MergeConflict & { conflicts: true })> {
   const { dataset, item, base, candidate, onto } = sides;
-  const conflict = (found: Partial<Conflicts> & { reason?: string }) => ({
-    conflicts: true as const,
-    datasetId: dataset.id,
-    dataset: dataset.name,
-    base: base?.number,
-    theirs: onto?.number,
-    ...noConflicts,
-    reason: undefined,
-    ...found,
-  });
+  const conflict = (found: Partial<Conflicts> & { reason?: string }) => ({ conflicts: true as const, ...conflictOn(sides, found) });
   if (base === undefined) {
     if (onto !== undefined) return conflict({ reason: "the dataset was created on main meanwhile" });
     return { dataset, item, onto, result: candidate && { kind: "version", version: candidate } };
   }
   if (onto === undefined) return conflict({ reason: "the dataset was dropped on main meanwhile" });
   if (candidate === undefined) {
-    if (onto.id !== base.id) return conflict({ reason: "the change drops the dataset, and main has written to it meanwhile" });
+    // What is only rebuilt is written by nobody.
+    const isWritten = onto.inputs === null && onto.id !== base.id;
+    if (isWritten) return conflict({ reason: "the change drops the dataset, and main has written to it meanwhile" });
     return { dataset, item, onto, result: undefined };
   }
+  if (onto.inputs !== null && base.inputs === null) return conflict({ reason: "the dataset became a derived one on main meanwhile" });
   if (change.origin === "restore") {
     // A restore sets the whole content: what came after it was opened is not in the list of what it undoes.
     if (onto.id !== base.id) return conflict({ reason: "the restore would undo what main has got since it was opened" });

@@ -12,7 +12,8 @@ import type { Release } from "../rollouts/release-store.ts";
 import { markDocumentsMerged } from "./change-documents.ts";
 import { lockChange, moveChange, putChangeDatasets } from "./change-store.ts";
 import type { Change } from "./change.ts";
-import type { MergePiece, MergePlan } from "./merge-build.ts";
+import type { MergePlan } from "./merge-build.ts";
+import type { MergePiece } from "./merge-piece.ts";
 import { finishEntry } from "./merge-queue-store.ts";
 
 export interface Merged {
@@ -144,6 +145,7 @@ async function recordMerged(
       ...item,
       changeId: change.id,
       beforeVersion: onto?.id ?? null,
+      candidateVersion: item.candidateVersion ?? (item.derived ? (results.get(dataset.id)?.id ?? null) : null),
       mergedVersion: results.get(dataset.id)?.id ?? null,
       mergeSeq: seqs.get(dataset.id) ?? null,
     })),

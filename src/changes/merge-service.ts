@@ -5,9 +5,10 @@ import { withWriteLease, type WriteLease } from "../catalog/write-lease.ts";
 import { lockFreed, trySessionLock } from "../db/advisory.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { AppError, asAppError } from "../lib/errors.ts";
-import { changeDatasets, getChange, lockChange, moveChange } from "./change-store.ts";
+import { getChange, lockChange, moveChange } from "./change-store.ts";
 import { nextState, type Change } from "./change.ts";
-import { buildMerge, type Built, type MergeConflict } from "./merge-build.ts";
+import { buildMerge, type Built } from "./merge-build.ts";
+import type { MergeConflict } from "./merge-piece.ts";
 import { commitMerge, MainMoved, type Merged } from "./merge-commit.ts";
 import { enqueueMerge, entryOfChange, finishEntry, firstInQueue, readEntry, type QueueEntry } from "./merge-queue-store.ts";
 import { mergeReads } from "./merge-reads.ts";
@@ -142,20 +143,23 @@ async function buildAndCommit(
   options: { actor: string; ordinary: boolean; signal: AbortSignal | undefined },
 ): Promise<Merged> {
   const change = await getChange(deps.db, entry.changeId);
-  const items = await changeDatasets(deps.db, change.id);
-  const locations = items.map((item) => locationOf(item.datasetId, "main"));
   return deps.engine.withScratch(async (scratch) => {
-    const commit = (lease: WriteLease, built: Built) => {
+    const commit = (lease: WriteLease, built: Exclude<Built, { kind: "needs_lease" }>) => {
       if (built.kind === "conflicts") throw conflictError(change, built.conflicts);
-      if (built.kind === "needs_lease") throw new Error("a leased build never asks for a lease");
       const { actor, ordinary } = options;
       return commitMerge(deps, { change, plan: built.plan, lease, actor, queueId: entry.id, environment: deps.environment, ordinary });
     };
-    const quick = await buildMerge(deps, change, scratch, { signal: options.signal, leased: false });
-    if (quick.kind !== "needs_lease") return commit({ ids: [] }, quick);
-    return withWriteLease(deps, options.actor, locations, async (lease) =>
-      commit(lease, await buildMerge(deps, change, scratch, { signal: options.signal, leased: true })),
-    );
+    // What will be written shows only while it is built: each time that asks for more, the lease is taken anew.
+    for (let leased: readonly string[] = []; ;) {
+      const attempt = async (lease: WriteLease) => {
+        const built = await buildMerge(deps, change, scratch, { signal: options.signal, leased: new Set(leased) });
+        return built.kind === "needs_lease" ? built : commit(lease, built);
+      };
+      const locations = leased.map((id) => locationOf(id, "main"));
+      const done = leased.length === 0 ? await attempt({ ids: [] }) : await withWriteLease(deps, options.actor, locations, attempt);
+      if (!("kind" in done)) return done;
+      leased = done.datasets;
+    }
   });
 }
 

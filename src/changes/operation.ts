@@ -38,6 +38,8 @@ export type OperationRequest =
   | { kind: "schema"; dataset: string; edits: readonly SchemaEdit[] }
   /** Sets what the contract says beyond the columns, which follow the data: rules, owners, classification, how it is derived. */
   | { kind: "contract"; dataset: string; contract: Contract }
+  /** Builds the dataset by one SELECT from others, a new one or one that is there; from then on it follows them. */
+  | { kind: "derive"; dataset: string; sql: string; key?: readonly string[] | undefined }
   | { kind: "drop"; dataset: string };
 
 /** What a change does to one of the catalogue's documents; null takes it out. */

@@ -7,6 +7,7 @@ import type { Draft } from "../effects/version-writer.ts";
 import { AppError } from "../lib/errors.ts";
 import { writeBranch, type BranchWritten } from "./branch-write.ts";
 import type { ChangeDeps } from "./change-deps.ts";
+import { branchPieces, type BranchDerived } from "./derived-pieces.ts";
 import type { DocumentPiece } from "./change-documents.ts";
 import { lockChange, moveChange } from "./change-store.ts";
 import type { Change, ChangeOrigin } from "./change.ts";
@@ -23,6 +24,8 @@ export interface Proposal {
   start: Commit;
   base: Commit;
   pieces: Workpiece[];
+  /** What was built from the pieces; those that the request edits itself are pieces, too. */
+  derived: BranchDerived[];
   documents: DocumentPiece[];
   drafts: Map<string, Draft>;
   lease: WriteLease;
@@ -53,7 +56,7 @@ export async function commitProposal(deps: ChangeDeps, proposal: Proposal): Prom
       onto: change && { change, branch: refs.get(changeRef(changeId)) },
       title,
       supersedes: proposal.batch.supersedes ?? null,
-      pieces: pieces.map((piece) => ({ ...piece, draft: drafts.get(piece.dataset.id) })),
+      pieces: [...pieces.map((piece) => ({ ...piece, draft: drafts.get(piece.dataset.id) })), ...branchPieces(proposal.derived)],
     });
     await guardBatch(m, proposal);
     m.record({
@@ -65,6 +68,10 @@ export async function commitProposal(deps: ChangeDeps, proposal: Proposal): Prom
           name: piece.dataset.name,
           version: written.versions.get(piece.dataset.id)?.number ?? null,
           outcome: piece.outcome,
+        })),
+        rebuilt: branchPieces(proposal.derived).map(({ dataset }) => ({
+          name: dataset.name,
+          version: written.versions.get(dataset.id)?.number ?? null,
         })),
         documents: proposal.documents.map((item) => ({ path: item.path, hash: item.candidateHash })),
       },

@@ -6,6 +6,7 @@ import type { Version } from "../catalog/version.ts";
 import { withWriteLease } from "../catalog/write-lease.ts";
 import type { Contract } from "../contracts/contract.ts";
 import type { TableState } from "../effects/table-state.ts";
+import type { Draft } from "../effects/version-writer.ts";
 import type { Scratch } from "../engine/engine.ts";
 import { toJson } from "../lib/json.ts";
 import { hasEffect } from "../rollouts/bar-store.ts";
@@ -14,11 +15,12 @@ import type { ChangeDeps } from "./change-deps.ts";
 import { changeDatasets, getChange } from "./change-store.ts";
 import { nextState, type Change, type ChangeOrigin } from "./change.ts";
 import { carryInverse } from "./inverse.ts";
+import { completeBranch, locationsOf, type BranchDerived, type BranchState } from "./derived-pieces.ts";
 import { loadDocuments } from "./change-documents.ts";
 import { noOutcome, type DocumentEdit, type OperationOutcome, type OperationRequest } from "./operation.ts";
 import { commitProposal } from "./propose-commit.ts";
 import { corrections, planBatch } from "./source-batch.ts";
-import { loadPieces, locationOf, pieceFor, writeDrafts, type Workpiece } from "./workpiece.ts";
+import { declaredSql, loadPieces, locationOf, pieceFor, writeDrafts, type Workpiece } from "./workpiece.ts";
 
 export interface ProposeRequest {
   operations: readonly OperationRequest[];
@@ -42,6 +44,8 @@ export interface ProposedDataset {
   base: Version | undefined;
   candidate: Version | undefined;
   outcome: OperationOutcome;
+  /** Rebuilt, because what it is built from changes. */
+  derived: boolean;
 }
 
 export interface Proposed {
@@ -67,28 +71,69 @@ export async function propose(deps: ChangeDeps, request: ProposeRequest): Promis
   const changeId = change?.id ?? deps.ids.next("chg");
   const pieces = await loadPieces(deps, request.operations, start, base);
   const documents = await loadDocuments(deps.db, request.documents ?? [], start, base);
-  const locations = pieces.map((piece) => locationOf(piece.dataset.id, changeId));
+  const locations = await locationsOf(
+    deps,
+    pieces.map((piece) => piece.dataset.id),
+    changeId,
+  );
   return withWriteLease(deps, request.actor, locations, async (lease) => {
-    await deps.engine.withScratch(async (scratch) => {
+    const applied = await deps.engine.withScratch(async (scratch) => {
       if (batch.undo !== undefined) await undoBatch(deps, pieces, batch.undo, scratch, changeId);
       for (const operation of request.operations) {
         const piece = pieceFor(pieces, operation.dataset);
         const location = locationOf(piece.dataset.id, changeId);
         await applyOperation({ ...deps, scratch, location, signal: request.signal, actor: request.actor }, piece, operation);
       }
+      request.signal?.throwIfAborted();
+      const touched = pieces.filter((piece) => piece.touched);
+      const drafts = await writeDrafts(deps, touched, changeId);
+      const branch = { changeId, start, base, actor: request.actor, scratch };
+      return { touched, drafts, derived: await deriveFrom(deps, branch, touched, drafts, request.signal) };
     });
     request.signal?.throwIfAborted();
-    const touched = pieces.filter((piece) => piece.touched);
+    const { touched, derived } = applied;
     if (touched.length === 0 && documents.length === 0)
       return { change, known: false, datasets: pieces.map((piece) => proposedOf(piece, piece.start)) };
-    const drafts = await writeDrafts(deps, touched, changeId);
-    request.signal?.throwIfAborted();
     const { actor, origin, title, sourceId } = request;
-    const proposal = { actor, origin, title, sourceId, change, changeId, start, base, pieces: touched, documents, drafts, lease, batch };
-    const committed = await commitProposal(deps, proposal);
+    const own = { actor, origin, title, sourceId, change, changeId, start, base, documents, lease, batch };
+    const committed = await commitProposal(deps, { ...own, pieces: touched, derived, drafts: applied.drafts });
     const datasets = touched.map((piece) => proposedOf(piece, committed.versions.get(piece.dataset.id)));
+    for (const piece of derived) if (!piece.declared) datasets.push(rebuiltOf(piece, committed.versions.get(piece.dataset.id)));
     return { change: committed.change, known: false, datasets };
   });
+}
+
+/** Builds what is derived from the touched pieces, and those among them that are derived themselves; their drafts join `drafts`. */
+async function deriveFrom(
+  deps: ChangeDeps,
+  branch: Pick<BranchState, "changeId" | "start" | "base" | "actor" | "scratch">,
+  touched: readonly Workpiece[],
+  drafts: Map<string, Draft>,
+  signal: AbortSignal | undefined,
+): Promise<BranchDerived[]> {
+  if (touched.length === 0) return [];
+  const standing = touched.filter((piece) => !piece.dropped);
+  const declared = standing.flatMap((piece) => {
+    const sql = declaredSql(piece);
+    const { dataset, created, contract } = piece;
+    return sql === undefined ? [] : [{ dataset, created, sql, key: piece.derive?.key, contract }];
+  });
+  const edits = new Map<string, Draft | null>(drafts);
+  for (const piece of touched) if (piece.dropped) edits.set(piece.dataset.id, null);
+  const created = standing.filter((piece) => piece.created).map((piece) => piece.dataset);
+  const derived = await completeBranch(deps, { ...branch, drafts: edits, declared, created }, { signal });
+  for (const built of derived) {
+    const piece = touched.find((item) => item.dataset.id === built.dataset.id);
+    if (piece === undefined) continue;
+    drafts.set(piece.dataset.id, built.draft);
+    piece.lastColumnId = Math.max(piece.lastColumnId, built.lastColumnId);
+    piece.outcome = { ...built.counts, notes: [...piece.outcome.notes, ...built.notes] };
+  }
+  return derived;
+}
+
+function rebuiltOf({ dataset, base, counts, notes }: BranchDerived, candidate: Version | undefined): ProposedDataset {
+  return { dataset: dataset.name, datasetId: dataset.id, base, candidate, outcome: { ...counts, notes }, derived: true };
 }
 
 async function describeKnown(deps: ChangeDeps, changeId: string): Promise<Proposed> {
@@ -102,6 +147,7 @@ async function describeKnown(deps: ChangeDeps, changeId: string): Promise<Propos
       base: item.baseVersion === null ? undefined : await getVersion(deps.db, item.baseVersion),
       candidate: item.candidateVersion === null ? undefined : await getVersion(deps.db, item.candidateVersion),
       outcome: noOutcome,
+      derived: item.derived,
     });
   }
   return { change, known: true, datasets };
@@ -135,5 +181,5 @@ async function undoBatch(deps: ChangeDeps, pieces: Workpiece[], changeId: string
 }
 
 function proposedOf(piece: Workpiece, candidate: Version | undefined): ProposedDataset {
-  return { dataset: piece.dataset.name, datasetId: piece.dataset.id, base: piece.base, candidate, outcome: piece.outcome };
+  return { dataset: piece.dataset.name, datasetId: piece.dataset.id, base: piece.base, candidate, outcome: piece.outcome, derived: false };
 }

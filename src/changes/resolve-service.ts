@@ -7,7 +7,8 @@ import { AppError } from "../lib/errors.ts";
 import { hashOf } from "../lib/json.ts";
 import { changeDatasets, getChange, lockChange, moveChange } from "./change-store.ts";
 import type { Change } from "./change.ts";
-import { buildMerge, type MergeConflict } from "./merge-build.ts";
+import { buildMerge } from "./merge-build.ts";
+import type { MergeConflict } from "./merge-piece.ts";
 import { putResolutions, type ResolvedPair, type Side } from "./resolution-store.ts";
 
 export interface ResolveRequest {
@@ -34,7 +35,7 @@ export async function resolveChange(deps: LakeDeps, request: ResolveRequest): Pr
     const found = page.filter((key) => wanted?.has(key.map((value) => String(value)).join(",")) === true);
     picked.set(datasetId, [...(picked.get(datasetId) ?? []), ...found]);
   };
-  const options = { leased: true, ...(wanted === undefined ? {} : { visitOpen }) };
+  const options = { leased: "all" as const, ...(wanted === undefined ? {} : { visitOpen }) };
   const built = await deps.engine.withScratch((scratch) => buildMerge(deps, change, scratch, options));
   if (built.kind !== "conflicts") return { change, resolved: 0 };
   const choices: Choice[] = [];

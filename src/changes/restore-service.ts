@@ -1,10 +1,15 @@
-import { readCommit, readSome } from "../catalog/commit-store.ts";
+import { readCommit, readSome, type Commit } from "../catalog/commit-store.ts";
 import { withOpen } from "../catalog/change-set.ts";
 import type { Dataset } from "../catalog/dataset.ts";
 import { resolveDataset } from "../catalog/dataset-store.ts";
 import { getRef, mainRef, refHistory } from "../catalog/ref-store.ts";
 import { resolveCommit } from "../catalog/revision.ts";
 import { getVersion, getVersionByNumber, settledChangeSet } from "../catalog/version-store.ts";
+import { withWriteLease } from "../catalog/write-lease.ts";
+import { getContract } from "../contracts/contract-store.ts";
+import { derivedSqlOf } from "../contracts/derived.ts";
+import { keyNames } from "../lake/schema.ts";
+import type { Declared } from "../lineage/derived-graph.ts";
 import { contains } from "../catalog/change-set.ts";
 import type { Version } from "../catalog/version.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
@@ -13,6 +18,7 @@ import { AppError } from "../lib/errors.ts";
 import { toJson } from "../lib/json.ts";
 import type { Change } from "./change.ts";
 import type { BranchPiece } from "./branch-write.ts";
+import { branchPieces, completeBranch, locationsOf } from "./derived-pieces.ts";
 import { commitUndo } from "./undo-commit.ts";
 
 export interface RestoreRequest {
@@ -32,6 +38,8 @@ export async function openRestore(deps: LakeDeps, request: RestoreRequest): Prom
   const main = await readCommit(deps.db, (await getRef(deps.db, mainRef)).commitId);
   const found: Restored["datasets"] = [];
   const pieces: BranchPiece[] = [];
+  const declared: Declared[] = [];
+  const following: string[] = [];
   const changeId = deps.ids.next("chg");
   for (const name of request.datasets) {
     const dataset = await resolveDataset(deps.db, name);
@@ -45,23 +53,81 @@ export async function openRestore(deps: LakeDeps, request: RestoreRequest): Prom
       });
     }
     await requireReleased(deps, dataset, to);
-    const draft = await sameContent(deps, to, { changeSet: withOpen(await settledChangeSet(deps.db, to), changeId), changeId });
-    pieces.push({ dataset, base: from, draft, operations: [{ kind: "restore", payload: toJson({ to: to.id }) }] });
+    const operations = [{ kind: "restore", payload: toJson({ to: to.id }) }];
+    const derivation = await olderDerivation(deps, dataset, from, to);
+    if (derivation === "the same") {
+      following.push(dataset.name);
+      continue;
+    }
+    if (derivation !== undefined) declared.push(derivation);
+    const draft =
+      derivation === undefined
+        ? await sameContent(deps, to, { changeSet: withOpen(await settledChangeSet(deps.db, to), changeId), changeId })
+        : undefined;
+    pieces.push({ dataset, base: from, draft, operations });
     found.push({ dataset: dataset.name, from, to, undoes: await undone(deps, dataset, from, to) });
   }
+  if (pieces.length === 0) {
+    throw new AppError("dataset.derived", `${following.join(", ")} is derived: its rows follow what it is built from.`, {
+      expected: "a dataset that is written to",
+      found: `the SQL is the same as at ${request.to}`,
+      hint: `tidegate dataset show ${following[0]}; restore what it is built from`,
+    });
+  }
   const title = `Restore ${found.map((item) => `${item.dataset} to @${item.to.number}`).join(", ")}`;
-  const change = await commitUndo(deps, {
-    changeId,
-    base: main,
-    lease: { ids: [] },
-    actor: request.actor,
-    origin: "restore",
-    reverts: null,
-    title,
-    pieces,
-    documents: [],
-  });
+  const change = await commitRestored(deps, { changeId, main, actor: request.actor, title, pieces, declared });
   return { change, datasets: found };
+}
+
+/** How a derived dataset was built at an older version; undefined where either version is one that is written to. */
+async function olderDerivation(deps: LakeDeps, dataset: Dataset, from: Version, to: Version): Promise<Declared | "the same" | undefined> {
+  const contract = await getContract(deps.db, to.contractHash);
+  const sql = derivedSqlOf(contract);
+  if (to.inputs === null || sql === undefined) return undefined;
+  const key = keyNames((await deps.tables.open(to)).state.schema);
+  if (from.inputs !== null && derivedSqlOf(await getContract(deps.db, from.contractHash)) === sql) {
+    const present = keyNames((await deps.tables.open(from)).state.schema);
+    if (present.join("\n") === key.join("\n")) return "the same";
+  }
+  return { dataset, created: false, sql, key, contract };
+}
+
+interface RestoreCommit {
+  changeId: string;
+  main: Commit;
+  actor: string;
+  title: string;
+  /** Without a draft: one of `declared`, to be built. */
+  pieces: readonly BranchPiece[];
+  declared: readonly Declared[];
+}
+
+/** Builds what is derived from the restored state, and opens the change. */
+async function commitRestored(deps: LakeDeps, restore: RestoreCommit): Promise<Change> {
+  const { changeId, main, actor, title, pieces, declared } = restore;
+  const locations = await locationsOf(
+    deps,
+    pieces.map((piece) => piece.dataset.id),
+    changeId,
+  );
+  return withWriteLease(deps, actor, locations, (lease) =>
+    deps.engine.withScratch(async (scratch) => {
+      const drafts = new Map(pieces.flatMap(({ dataset, draft }) => (draft === undefined ? [] : [[dataset.id, draft] as const])));
+      const derived = await completeBranch(deps, { changeId, start: main, base: main, drafts, declared, actor, scratch }, {});
+      const built = new Map(derived.map((piece) => [piece.dataset.id, piece.draft]));
+      return commitUndo(deps, {
+        changeId,
+        base: main,
+        lease,
+        actor,
+        origin: "restore",
+        reverts: null,
+        title,
+        pieces: [...pieces.map((piece) => ({ ...piece, draft: piece.draft ?? built.get(piece.dataset.id) })), ...branchPieces(derived)],
+        documents: [],
+      });
+    }),
+  );
 }
 
 async function targetVersion(deps: LakeDeps, dataset: Dataset, to: string): Promise<Version> {

@@ -1,24 +1,22 @@
 import { readCommit, readSome } from "../catalog/commit-store.ts";
-import { withOpen } from "../catalog/change-set.ts";
 import type { Dataset } from "../catalog/dataset.ts";
 import { getDatasets } from "../catalog/dataset-store.ts";
 import { getRef, mainRef } from "../catalog/ref-store.ts";
-import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
-import type { Version } from "../catalog/version.ts";
+import { getVersions } from "../catalog/version-store.ts";
 import { withWriteLease } from "../catalog/write-lease.ts";
-import type { Conflicts } from "../effects/carry.ts";
-import { carryVersion } from "../effects/line-writer.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
-import { sameContent, type Draft } from "../effects/version-writer.ts";
+import type { Draft } from "../effects/version-writer.ts";
 import { AppError } from "../lib/errors.ts";
 import { toJson } from "../lib/json.ts";
 import { hasEffect } from "../rollouts/bar-store.ts";
+import type { Declared } from "../lineage/derived-graph.ts";
 import { inverseDocuments } from "./change-documents.ts";
 import { changeDatasets, getChange } from "./change-store.ts";
 import type { Change, ChangeDataset } from "./change.ts";
 import type { BranchPiece } from "./branch-write.ts";
+import { branchPieces, completeBranch, locationsOf, type BranchDerived, type BranchState } from "./derived-pieces.ts";
+import { inverse, inverseDerivation, isDerived } from "./revert-piece.ts";
 import { commitUndo } from "./undo-commit.ts";
-import { locationOf } from "./workpiece.ts";
 
 /**
  * Opens a change that undoes a merged one on today's main and keeps what came later. A revert that is open already is the same revert.
@@ -52,10 +50,11 @@ export async function openRevert(
   }
   if (items.length === 0 && documents.length === 0) throw withoutEffect(reverted);
   const changeId = deps.ids.next("chg");
-  const locations = ids.map((id) => locationOf(id, changeId));
+  const locations = await locationsOf(deps, ids, changeId);
   return withWriteLease(deps, request.actor, locations, (lease) =>
     deps.engine.withScratch(async (scratch) => {
       const pieces: BranchPiece[] = [];
+      const declared: Declared[] = [];
       for (const item of items) {
         const dataset = datasets.get(item.datasetId) as Dataset;
         const sides = {
@@ -63,14 +62,24 @@ export async function openRevert(
           after: versions.get(item.beforeVersion ?? ""),
           onto: versions.get(entries.get(item.datasetId) ?? ""),
         };
-        const draft = await inverse(deps, { ...sides, dataset, reverted, changeId, scratch });
-        pieces.push({
-          dataset,
-          base: sides.onto,
-          draft,
-          operations: [{ kind: "revert", payload: toJson({ change: reverted.id }) }],
-        });
+        // What was only rebuilt follows what is reverted.
+        if (item.derived) continue;
+        const work = { ...sides, dataset, reverted, changeId, scratch };
+        const undone = isDerived(work) ? await inverseDerivation(deps, work) : { draft: await inverse(deps, work) };
+        const operations = [{ kind: "revert", payload: toJson({ change: reverted.id }) }];
+        pieces.push({ dataset, base: sides.onto, draft: "draft" in undone ? undone.draft : undefined, operations });
+        if ("sql" in undone) declared.push(undone);
       }
+      const derived = await completeReverted(deps, reverted, {
+        changeId,
+        start: main,
+        base: main,
+        drafts: new Map(pieces.filter((piece) => !declared.some((item) => item.dataset.id === piece.dataset.id)).map(draftOf)),
+        declared,
+        actor: request.actor,
+        scratch,
+      });
+      const built = new Map(derived.map((piece) => [piece.dataset.id, piece.draft]));
       return commitUndo(deps, {
         changeId,
         base: main,
@@ -79,7 +88,7 @@ export async function openRevert(
         origin: "revert",
         reverts: reverted.id,
         title: request.title ?? `Revert «${reverted.title}»`,
-        pieces,
+        pieces: [...pieces.map((piece) => ({ ...piece, draft: piece.draft ?? built.get(piece.dataset.id) })), ...branchPieces(derived)],
         documents,
       });
     }),
@@ -106,50 +115,19 @@ async function openRevertOf(deps: LakeDeps, changeId: string): Promise<Change | 
   return row && getChange(deps.db, row.id);
 }
 
-interface Inverse {
-  dataset: Dataset;
-  before: Version | undefined;
-  after: Version | undefined;
-  onto: Version | undefined;
-  reverted: Change;
-  changeId: string;
-  scratch: { dir: string };
-}
+const draftOf = (piece: BranchPiece): [string, Draft | null] => [piece.dataset.id, piece.draft ?? null];
 
-/** Undefined: the revert takes the dataset away again, because the change created it. */
-async function inverse(deps: LakeDeps, work: Inverse): Promise<Draft | undefined> {
-  const { dataset, before, after, onto, reverted } = work;
-  const refuse = (found: string, details?: unknown) =>
-    new AppError("revert.conflict", `${reverted.id} cannot be reverted on ${dataset.name}: ${found}.`, {
-      expected: "rows that nobody has changed since",
-      found,
-      hint: `tidegate restore ${dataset.name} --to <version>`,
-      details,
-    });
-  if (before === undefined && after !== undefined && onto === undefined) {
-    // It dropped the dataset: the revert brings back what was there.
-    return sameContent(deps, after, {
-      changeSet: withOpen(await settledChangeSet(deps.db, after), work.changeId),
-      changeId: work.changeId,
+/** Builds what is derived from the reverted state; a derived dataset that cannot be built from it is a conflict of the revert. */
+async function completeReverted(deps: LakeDeps, reverted: Change, branch: BranchState): Promise<BranchDerived[]> {
+  try {
+    return await completeBranch(deps, branch, {});
+  } catch (error) {
+    if (!(error instanceof AppError) || !(error.code === "derived.failed" || error.code === "dataset.in_use")) throw error;
+    throw new AppError("revert.conflict", `${reverted.id} cannot be reverted: ${error.message}`, {
+      expected: "derived datasets that can be built from what was there before",
+      found: error.code,
+      hint: error.hint,
+      cause: error,
     });
   }
-  if (before === undefined) throw refuse("it dropped the dataset, and another stands there now");
-  if (onto === undefined) throw refuse("the dataset is no longer on main");
-  if (after === undefined) {
-    if (onto.metadataKey !== before.metadataKey) throw refuse("it created the dataset, and later changes wrote to it");
-    return undefined;
-  }
-  const changeSet = withOpen(onto.changeSet, work.changeId);
-  const location = locationOf(dataset.id, work.changeId);
-  const request = { dataset, before, after, onto, changeSet, changeId: work.changeId, location, scratch: work.scratch };
-  const result = await carryVersion(deps, request);
-  if (result.kind === "draft") return result.draft;
-  if (result.kind === "version") return sameContent(deps, result.version, request);
-  const rows = result.conflicts.keyCount + result.conflicts.missingRows;
-  throw refuse(whatChanged(rows, result.conflicts), { conflicts: result.conflicts });
-}
-
-function whatChanged(rows: number, { contract }: Conflicts): string {
-  if (rows > 0) return `${rows} rows changed since`;
-  return contract[0] === undefined ? "its columns changed since" : `${contract[0].item} of its contract changed since`;
 }

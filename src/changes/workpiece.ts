@@ -7,6 +7,8 @@ import { getVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import type { Contract } from "../contracts/contract.ts";
 import { getContract } from "../contracts/contract-store.ts";
+import { derivedSqlOf } from "../contracts/derived.ts";
+import type { LakeDeps } from "../effects/lake-deps.ts";
 import type { TableState } from "../effects/table-state.ts";
 import { writeDraft, type Draft } from "../effects/version-writer.ts";
 import type { Table } from "../lake/iceberg/table.ts";
@@ -33,6 +35,13 @@ export interface Workpiece {
   outcome: OperationOutcome;
   operations: { kind: string; payload: string }[];
   touched: boolean;
+  /** How this request wants the dataset built. */
+  derive?: { sql: string; key: readonly string[] | undefined };
+}
+
+/** The SELECT by which the dataset is built, as this request leaves it; undefined for one that is written to. */
+export function declaredSql(piece: Workpiece): string | undefined {
+  return piece.derive?.sql ?? (piece.contract && derivedSqlOf(piece.contract));
 }
 
 /** Where the files of a line (a change, main, live) of a dataset are written. */
@@ -52,7 +61,8 @@ export async function loadPieces(
   const existing: Dataset[] = [];
   for (const operation of operations) {
     if (byName.has(operation.dataset)) continue;
-    const piece = operation.kind === "create" ? await newPiece(deps, operation.dataset) : await existingPiece(deps, operation.dataset);
+    const isNew = operation.kind === "create" || (operation.kind === "derive" && !(await isThere(deps, operation.dataset)));
+    const piece = isNew ? await newPiece(deps, operation.dataset) : await existingPiece(deps, operation.dataset);
     byName.set(operation.dataset, piece);
     if (pieces.some((other) => other.dataset.id === piece.dataset.id)) continue;
     pieces.push(piece);
@@ -81,7 +91,7 @@ export async function loadPieces(
 }
 
 /** What the change's branch has in its table's history and main had not: it goes with the next write, so that the clean-up may take it. */
-async function ownSnapshots(deps: ChangeDeps, piece: Workpiece): Promise<Set<bigint>> {
+export async function ownSnapshots(deps: Pick<LakeDeps, "tables">, piece: Pick<Workpiece, "base" | "table">): Promise<Set<bigint>> {
   const own = new Set(piece.table?.metadata.snapshots.map((snapshot) => snapshot["snapshot-id"]));
   if (piece.base === undefined) return own;
   const { table } = await deps.tables.open(piece.base);
@@ -130,6 +140,16 @@ async function refuseHeldName(deps: ChangeDeps, known: Dataset | undefined): Pro
   });
 }
 
+async function isThere(deps: ChangeDeps, name: string): Promise<boolean> {
+  return resolveDataset(deps.db, name).then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof AppError && error.code === "dataset.not_found") return false;
+      throw error;
+    },
+  );
+}
+
 async function existingPiece(deps: ChangeDeps, name: string): Promise<Workpiece> {
   return blankPiece(await resolveDataset(deps.db, name), false);
 }
@@ -146,7 +166,7 @@ export function pieceFor(pieces: readonly Workpiece[], name: string): Workpiece 
 /** Writes the Iceberg metadata of every piece that is not dropped. */
 export async function writeDrafts(deps: ChangeDeps, pieces: readonly Workpiece[], changeId: string): Promise<Map<string, Draft>> {
   const drafts = new Map<string, Draft>();
-  const pending = pieces.filter((piece) => !piece.dropped);
+  const pending = pieces.filter((piece) => !piece.dropped && declaredSql(piece) === undefined);
   const worker = async (): Promise<void> => {
     for (let piece = pending.pop(); piece !== undefined; piece = pending.pop()) {
       const changeSet = withOpen(piece.start?.changeSet ?? emptyChangeSet, changeId);

@@ -25,6 +25,7 @@ export interface ContractTable {
   logicalType: "object";
   physicalType: string;
   properties: ContractProperty[];
+  customProperties?: { property: string; value: unknown }[];
   [other: string]: unknown;
 }
 

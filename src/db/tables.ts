@@ -1,5 +1,16 @@
 import type { ColumnType, Generated } from "kysely";
 import type {
+  BarsTable,
+  ColumnLineageTable,
+  DerivationsTable,
+  ReleaseChangesTable,
+  ReleaseEntriesTable,
+  ReleasesTable,
+  ReleaseStepsTable,
+  ViewLeasesTable,
+  ViewsTable,
+} from "./line-tables.ts";
+import type {
   AuditEventsTable,
   AuditHeadTable,
   AuditPayloadsTable,
@@ -103,6 +114,8 @@ export interface VersionsTable {
   created_by_change: string | null;
   created_at: Date;
   collected_at: Date | null;
+  inputs: string[] | null;
+  build_key: string | null;
 }
 
 export interface TreeNodesTable {
@@ -170,6 +183,7 @@ export interface ChangeDatasetsTable {
   merge_seq: number | null;
   created_dataset: boolean;
   dropped_dataset: boolean;
+  derived: Generated<boolean>;
 }
 
 export interface OperationsTable {
@@ -212,69 +226,6 @@ export interface MergeQueueTable {
   enqueued_at: Date;
   finished_at: Date | null;
   error: JsonColumn | null;
-}
-
-export interface ReleasesTable {
-  id: string;
-  environment: string;
-  change_id: string | null;
-  state: string;
-  reason: string;
-  created_at: Date;
-  finished_at: Date | null;
-  live_commit: string | null;
-  ordinary: boolean;
-}
-
-export interface ReleaseEntriesTable {
-  release_id: string;
-  dataset_id: string;
-  before_version: string | null;
-  after_version: string | null;
-}
-
-export interface ReleaseChangesTable {
-  release_id: string;
-  change_id: string;
-}
-
-export interface ReleaseStepsTable {
-  release_id: string;
-  ordinal: number;
-  kind: string;
-  plan: JsonColumn;
-  state: string;
-  started_at: Date | null;
-  finished_at: Date | null;
-}
-
-export interface BarsTable {
-  change_id: string;
-  dataset_id: string;
-  barred_at: Date;
-  barred_by: string;
-  reason: string;
-  release_id: string | null;
-  lifted_at: Date | null;
-  lifted_by: string | null;
-  lift_reason: string | null;
-}
-
-export interface ViewsTable {
-  id: string;
-  environment: string;
-  commit_id: string;
-  overlay: JsonColumn;
-}
-
-export interface ViewLeasesTable {
-  consumer: string;
-  run: string;
-  view_id: string;
-  started_at: Date;
-  expires_at: Date;
-  ended_at: Date | null;
-  end_reason: string | null;
 }
 
 export interface ColumnSetsTable {
@@ -366,6 +317,8 @@ export interface Database {
   change_documents: ChangeDocumentsTable;
   change_authors: ChangeAuthorsTable;
   change_datasets: ChangeDatasetsTable;
+  derivations: DerivationsTable;
+  column_lineage: ColumnLineageTable;
   operations: OperationsTable;
   sources: SourcesTable;
   resolutions: ResolutionsTable;

@@ -32,7 +32,10 @@ export interface LineRequest {
 }
 
 /** What both sides say of the dataset: an edit of the contract is carried like one of rows. */
-async function mergedContract(db: Reader, { before, after, onto }: LineRequest): Promise<MergedContract> {
+export async function mergedContract(
+  db: Reader,
+  { before, after, onto }: Pick<LineRequest, "before" | "after" | "onto">,
+): Promise<MergedContract> {
   const hashes = [before.contractHash, after.contractHash, onto.contractHash] as const;
   const same = hashes[1] === hashes[0] ? hashes[2] : hashes[2] === hashes[0] ? hashes[1] : undefined;
   if (same !== undefined) return { kind: "contract", contract: await getContract(db, same) };

@@ -75,6 +75,14 @@ export interface DraftRequest {
   builtFrom: readonly string[];
   /** Snapshots of the base that the new metadata need not keep: those of a change's own earlier attempts. */
   forget?: ReadonlySet<bigint>;
+  /** What a derived dataset was built from. */
+  build?: Build | undefined;
+}
+
+/** What a version of a derived dataset was built from, and under which key. */
+export interface Build {
+  inputs: readonly string[];
+  buildKey: string;
 }
 
 export interface Draft {
@@ -131,6 +139,8 @@ export async function writeDraft(
       files: live.length,
       changeSet: request.changeSet,
       createdByChange: request.changeId,
+      inputs: request.build?.inputs ?? null,
+      buildKey: request.build?.buildKey ?? null,
       builtFrom: request.builtFrom,
     },
   };
@@ -143,11 +153,23 @@ export async function sameContent(
   as: { changeSet: ChangeSet; changeId: string; contract?: Contract },
 ): Promise<Draft> {
   const contract = storedContract(as.contract ?? (await getContract(deps.db, version.contractHash)));
+  const { changeSet, changeId } = as;
+  return contentAs(deps, version, { changeSet, changeId, contract });
+}
+
+/** The content of a version as another one. */
+export function contentAs(
+  deps: { ids: Ids },
+  version: Version,
+  as: { changeSet: ChangeSet; changeId: string; contract: StoredContract; build?: Build },
+): Draft {
+  const { contract } = as;
   const { number: _number, createdAt: _createdAt, collectedAt: _collectedAt, ...content } = version;
   return {
     contract,
     version: {
       ...content,
+      ...as.build,
       id: deps.ids.next("ver"),
       contractHash: contract.hash,
       changeSet: as.changeSet,

@@ -31,6 +31,19 @@ export interface SandboxResult {
 /** Which columns of which table a query uses (WHERE, views and `*` included). `all`: its plan could not be resolved. */
 export type ColumnsUsed = { table: string; columns: string[] | "all" }[];
 
+/** What a SELECT makes of the tables that it names, told from its plan, without data. */
+export interface Derivation {
+  columns: Column[];
+  /** For each column of the result, the columns that it comes from, those among them that decide which rows there are. */
+  from: { column: string; used: ColumnsUsed }[];
+  /** Columns that decide which rows there are, whatever is selected: in WHERE, JOIN, GROUP BY and the like. */
+  rows: ColumnsUsed;
+  /** Functions that give another result at another time, such as `random` and `now`. */
+  changing: string[];
+  /** What depends on the order of rows without saying it, such as `limit` and `first`. */
+  unordered: string[];
+}
+
 /** The rows of a query, and what is known of it besides. */
 export interface SandboxRows {
   columns: Column[];
@@ -80,5 +93,13 @@ export interface Sandbox {
     tables: readonly { name: string; columns: readonly Column[] }[];
     milliseconds: number;
   }): Promise<ColumnsUsed>;
+  /** Tables that one SELECT names, as written; whether they are there is not asked. */
+  tablesNamed(request: { sql: string; milliseconds: number }): Promise<string[]>;
+  /** What one SELECT makes of these tables. */
+  derivation(request: {
+    sql: string;
+    tables: readonly { name: string; columns: readonly Column[] }[];
+    milliseconds: number;
+  }): Promise<Derivation>;
   close(): Promise<void>;
 }

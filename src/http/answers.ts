@@ -46,6 +46,7 @@ const proposedDataset = z
     dataset: z.string(),
     base: version.nullable(),
     candidate: version.nullable(),
+    derived: z.boolean().openapi({ description: "Rebuilt, because what it is built from changes." }),
     inserted: count,
     updated: count,
     deleted: count,
@@ -112,6 +113,7 @@ export const shownChangeAnswer = z.object({
       merged: version.nullable(),
       createdDataset: z.boolean(),
       droppedDataset: z.boolean(),
+      derived: z.boolean(),
     }),
   ),
   operations: z.array(

@@ -61,6 +61,12 @@ const operationBody = z
         )
         .min(1),
     }),
+    z.strictObject({
+      kind: z.literal("derive"),
+      dataset: z.string(),
+      sql: z.string().max(100_000).openapi({ description: "One SELECT over named datasets; the dataset follows them." }),
+      key: z.array(z.string()).optional(),
+    }),
     z.strictObject({ kind: z.literal("drop"), dataset: z.string() }),
   ])
   .openapi("Operation");

@@ -48,7 +48,8 @@ export function changeShape(change: Change) {
 }
 
 export function proposedShape(item: ProposedDataset) {
-  return { dataset: item.dataset, base: versionShape(item.base), candidate: versionShape(item.candidate), ...item.outcome };
+  const { dataset, base, candidate, derived, outcome } = item;
+  return { dataset, base: versionShape(base), candidate: versionShape(candidate), derived, ...outcome };
 }
 
 export function releaseShape(release: Release) {

@@ -46,6 +46,8 @@ export const errorCodes = {
   "dataset.not_found": "not_found",
   "dataset.ambiguous": "invalid",
   "dataset.exists": "conflict",
+  "dataset.derived": "conflict",
+  "dataset.in_use": "conflict",
   "version.not_found": "not_found",
   "version.collected": "not_found",
   "commit.not_found": "not_found",
@@ -63,6 +65,10 @@ export const errorCodes = {
   "contract.invalid": "invalid",
   "pattern.invalid": "invalid",
   "check.no_rule": "not_found",
+  // derived datasets
+  "derived.cycle": "invalid",
+  "derived.changing": "invalid",
+  "derived.failed": "failed_check",
   // merge, live, rollback
   "merge.conflict": "conflict",
   "merge.lost_race": "unavailable",

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from "kysely";
 import type { Reader, Tx } from "../db/db.ts";
-import { settledChangeSet } from "../catalog/version-store.ts";
+import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import { barredIn, inEffect, type StandingBar } from "./bar.ts";
 
@@ -12,7 +12,7 @@ interface Undoing {
 
 /**
  * Some changes of datasets, with the merged changes that revert them or undo them by the way, as a corrected batch does, those that undo
- * these, and so on; by dataset. `asked` gives dataset_id and change_id.
+ * these, and so on; by dataset. `asked` gives dataset_id and change_id. Where a dataset was only rebuilt, its inputs tell what it contains.
  */
 async function undoingOf(db: Reader, asked: RawBuilder<unknown>): Promise<Map<string, Undoing>> {
   const { rows } = await sql<{ dataset_id: string; change_id: string; merge_seq: number; reverted: string | null }>`
@@ -20,7 +20,7 @@ async function undoingOf(db: Reader, asked: RawBuilder<unknown>): Promise<Map<st
       select asked.dataset_id, asked.change_id, placed.merge_seq, null::text as reverted
       from (${asked}) asked
         join change_datasets placed on placed.change_id = asked.change_id and placed.dataset_id = asked.dataset_id
-      where placed.merge_seq is not null
+      where placed.merge_seq is not null and not placed.derived
       union
       select placed.dataset_id, placed.change_id, placed.merge_seq, chain.change_id
       from chain
@@ -31,7 +31,7 @@ async function undoingOf(db: Reader, asked: RawBuilder<unknown>): Promise<Map<st
           where operations.dataset_id = chain.dataset_id and operations.kind = 'undo' and operations.payload->>'change' = chain.change_id
         ) undone
         join change_datasets placed on placed.change_id = undone.id and placed.dataset_id = chain.dataset_id
-      where placed.merge_seq is not null
+      where placed.merge_seq is not null and not placed.derived
     ) select * from chain`.execute(db);
   const found = new Map<string, Undoing>();
   for (const row of rows) {
@@ -54,6 +54,34 @@ export async function hasEffect(db: Reader, version: Version, changeId: string):
 
 /** Barred changes that each of these versions would bring to readers, by version id. A version that brings none is left out. */
 export async function barsByVersion(db: Reader, versions: readonly Version[]): Promise<Map<string, string[]>> {
+  const all = await withInputs(db, versions);
+  const own = await ownBars(db, [...all.values()]);
+  const judged = new Map<string, string[]>();
+  // What is built from a barred version is barred with it, at any distance.
+  const judge = (id: string): string[] => {
+    const known = judged.get(id);
+    if (known !== undefined) return known;
+    const found = [...new Set([...(own.get(id) ?? []), ...(all.get(id)?.inputs ?? []).flatMap(judge)])];
+    judged.set(id, found);
+    return found;
+  };
+  return new Map(versions.flatMap(({ id }) => (judge(id).length === 0 ? [] : [[id, judge(id)] as const])));
+}
+
+/** These versions and all that they were built from. */
+async function withInputs(db: Reader, versions: readonly Version[]): Promise<Map<string, Version>> {
+  const all = new Map(versions.map((version) => [version.id, version]));
+  for (let pending = versions; ;) {
+    const missing = pending.flatMap((version) => version.inputs ?? []).filter((id) => !all.has(id));
+    if (missing.length === 0) return all;
+    pending = [...(await getVersions(db, [...new Set(missing)])).values()];
+    for (const version of pending) all.set(version.id, version);
+    if (pending.length === 0) return all;
+  }
+}
+
+/** Barred changes that versions contain by themselves. */
+async function ownBars(db: Reader, versions: readonly Version[]): Promise<Map<string, string[]>> {
   const found = new Map<string, string[]>();
   const datasetIds = [...new Set(versions.map((version) => version.datasetId))];
   const standing = await undoingOf(

@@ -1,17 +1,26 @@
 import { mutate } from "../audit/mutation.ts";
 import { readSome, readTree } from "../catalog/commit-store.ts";
-import { withMerged } from "../catalog/change-set.ts";
+import { emptyChangeSet, withMerged } from "../catalog/change-set.ts";
+import type { Dataset } from "../catalog/dataset.ts";
+import { everBuiltFrom } from "../catalog/derivation-store.ts";
 import { getDatasets, lockDatasets } from "../catalog/dataset-store.ts";
 import { getRef, liveRef, lockRefs, type Ref } from "../catalog/ref-store.ts";
 import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import { endLease, withWriteLease, type WriteLease } from "../catalog/write-lease.ts";
 import type { Conflicts } from "../effects/carry.ts";
-import { carryVersion } from "../effects/line-writer.ts";
+import { carryVersion, mergedContract } from "../effects/line-writer.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { nameDrafts, type Draft } from "../effects/version-writer.ts";
+import { getContract } from "../contracts/contract-store.ts";
+import { derivedSqlOf } from "../contracts/derived.ts";
+import type { Scratch } from "../engine/engine.ts";
+import { keyNames } from "../lake/schema.ts";
+import { AppError } from "../lib/errors.ts";
+import { completeDerived, type DerivedPiece } from "../lineage/complete.ts";
+import type { Declared } from "../lineage/derived-graph.ts";
 import { barsOn } from "./bar-store.ts";
-import { findRelease, finishRelease, releaseEntries, type Release, type ReleaseEntry } from "./release-store.ts";
+import { findRelease, finishRelease, releaseEntries, type Release } from "./release-store.ts";
 import { moveLive } from "./ship.ts";
 
 const attempts = 10;
@@ -29,28 +38,41 @@ export async function carryOntoLive(deps: LakeDeps, releaseId: string): Promise<
 }
 
 interface Side {
-  entry: ReleaseEntry;
+  datasetId: string;
   before: Version;
   merged: Version;
   onto: Version;
   seq: number;
 }
 
+/** A derived dataset of the release: nothing of it is carried, it is built from what readers then have. */
+interface DerivedSide extends Pick<Side, "datasetId" | "merged" | "seq"> {
+  before: Version | undefined;
+  onto: Version | undefined;
+  /** The change edited its SQL or contract; false: it followed its inputs. */
+  declared: boolean;
+}
+
+interface Sides {
+  carried: Side[];
+  derived: DerivedSide[];
+}
+
+type Result = { version: Version } | { draft: Draft };
+
 async function tryCarry(deps: LakeDeps, release: Release, changeId: string): Promise<"done" | "live moved"> {
   const live = await getRef(deps.db, liveRef(release.environment));
   const tree = await readTree(deps.db, live.commitId);
   const sides = await loadSides(deps, release, changeId, tree);
   if (sides === undefined) return hold(deps, release, "readers have nothing to carry it onto");
-  const datasets = await getDatasets(
-    deps.db,
-    sides.map((side) => side.entry.datasetId),
-  );
-  const prefixes = sides.map((side) => `tables/${side.entry.datasetId}/live`);
+  const ids = [...sides.carried, ...sides.derived].map((side) => side.datasetId);
+  const datasets = await getDatasets(deps.db, ids);
+  const prefixes = [...new Set([...ids, ...(await everBuiltFrom(deps.db, ids))])].map((id) => `tables/${id}/live`);
   return withWriteLease(deps, "live", prefixes, (lease) =>
     deps.engine.withScratch(async (scratch) => {
-      const results = new Map<string, { version: Version } | { draft: Draft }>();
-      for (const { entry, before, merged, onto, seq } of sides) {
-        const dataset = datasets.get(entry.datasetId);
+      const results = new Map<string, Result>();
+      for (const { datasetId, before, merged, onto, seq } of sides.carried) {
+        const dataset = datasets.get(datasetId);
         if (dataset === undefined) return hold(deps, release, "its dataset is gone");
         const changeSet = withMerged(await settledChangeSet(deps.db, onto), seq);
         const location = `tables/${dataset.id}/live`;
@@ -59,14 +81,70 @@ async function tryCarry(deps: LakeDeps, release: Release, changeId: string): Pro
           return hold(deps, release, `${what(result.conflicts)} conflict with what readers have of ${dataset.name}`);
         results.set(dataset.id, result.kind === "draft" ? { draft: result.draft } : { version: result.version });
       }
-      return commitCarried(deps, { release, live, tree, sides, results, lease });
+      const before = new Map<string, Version | undefined>(sides.carried.map((side) => [side.datasetId, side.onto]));
+      try {
+        const derived = await deriveOnLive(deps, { changeId, tree, sides, datasets, results, scratch });
+        for (const { dataset, onto, result } of derived) {
+          before.set(dataset.id, onto);
+          results.set(dataset.id, result.kind === "draft" ? { draft: result.draft } : { version: result.version });
+        }
+      } catch (error) {
+        if (!(error instanceof AppError) || !(error.code === "derived.failed" || error.code === "dataset.in_use")) throw error;
+        return hold(deps, release, error.message.replace(/\.$/, ""));
+      }
+      return commitCarried(deps, { release, live, tree, before, results, lease });
     }),
   );
 }
 
 const what = ({ contract }: Conflicts): string => (contract.length > 0 ? contract.map(({ item }) => item).join(", ") : "its rows");
 
-async function loadSides(deps: LakeDeps, release: Release, changeId: string, tree: string): Promise<Side[] | undefined> {
+interface OnLive {
+  changeId: string;
+  tree: string;
+  sides: Sides;
+  datasets: ReadonlyMap<string, Dataset>;
+  results: ReadonlyMap<string, Result>;
+  scratch: Scratch;
+}
+
+/** Builds what readers have of derived datasets from what they have of its inputs, with the release's effect. */
+async function deriveOnLive(deps: LakeDeps, work: OnLive): Promise<DerivedPiece[]> {
+  const { derived } = work.sides;
+  const bySide = new Map(derived.map((side) => [side.datasetId, side]));
+  const declared: Declared[] = [];
+  for (const side of derived.filter((item) => item.declared)) {
+    const dataset = work.datasets.get(side.datasetId);
+    const { before, merged, onto } = side;
+    const found = before === undefined || onto === undefined ? undefined : await mergedContract(deps.db, { before, after: merged, onto });
+    if (found?.kind === "conflicts") throw new AppError("derived.failed", "Its SQL is another one to readers");
+    const contract = found?.contract ?? (await getContract(deps.db, merged.contractHash));
+    const sql = derivedSqlOf(contract);
+    if (dataset === undefined || sql === undefined) continue;
+    const key = keyNames((await deps.tables.open(side.merged)).state.schema);
+    declared.push({ dataset, created: false, sql, key, contract });
+  }
+  const completed = await completeDerived(deps, {
+    tree: work.tree,
+    edits: new Map([...work.results].map(([id, result]) => [id, "draft" in result ? result.draft.version : result.version])),
+    declared,
+    forced: new Set(derived.filter((side) => !side.declared && side.onto !== undefined).map((side) => side.datasetId)),
+    line: "live",
+    changeId: work.changeId,
+    actor: "tidegate",
+    changeSet: async (datasetId, onto) => {
+      const settled = onto === undefined ? emptyChangeSet : await settledChangeSet(deps.db, onto);
+      const side = bySide.get(datasetId);
+      return side === undefined ? settled : withMerged(settled, side.seq);
+    },
+    prefer: new Map(derived.map((side) => [side.datasetId, { version: side.merged, base: side.before?.id ?? null }])),
+    scratch: work.scratch,
+  });
+  if (completed.kind === "needs_lease") throw new Error("live leases all that may follow");
+  return completed.pieces;
+}
+
+async function loadSides(deps: LakeDeps, release: Release, changeId: string, tree: string): Promise<Sides | undefined> {
   const entries = await releaseEntries(deps.db, release.id);
   const live = await readSome(
     deps.db,
@@ -76,14 +154,19 @@ async function loadSides(deps: LakeDeps, release: Release, changeId: string, tre
   const rows = await deps.db.selectFrom("change_datasets").selectAll().where("change_id", "=", changeId).execute();
   const ids = rows.flatMap((row) => [row.before_version ?? [], row.merged_version ?? []].flat());
   const versions = await getVersions(deps.db, [...ids, ...live.values()]);
-  const sides: Side[] = [];
+  const sides: Sides = { carried: [], derived: [] };
   for (const entry of entries) {
     const row = rows.find((item) => item.dataset_id === entry.datasetId);
     const before = versions.get(row?.before_version ?? "");
     const merged = versions.get(row?.merged_version ?? "");
     const onto = versions.get(live.get(entry.datasetId) ?? "");
+    const { datasetId } = entry;
+    if (merged?.inputs != null && row?.merge_seq != null) {
+      sides.derived.push({ datasetId, before, merged, onto, seq: row.merge_seq, declared: !row.derived });
+      continue;
+    }
     if (before === undefined || merged === undefined || onto === undefined || row?.merge_seq == null) return undefined;
-    sides.push({ entry, before, merged, onto, seq: row.merge_seq });
+    sides.carried.push({ datasetId, before, merged, onto, seq: row.merge_seq });
   }
   return sides;
 }
@@ -100,13 +183,14 @@ interface Carrying {
   release: Release;
   live: Ref;
   tree: string;
-  sides: Side[];
-  results: Map<string, { version: Version } | { draft: Draft }>;
+  /** What readers had of each dataset. */
+  before: ReadonlyMap<string, Version | undefined>;
+  results: Map<string, Result>;
   lease: WriteLease;
 }
 
 async function commitCarried(deps: LakeDeps, work: Carrying): Promise<"done" | "live moved"> {
-  const { release, sides, results } = work;
+  const { release, before, results } = work;
   return mutate(deps, "tidegate", async (m) => {
     const live = (await lockRefs(m.tx, [work.live.name])).get(work.live.name);
     if (live?.generation !== work.live.generation) {
@@ -130,10 +214,10 @@ async function commitCarried(deps: LakeDeps, work: Carrying): Promise<"done" | "
     }
     const edits = new Map([...after].map(([id, version]) => [id, version.id]));
     const commit = await moveLive(m, live, { edits, message: release.reason, releaseId: release.id, parentTree: work.tree });
-    const entries = sides.map((side) => ({
-      datasetId: side.entry.datasetId,
-      beforeVersion: side.onto.id,
-      afterVersion: edits.get(side.entry.datasetId) ?? null,
+    const entries = [...edits].map(([datasetId, afterVersion]) => ({
+      datasetId,
+      beforeVersion: before.get(datasetId)?.id ?? null,
+      afterVersion,
     }));
     await finishRelease(m.tx, release.id, { state: "completed", at: m.at, liveCommit: commit, entries });
     m.record({ action: "release.complete", subject: release.id, payload: { carried: release.changeId } });

@@ -8,7 +8,8 @@ import type { Version } from "../catalog/version.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { AppError } from "../lib/errors.ts";
 import { insertBars } from "./bar-store.ts";
-import { broughtReleases, goodVersions, laterReleases, releasesSince, type LaterRelease } from "./rollback-reads.ts";
+import { goodState } from "./good-state.ts";
+import { broughtReleases, laterReleases, releasesSince, type LaterRelease } from "./rollback-reads.ts";
 import { finishRelease, findRelease, findReleases, insertRelease, releaseContents, type Release } from "./release-store.ts";
 import { moveLive } from "./ship.ts";
 
@@ -44,8 +45,8 @@ export async function rollback(deps: LakeDeps, request: RollbackRequest): Promis
     const live = (await lockRefs(m.tx, [liveRef(environment)])).get(liveRef(environment));
     if (live === undefined) throw new AppError("branch.not_found", "live is missing.", { hint: "tidegate doctor" });
     const contents = await releaseContents(m.tx, releaseIds);
-    const datasetIds = distinct([...contents.values()].flatMap(({ entries }) => entries.map((entry) => entry.datasetId)));
-    const datasets = await lockDatasets(m.tx, datasetIds);
+    const released = distinct([...contents.values()].flatMap(({ entries }) => entries.map((entry) => entry.datasetId)));
+    await lockDatasets(m.tx, released);
     const now = await findReleases(m.tx, releaseIds);
     const back = releases.find((release) => now.get(release.id)?.state === "rolled_back");
     if (back !== undefined) throw alreadyBack(back);
@@ -55,8 +56,10 @@ export async function rollback(deps: LakeDeps, request: RollbackRequest): Promis
     await insertBars(m.tx, bars, { at: m.at, by: m.actor, reason });
     for (const id of releaseIds) await finishRelease(m.tx, id, { state: "rolled_back", at: m.at, reason });
     const tree = await readTree(m.tx, live.commitId);
+    const good = await goodState(m.tx, { environment, tree }, released);
+    const datasetIds = [...good.keys()];
+    const datasets = await lockDatasets(m.tx, datasetIds);
     const from = await readSome(m.tx, tree, datasetIds);
-    const good = await goodVersions(m.tx, environment, datasetIds);
     await undropDatasets(
       m.tx,
       datasetIds.filter((id) => datasets.get(id)?.droppedAt != null && good.get(id) != null),

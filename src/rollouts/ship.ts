@@ -1,5 +1,6 @@
 import type { Mutation } from "../audit/mutation.ts";
 import { readSome, readTree, writeCommit, writeTree } from "../catalog/commit-store.ts";
+import { builtFrom, datasetsOfVersions, everBuiltFrom } from "../catalog/derivation-store.ts";
 import { moveRef, type Ref } from "../catalog/ref-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Ids } from "../edges/ids.ts";
@@ -101,6 +102,7 @@ async function closure(m: Mutation, shipment: Shipment): Promise<{ datasets: Set
   const releases = new Map<string, Release>();
   const changes: string[] = [];
   for (;;) {
+    for (const id of await boundBy(m, shipment, datasets)) datasets.add(id);
     const more = (await waitingReleases(m.tx, shipment.environment, [...datasets])).filter((release) => !releases.has(release.id));
     if (more.length === 0) break;
     const contents = await releaseContents(
@@ -114,4 +116,31 @@ async function closure(m: Mutation, shipment: Shipment): Promise<{ datasets: Set
     }
   }
   return { datasets, releases: [...releases.values()], changes: [...new Set(changes)] };
+}
+
+/**
+ * What must be shipped with some datasets because of what is built from what: their derived datasets, and whatever these were built from and
+ * readers do not have yet. A view holds a derived dataset only with its inputs.
+ */
+async function boundBy(m: Mutation, { mainTree, live }: Shipment, datasetIds: ReadonlySet<string>): Promise<Set<string>> {
+  const followers = await everBuiltFrom(m.tx, datasetIds);
+  const entries = await readSome(m.tx, mainTree, [...datasetIds, ...followers]);
+  const all = [...(await getVersions(m.tx, [...entries.values()])).values()];
+  const own = all.filter((version) => version.inputs !== null && datasetIds.has(version.datasetId));
+  const versions = [...own, ...(await builtFrom(m.tx, all, datasetIds)).filter((version) => !datasetIds.has(version.datasetId))];
+  if (versions.length === 0) return new Set();
+  const inputs = await datasetsOfVersions(
+    m.tx,
+    versions.flatMap((version) => version.inputs ?? []),
+  );
+  const readers = await readSome(m.tx, await readTree(m.tx, live.commitId), [...followers, ...inputs.values()]);
+  const bound = new Set<string>();
+  for (const version of versions) {
+    if (readers.get(version.datasetId) !== version.id) bound.add(version.datasetId);
+    for (const id of version.inputs ?? []) {
+      const input = inputs.get(id);
+      if (input !== undefined && readers.get(input) !== id) bound.add(input);
+    }
+  }
+  return new Set([...bound].filter((id) => !datasetIds.has(id)));
 }

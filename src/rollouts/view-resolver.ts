@@ -1,4 +1,5 @@
 import { readCommit, readEntries, readSome } from "../catalog/commit-store.ts";
+import { everBuiltFrom } from "../catalog/derivation-store.ts";
 import { getRef, liveRef } from "../catalog/ref-store.ts";
 import { getVersion, getVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
@@ -127,12 +128,10 @@ export class ViewResolver {
 
   async #barredIn(resolved: Pick<Resolved, "view" | "tree">): Promise<Set<string>> {
     const suspects = await this.#db.selectFrom("bars").select("dataset_id").distinct().where("lifted_at", "is", null).execute();
-    const entries = await readSome(
-      this.#db,
-      resolved.tree,
-      suspects.map((row) => row.dataset_id),
-    );
-    const ids = suspects.flatMap((row) => resolved.view.overlay[row.dataset_id] ?? entries.get(row.dataset_id) ?? []);
+    const barred = suspects.map((row) => row.dataset_id);
+    const datasetIds = [...barred, ...(await everBuiltFrom(this.#db, barred))];
+    const entries = await readSome(this.#db, resolved.tree, datasetIds);
+    const ids = datasetIds.flatMap((id) => resolved.view.overlay[id] ?? entries.get(id) ?? []);
     return barsOn(this.#db, [...(await getVersions(this.#db, ids)).values()]);
   }
 

@@ -10,6 +10,8 @@ interface ProposedDataset {
   dataset: string;
   base: ShownVersion | null;
   candidate: ShownVersion | null;
+  /** Rebuilt, because what it is built from changes. */
+  derived: boolean;
   inserted: number;
   updated: number;
   deleted: number;
@@ -83,6 +85,8 @@ interface ProposeOptions extends SourceOptions {
   upsert: string[];
   delete: string[];
   sql?: string;
+  derive?: string;
+  key?: string;
   set: string[];
   where?: string;
   add: string[];
@@ -104,6 +108,7 @@ function addPropose(surroundings: Surroundings): void {
     "tidegate propose airports --upsert faa-2026-11.csv --title 'FAA file'",
     `tidegate propose airports --set "city='Fort Myers'" --where "iata='RSW'"`,
     "tidegate propose flights --append november.parquet --source-id 2026-11 --auto",
+    'tidegate propose delays --derive "select origin, sum(delay) as delay from flights group by origin" --key origin',
   ])
     .argument("<dataset>", "the dataset to change")
     .action((dataset: string, options: ProposeOptions) =>
@@ -127,6 +132,10 @@ function addPropose(surroundings: Surroundings): void {
     ["--set <column=expression>", "modify cells, with --where", { many: true }],
     ["--where <condition>", "the rows that --set modifies"],
     ["--sql <statement>", "one INSERT, UPDATE, DELETE or MERGE, or a SELECT that gives the new content"],
+  ]);
+  addFlags(command, "Built from others", [
+    ["--derive <select>", "build the dataset by this SELECT, now and whenever what it names changes"],
+    ["--key <columns>", "its primary key, joined by commas, with --derive"],
   ]);
   addFlags(command, "Columns", [
     ["--add <column:type>", "add a column", { many: true }],
@@ -188,10 +197,19 @@ async function operationsOf(surroundings: Surroundings, client: Client, dataset:
     });
   }
   if (options.sql !== undefined) operations.push({ kind: "sql", dataset, sql: options.sql });
+  if (options.derive !== undefined) {
+    operations.push({ kind: "derive", dataset, sql: options.derive, ...(options.key === undefined ? {} : { key: namesOf(options.key) }) });
+  } else if (options.key !== undefined) {
+    throw new AppError("usage.invalid", "--key goes with --derive.", {
+      expected: "--derive with --key",
+      found: "--key alone",
+      hint: `tidegate propose ${dataset} --derive "SELECT …" --key ${options.key}`,
+    });
+  }
   if (options.dropDataset === true) operations.push({ kind: "drop", dataset });
   if (operations.length > 0) return operations;
   throw new AppError("usage.invalid", "Nothing is proposed.", {
-    expected: "--append, --replace, --upsert, --delete, --sql, --set, --add, --drop, --rename or --retype",
+    expected: "--append, --replace, --upsert, --delete, --sql, --set, --derive, --add, --drop, --rename or --retype",
     found: "none of them",
     hint: `tidegate propose ${dataset} --upsert <file>`,
   });
@@ -208,6 +226,10 @@ function doings(item: ProposedDataset): string {
   return parts.length === 0 ? "columns only" : parts.join(", ");
 }
 
+function rebuilt(item: ProposedDataset): string {
+  return item.inserted + item.updated + item.deleted === 0 ? "the same rows" : doings(item);
+}
+
 function tellProposed(surroundings: Surroundings, dataset: string, answer: Proposed): void {
   const out = surroundings.output();
   if (answer.change === null) {
@@ -220,7 +242,9 @@ function tellProposed(surroundings: Surroundings, dataset: string, answer: Propo
     return;
   }
   const lines = answer.datasets.flatMap((item) => [
-    `${id} proposed on ${item.dataset}: ${at(item.base)} → ${at(item.candidate)}, ${doings(item)}.`,
+    item.derived
+      ? `  ${item.dataset} rebuilt: ${at(item.base)} → ${at(item.candidate)}, ${rebuilt(item)}.`
+      : `${id} proposed on ${item.dataset}: ${at(item.base)} → ${at(item.candidate)}, ${doings(item)}.`,
     ...item.notes.map((note) => `  ${note}`),
   ]);
   if (answer.merged === null) out.result(answer, lines, `tidegate diff ${id}        tidegate merge ${id}`);

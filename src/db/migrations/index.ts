@@ -3,6 +3,14 @@ import { documents } from "./0002-documents.ts";
 import { collectedVersions } from "./0003-collected-versions.ts";
 import { checkRuns } from "./0004-check-runs.ts";
 import { consumerTests } from "./0005-consumer-tests.ts";
+import { derived } from "./0006-derived.ts";
 
 /** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
-export const migrations: readonly { name: string; sql: string }[] = [foundation, documents, collectedVersions, checkRuns, consumerTests];
+export const migrations: readonly { name: string; sql: string }[] = [
+  foundation,
+  documents,
+  collectedVersions,
+  checkRuns,
+  consumerTests,
+  derived,
+];

@@ -5,7 +5,9 @@ import { checkExpression, checkPlan, checkSelect, checkWords, tablesNamed, unkno
 import { Layout, type Place } from "./layout.ts";
 import type { Job, JobTable, JobUpdate, Statement } from "./protocol.ts";
 import { hasOrder } from "./order.ts";
-import type { ColumnsUsed } from "../../sandbox.ts";
+import type { ColumnsUsed, Derivation } from "../../sandbox.ts";
+import { findUnrepeatable } from "./repeatable.ts";
+import { columnsOf, refuseType } from "./result-columns.ts";
 import { quoteName, quoteText } from "../sql.ts";
 
 const settings = {
@@ -112,7 +114,38 @@ export async function passGate(connection: DuckDBConnection, job: Job): Promise<
   }
 }
 
-async function statementOf(connection: DuckDBConnection, sql: string, isRewrite: boolean): Promise<Statement> {
+/** The tables that one SELECT names, as written: it is parsed and looked at, and not bound to anything. */
+export async function namesIn(connection: DuckDBConnection, sql: string): Promise<string[]> {
+  await lock(connection, []);
+  await statementOf(connection, sql, false, false);
+  const named = checkSelect(await serialize(connection, sql), { has: () => true, names: [] });
+  return [...new Set(named.map((parts) => parts.filter((part) => part !== "").join(".")))];
+}
+
+/** What one SELECT, which has passed the gate, makes of the tables: each column planned by itself shows where it comes from. */
+export async function deriveFrom(connection: DuckDBConnection, job: Job): Promise<Derivation> {
+  await passGate(connection, job);
+  const layout = new Layout(job.tables);
+  const tables = layout.places.map((place) => ({ ...place.table, shown: layout.shown(place) }));
+  const usedBy = async (what: string): Promise<ColumnsUsed> =>
+    columnsOfPlan((await plansOf(connection, `select ${what} from tidegate_result`)).physical, tables);
+  try {
+    await connection.run(`create temp view tidegate_result as ${job.sql}`);
+    const columns = (await columnsOf(connection, "tidegate_result")).map(({ name, type }) => ({ name, type: type ?? refuseType(name) }));
+    const from: Derivation["from"] = [];
+    for (const { name } of columns) from.push({ column: name, used: await usedBy(quoteName(name)) });
+    const names = new Set(job.tables.flatMap((table) => table.columns.map(({ name }) => name.toLowerCase())));
+    const functions = await connection.runAndReadAll(
+      "select distinct lower(function_name) from duckdb_functions() where stability <> 'CONSISTENT'",
+    );
+    const volatile = new Set(functions.getRows().map(([name]) => String(name)));
+    return { columns, from, rows: await usedBy("count(*)"), ...findUnrepeatable(await serialize(connection, job.sql), volatile, names) };
+  } catch (error) {
+    throw sqlError(error, layout.known().names);
+  }
+}
+
+async function statementOf(connection: DuckDBConnection, sql: string, isRewrite: boolean, isBound = true): Promise<Statement> {
   const expected = isRewrite ? "one SELECT, INSERT, UPDATE, DELETE or MERGE" : "one SELECT";
   const refuse = (found: string): AppError =>
     new AppError("sql.refused", `The SQL must be ${expected}.`, { expected, found, hint: "run one statement per call" });
@@ -126,6 +159,7 @@ async function statementOf(connection: DuckDBConnection, sql: string, isRewrite:
   if (extracted.count !== 1) throw refuse(`${extracted.count} statements`);
   const tree = await serialize(connection, sql);
   if ((tree as { error?: boolean }).error !== true) return "select";
+  if (!isBound) throw refuse("a statement of another kind");
   const prepared = await extracted.prepare(0).catch((error: unknown) => {
     throw sqlError(error, []);
   });

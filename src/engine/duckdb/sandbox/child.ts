@@ -7,9 +7,9 @@ import type { FieldType } from "../../../lake/schema.ts";
 import type { Column } from "../../plan.ts";
 import { castSql, jsonSql } from "../convert.ts";
 import { quoteName, quotePath, quoteText } from "../sql.ts";
-import { icebergType } from "../types.ts";
-import { layData, narrowed, openEngines, passGate, sqlError, type Engines } from "./child-engine.ts";
+import { deriveFrom, layData, namesIn, narrowed, openEngines, passGate, sqlError, type Engines } from "./child-engine.ts";
 import { profileOf, type ProfileNode } from "./profile.ts";
+import { columnsOf, refuseType } from "./result-columns.ts";
 import { messageSign, type Job, type Message, type Statement } from "./protocol.ts";
 
 /*
@@ -25,25 +25,6 @@ async function write(text: string): Promise<void> {
 }
 
 const say = (message: Message): Promise<void> => write(`${messageSign}${JSON.stringify(message)}\n`);
-
-type Connection = Engines["data"];
-
-/** A column of the statement's result, and what it is called in our types; null when Iceberg has no such type. */
-interface Found {
-  name: string;
-  type: FieldType | null;
-}
-
-async function columnsOf(connection: Connection, relation: string): Promise<Found[]> {
-  const rows = (await connection.runAndReadAll(`describe ${relation}`)).getRows();
-  return rows.map(([name, type]) => {
-    try {
-      return { name: String(name), type: icebergType(String(type), String(name)).type };
-    } catch {
-      return { name: String(name), type: null };
-    }
-  });
-}
 
 async function query({ gate, data: connection }: Engines, job: Job): Promise<void> {
   const { used, ordered } = await passGate(gate, job);
@@ -114,14 +95,6 @@ async function rewrite({ gate, data: connection }: Engines, job: Job): Promise<v
   await say({ say: "written", columns, statement: statement as Statement });
 }
 
-function refuseType(name: string): never {
-  throw new AppError("type.unsupported", `Column ${name} has a type that no table can hold.`, {
-    expected: "a type of Iceberg v2",
-    found: "an interval, a time with a zone or the like",
-    hint: `cast it in the SQL: cast(${name} as varchar)`,
-  });
-}
-
 /** Types that only the engine has are cast to ours; a digit that would get lost is an error. */
 function exact(value: string, name: string, type: FieldType): string {
   if (type === "timestamp" || type === "time") {
@@ -142,7 +115,23 @@ async function profile({ gate, data: connection }: Engines, job: Job): Promise<v
   await say({ say: "profile", profile: profileOf(JSON.parse(String(rows[0]?.[1])) as ProfileNode) });
 }
 
-const work: Record<Job["kind"], (engines: Engines, job: Job) => Promise<void>> = { query, rewrite, update: rewrite, columns, profile };
+async function names({ gate }: Engines, job: Job): Promise<void> {
+  await say({ say: "names", names: await namesIn(gate, job.sql) });
+}
+
+async function derivation({ gate }: Engines, job: Job): Promise<void> {
+  await say({ say: "derivation", derivation: await deriveFrom(gate, job) });
+}
+
+const work: Record<Job["kind"], (engines: Engines, job: Job) => Promise<void>> = {
+  query,
+  rewrite,
+  update: rewrite,
+  columns,
+  profile,
+  names,
+  derivation,
+};
 
 /** Ends the process without waiting for the engine's threads, which may be in the middle of something. */
 const end = (): never => process.kill(process.pid, "SIGKILL") as never;

@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { AppError } from "../../../lib/errors.ts";
 import type { RunOptions, Scratch } from "../../engine.ts";
 import type { Column, TablePlan } from "../../plan.ts";
-import type { ColumnsUsed, Sandbox, SandboxCaps, SandboxTable } from "../../sandbox.ts";
+import type { ColumnsUsed, Derivation, Sandbox, SandboxCaps, SandboxTable } from "../../sandbox.ts";
 import { renderTable, splitAddress } from "../render-scan.ts";
 import { quoteName, slot } from "../sql.ts";
 import { SandboxChild } from "./child-process.ts";
@@ -126,16 +126,33 @@ export function duckdbSandbox(settings: SandboxSettings): Sandbox {
     },
 
     async columnsUsed({ sql, tables, milliseconds }): Promise<ColumnsUsed> {
-      const caps = { rows: 0, bytes: 1 << 24, memoryMb: 256, milliseconds };
-      for await (const message of run({ ...base(caps), kind: "columns", sql, tables }, milliseconds)) {
+      for await (const message of run({ ...base(planCaps(milliseconds)), kind: "columns", sql, tables }, milliseconds)) {
         if ("say" in message && message.say === "used") return message.used;
       }
-      throw new AppError("sql.crashed", "The SQL ended without a plan.", { hint: "run it again" });
+      throw withoutPlan();
+    },
+
+    async tablesNamed({ sql, milliseconds }): Promise<string[]> {
+      for await (const message of run({ ...base(planCaps(milliseconds)), kind: "names", sql, tables: [] }, milliseconds)) {
+        if ("say" in message && message.say === "names") return message.names;
+      }
+      throw withoutPlan();
+    },
+
+    async derivation({ sql, tables, milliseconds }): Promise<Derivation> {
+      for await (const message of run({ ...base(planCaps(milliseconds)), kind: "derivation", sql, tables }, milliseconds)) {
+        if ("say" in message && message.say === "derivation") return message.derivation;
+      }
+      throw withoutPlan();
     },
 
     close: () => pool.close(),
   };
 }
+
+const planCaps = (milliseconds: number): SandboxCaps => ({ rows: 0, bytes: 1 << 24, memoryMb: 256, milliseconds });
+
+const withoutPlan = (): AppError => new AppError("sql.crashed", "The SQL ended without a plan.", { hint: "run it again" });
 
 async function* rowsOf(answers: AsyncGenerator<Message | string[]>, ended: (milliseconds: number) => void): AsyncGenerator<string[]> {
   try {

@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../../../lib/error-codes.ts";
 import type { Column } from "../../plan.ts";
-import type { ColumnsUsed, QueryProfile } from "../../sandbox.ts";
+import type { ColumnsUsed, Derivation, QueryProfile } from "../../sandbox.ts";
 
 /** A dataset as the child sees it. */
 export interface JobTable {
@@ -18,7 +18,7 @@ export interface JobUpdate {
 
 /** The one thing that a child does in its life. */
 export interface Job {
-  kind: "query" | "rewrite" | "update" | "columns" | "profile";
+  kind: "query" | "rewrite" | "update" | "columns" | "profile" | "names" | "derivation";
   /** SQL of others; empty for an update. */
   sql: string;
   update?: JobUpdate;
@@ -47,6 +47,8 @@ export type Message =
   | { say: "columns"; columns: Column[]; used: ColumnsUsed; ordered: boolean }
   | { say: "used"; used: ColumnsUsed }
   | { say: "written"; columns: Column[]; statement: Statement }
+  | { say: "names"; names: string[] }
+  | { say: "derivation"; derivation: Derivation }
   | { say: "end"; rows: number; milliseconds: number }
   | { say: "profile"; profile: QueryProfile }
   | { say: "error"; code: ErrorCode; message: string; expected?: string; found?: string; hint?: string };

@@ -1,0 +1,78 @@
+import type { ColumnType } from "kysely";
+
+/* The rows of Postgres about what readers have, and about what is built from what. */
+
+type JsonColumn = ColumnType<unknown, string, string>;
+
+export interface ReleasesTable {
+  id: string;
+  environment: string;
+  change_id: string | null;
+  state: string;
+  reason: string;
+  created_at: Date;
+  finished_at: Date | null;
+  live_commit: string | null;
+  ordinary: boolean;
+}
+
+export interface ReleaseEntriesTable {
+  release_id: string;
+  dataset_id: string;
+  before_version: string | null;
+  after_version: string | null;
+}
+
+export interface ReleaseChangesTable {
+  release_id: string;
+  change_id: string;
+}
+
+export interface ReleaseStepsTable {
+  release_id: string;
+  ordinal: number;
+  kind: string;
+  plan: JsonColumn;
+  state: string;
+  started_at: Date | null;
+  finished_at: Date | null;
+}
+
+export interface BarsTable {
+  change_id: string;
+  dataset_id: string;
+  barred_at: Date;
+  barred_by: string;
+  reason: string;
+  release_id: string | null;
+  lifted_at: Date | null;
+  lifted_by: string | null;
+  lift_reason: string | null;
+}
+
+export interface ViewsTable {
+  id: string;
+  environment: string;
+  commit_id: string;
+  overlay: JsonColumn;
+}
+
+export interface ViewLeasesTable {
+  consumer: string;
+  run: string;
+  view_id: string;
+  started_at: Date;
+  expires_at: Date;
+  ended_at: Date | null;
+  end_reason: string | null;
+}
+
+export interface DerivationsTable {
+  dataset_id: string;
+  input_id: string;
+}
+
+export interface ColumnLineageTable {
+  key: string;
+  body: JsonColumn;
+}

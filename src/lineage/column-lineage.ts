@@ -1,0 +1,44 @@
+import type { Reader } from "../db/db.ts";
+import type { LakeDeps } from "../effects/lake-deps.ts";
+import type { Column } from "../engine/plan.ts";
+import type { Derivation } from "../engine/sandbox.ts";
+import { hashOf, parseJson, toJson } from "../lib/json.ts";
+
+/** A dataset as SQL sees it: its name and its columns. */
+export interface NamedTable {
+  name: string;
+  columns: readonly Column[];
+}
+
+/** Where the columns of a SELECT over these tables come from stands under this key: another column or type is another question. */
+export function columnLineageKey(sql: string, tables: readonly NamedTable[]): string {
+  const shapes = tables.map(({ name, columns }) => [name, columns.map((column) => [column.name, typeText(column.type)])]);
+  return hashOf({ sql, tables: shapes.sort((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1)) });
+}
+
+/** Types by their kind: the ids of nested parts do not matter to SQL. */
+const typeText = (type: Column["type"]): string => (typeof type === "string" ? type : type.type);
+
+/** What a SELECT makes of these tables: from the store, or by planning it. It carries no audit event: it can be asked again at any time. */
+export async function columnLineage(deps: LakeDeps, sql: string, tables: readonly NamedTable[]): Promise<Derivation> {
+  const key = columnLineageKey(sql, tables);
+  const known = (await storedLineage(deps.db, [key])).get(key);
+  if (known !== undefined) return known;
+  const found = await deps.sandbox.derivation({ sql, tables, milliseconds: deps.sqlCaps.milliseconds });
+  await deps.db
+    .insertInto("column_lineage")
+    .values({ key, body: toJson({ text: toJson(found) }) })
+    .onConflict((oc) => oc.doNothing())
+    .execute();
+  return found;
+}
+
+export async function storedLineage(db: Reader, keys: readonly string[]): Promise<Map<string, Derivation>> {
+  if (keys.length === 0) return new Map();
+  const rows = await db
+    .selectFrom("column_lineage")
+    .selectAll()
+    .where("key", "in", [...keys])
+    .execute();
+  return new Map(rows.map((row) => [row.key, parseJson((row.body as { text: string }).text) as unknown as Derivation]));
+}
