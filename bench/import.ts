@@ -80,7 +80,7 @@ async function byTidegate(dir: string, order: Order): Promise<Omit<Run, "peakMb"
     const began = performance.now();
     const operations = [{ kind: "create" as const, dataset: "bench.orders", source, key: ["id"] }];
     const { change } = await propose(services, { operations, actor: "bench", origin: "import" });
-    await merge(services, { changeId: change?.id ?? "", actor: "bench" });
+    await merge(services, { changeId: change?.id ?? "", actor: "bench", byPerson: true });
     const ms = performance.now() - began;
     const { version } = await answerFor(services, { consumer: undefined, run: undefined, at: undefined }, "bench.orders");
     return { ms, rows: Number(version.rows) };

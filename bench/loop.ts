@@ -144,7 +144,7 @@ async function measureSize(dir: string, services: Services, datasets: number, as
     key: ["id"],
   }));
   const created = await propose(services, { operations: many, actor, origin: "import" });
-  await merge(services, { changeId: created.change?.id ?? "", actor });
+  await merge(services, { changeId: created.change?.id ?? "", actor, byPerson: true });
   const names = many.slice(0, 2 * rounds).map((operation) => operation.dataset);
   const waiting: string[] = [];
   for (const [index, dataset] of names.entries()) {
@@ -199,7 +199,7 @@ async function measureRead(dir: string, services: Services): Promise<void> {
     actor,
     origin: "import",
   });
-  await merge(services, { changeId: big.change?.id ?? "", actor });
+  await merge(services, { changeId: big.change?.id ?? "", actor, byPerson: true });
   const answer = await answerFor(services, { consumer: undefined, run: undefined, at: undefined }, "bench.orders");
   const { state } = await services.tables.open(answer.version);
   const drain = async (batches: AsyncIterable<string[]>) => {

@@ -117,7 +117,8 @@ test("a batch carried to readers while a bar stands leaves them the contract tha
   await lake.merge(edit);
   const batch = source(await lake.file("carried.csv", "id,v\n9,90\n"));
   lake.clock.advance(1000);
-  await proposeAndMerge(lake, { operations: [{ kind: "append", dataset: "carried.t", source: batch }], actor: "job", origin: "pipeline" });
+  const operations = [{ kind: "append" as const, dataset: "carried.t", source: batch }];
+  await proposeAndMerge(lake, { operations, actor: "job", origin: "pipeline", byPerson: true });
   await lake.drain();
   const rows = [
     { id: 1, v: 10 },

@@ -22,7 +22,7 @@ const rows = async (kind: "append" | "replace", dataset: string, text: string): 
 });
 const auto = (request: Partial<ProposeRequest> & Pick<ProposeRequest, "operations">) => {
   lake.clock.advance(1000);
-  return proposeAndMerge(lake, { actor: "job", origin: "pipeline", ...request });
+  return proposeAndMerge(lake, { actor: "job", origin: "pipeline", byPerson: true, ...request });
 };
 const back = (target: string) => rollback(lake, { target, reason: "bad", actor: "ana", environment: "production" });
 

@@ -9,13 +9,14 @@ import { propose, type Proposed, type ProposeRequest } from "./propose-service.t
 /** Proposes, and merges at once what nothing speaks against. A batch that had come before and is merged stays as it is. */
 export async function proposeAndMerge(
   deps: ChangeDeps & MergeDeps,
-  request: ProposeRequest,
+  request: ProposeRequest & { byPerson: boolean },
 ): Promise<{ proposed: Proposed; merged: Merged | undefined }> {
   const proposed = await propose(deps, request);
   const { change } = proposed;
   if (change === undefined || change.state === "merged") return { proposed, merged: undefined };
   const ordinary = await isOrdinaryChange(deps, change.id);
-  const merged = await merge(deps, { changeId: change.id, actor: request.actor, ordinary, signal: request.signal });
+  const { actor, byPerson, signal } = request;
+  const merged = await merge(deps, { changeId: change.id, actor, ordinary, byPerson, signal });
   return { proposed, merged };
 }
 

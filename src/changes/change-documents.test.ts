@@ -39,16 +39,16 @@ test("an edit that changes nothing opens no change", async () => {
 
 test("a document that main has changed meanwhile is a conflict, unless to the same text", async () => {
   const [one, two, same] = [
-    await open({ path: "policy", text: "rules: [1]\n" }),
-    await open({ path: "policy", text: "rules: [2]\n" }),
-    await open({ path: "policy", text: "rules: [1]\n" }, { path: "consumers/job", text: "tests: []\n" }),
+    await open({ path: "policy", text: "rules: [] # 1\n" }),
+    await open({ path: "policy", text: "rules: [] # 2\n" }),
+    await open({ path: "policy", text: "rules: [] # 1\n" }, { path: "consumers/job", text: "tests: []\n" }),
   ];
   await lake.merge(one);
   const failure = await lake.merge(two).catch((error: unknown) => error);
   expect(failure).toMatchObject({ code: "merge.conflict", found: "policy" });
   expect((failure as AppError).message).toContain("policy was changed on main meanwhile");
   await lake.merge(same);
-  expect(await readDocument(lake.db, await mainTree(), "policy")).toBe("rules: [1]\n");
+  expect(await readDocument(lake.db, await mainTree(), "policy")).toBe("rules: [] # 1\n");
   expect(await readDocument(lake.db, await mainTree(), "consumers/job")).toBe("tests: []\n");
 });
 
@@ -70,22 +70,22 @@ test.each(["", "../policy", "policy/../x", "consumers/", "a/b/c", "consumers/ a"
 
 test("a revert brings documents back as the change found them, and nothing that it did not change", async () => {
   const text = (path: string) => mainTree().then((tree) => readDocument(lake.db, tree, path));
-  await lake.merge(await open({ path: "policy", text: "rules: [3]\n" }));
+  await lake.merge(await open({ path: "policy", text: "rules: [] # 3\n" }));
   const [one, same] = [
-    await open({ path: "policy", text: "rules: [4]\n" }, { path: "consumers/board", text: "tests: []\n" }),
-    await open({ path: "policy", text: "rules: [4]\n" }, { path: "consumers/report", text: "tests: []\n" }),
+    await open({ path: "policy", text: "rules: [] # 4\n" }, { path: "consumers/board", text: "tests: []\n" }),
+    await open({ path: "policy", text: "rules: [] # 4\n" }, { path: "consumers/report", text: "tests: []\n" }),
   ];
   await lake.merge(one);
   await lake.merge(same);
   await lake.merge((await openRevert(lake, { changeId: same, actor: "ana" })).id);
-  expect([await text("policy"), await text("consumers/report")]).toEqual(["rules: [4]\n", undefined]);
+  expect([await text("policy"), await text("consumers/report")]).toEqual(["rules: [] # 4\n", undefined]);
   await lake.merge((await openRevert(lake, { changeId: one, actor: "ana" })).id);
-  expect([await text("policy"), await text("consumers/board")]).toEqual(["rules: [3]\n", undefined]);
+  expect([await text("policy"), await text("consumers/board")]).toEqual(["rules: [] # 3\n", undefined]);
 });
 
 test("a document that was changed since is not reverted over", async () => {
-  const id = await open({ path: "policy", text: "rules: [5]\n" });
+  const id = await open({ path: "policy", text: "rules: [] # 5\n" });
   await lake.merge(id);
-  await lake.merge(await open({ path: "policy", text: "rules: [6]\n" }));
+  await lake.merge(await open({ path: "policy", text: "rules: [] # 6\n" }));
   await expect(openRevert(lake, { changeId: id, actor: "ana" })).rejects.toMatchObject({ code: "revert.conflict", found: "policy" });
 });

@@ -4,6 +4,8 @@ import { consumerOfPath, parseConsumerTests } from "../consumers/consumer-docume
 import type { Reader, Tx } from "../db/db.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Change } from "./change.ts";
+import { parsePolicy } from "../reviews/policy-document.ts";
+import { policyPath } from "../reviews/policy.ts";
 import type { DocumentEdit } from "./operation.ts";
 
 /** One document of a change. */
@@ -20,23 +22,30 @@ export interface DocumentPiece extends ChangeDocument {
   text: string | null;
 }
 
-const pathForm = /^[a-z]+(\/[A-Za-z0-9][A-Za-z0-9._-]*)?$/;
+const nameForm = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+
+/** A document that cannot be read would stand in the way of every merge, so none is ever proposed. */
+function checkDocument({ path, text }: DocumentEdit): void {
+  const consumer = consumerOfPath(path);
+  if (path !== policyPath && (consumer === undefined || !nameForm.test(consumer))) {
+    throw new AppError("name.invalid", `«${path}» cannot be the path of a document.`, {
+      expected: "policy, or consumers/ and a consumer's name",
+      found: path,
+      hint: "tidegate apply <folder>",
+    });
+  }
+  if (text === null) return;
+  if (consumer === undefined) parsePolicy(text);
+  else parseConsumerTests(consumer, text);
+}
 
 /** The documents that edits really change, as they stand on the change's branch. */
 export async function loadDocuments(db: Reader, edits: readonly DocumentEdit[], start: Commit, base: Commit): Promise<DocumentPiece[]> {
   if (edits.length === 0) return [];
   const [now, before] = [await readDocumentHashes(db, start.tree), await readDocumentHashes(db, base.tree)];
+  edits.forEach(checkDocument);
   const last = new Map(edits.map((edit) => [edit.path, edit.text]));
   return [...last].flatMap(([path, text]): DocumentPiece[] => {
-    if (!pathForm.test(path)) {
-      throw new AppError("name.invalid", `«${path}» cannot be the path of a document.`, {
-        expected: "policy, or consumers/ and a consumer's name",
-        found: path,
-        hint: "tidegate apply <folder>",
-      });
-    }
-    const consumer = consumerOfPath(path);
-    if (consumer !== undefined && text !== null) parseConsumerTests(consumer, text);
     const candidateHash = text === null ? null : documentHash(text);
     if ((now.get(path) ?? null) === candidateHash) return [];
     return [{ path, text, baseHash: before.get(path) ?? null, candidateHash }];

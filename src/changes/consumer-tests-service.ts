@@ -73,7 +73,7 @@ export async function addTests(deps: ChangeDeps & MergeDeps, request: AddTestsRe
   const { change } = await propose(deps, { operations: [], documents: [{ path, text: next }], title, actor, origin: "person", signal });
   if (change === undefined || replaced.length > 0) return { change, merged: undefined, waits: undefined, added, unchanged };
   try {
-    const merged = await merge(deps, { changeId: change.id, actor, signal });
+    const merged = await merge(deps, { changeId: change.id, actor, byPerson: false, signal });
     return { change: merged.change, merged, waits: undefined, added, unchanged };
   } catch (error) {
     const known = asAppError(error);

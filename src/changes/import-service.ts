@@ -24,7 +24,7 @@ export async function importDataset(deps: ChangeDeps & MergeDeps, request: Impor
   const changeId = proposed.change?.id ?? "";
   if (proposed.known && proposed.change?.state === "merged") return { proposed, merged: await mergeReads(deps, changeId) };
   try {
-    return { proposed, merged: await merge(deps, { changeId, actor, signal: request.signal }) };
+    return { proposed, merged: await merge(deps, { changeId, actor, byPerson: false, signal: request.signal }) };
   } catch (error) {
     // An import is one act to who asks for it: it does not leave a change behind that somebody else would have to close.
     await closeChange(deps, { changeId, actor, reason: "the import was not merged" }).catch(() => undefined);

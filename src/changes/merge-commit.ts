@@ -10,6 +10,7 @@ import { AppError } from "../lib/errors.ts";
 import { ship } from "../rollouts/ship.ts";
 import type { Release } from "../rollouts/release-store.ts";
 import { markDocumentsMerged } from "./change-documents.ts";
+import type { Gate } from "./gate.ts";
 import { lockChange, moveChange, putChangeDatasets } from "./change-store.ts";
 import type { Change } from "./change.ts";
 import type { MergePlan } from "./merge-build.ts";
@@ -27,6 +28,8 @@ export interface Merged {
 export interface MergeCommitRequest {
   change: Change;
   plan: MergePlan;
+  /** Reads again, under lock, what allowed the merge. */
+  gate: Gate;
   lease: WriteLease;
   actor: string;
   queueId: string;
@@ -55,6 +58,7 @@ export async function commitMerge(deps: LakeDeps, request: MergeCommitRequest): 
         hint: `tidegate merge ${change.id}`,
       });
     }
+    const decision = await request.gate(m.tx, now);
     const ids = plan.pieces.map((piece) => piece.dataset.id);
     await lockDatasets(m.tx, ids);
     await endLease(m.tx, request.lease, m.at);
@@ -92,7 +96,8 @@ export async function commitMerge(deps: LakeDeps, request: MergeCommitRequest): 
       m.at,
     );
     await finishEntry(m.tx, request.queueId, { state: "merged", at: m.at });
-    m.record({ action: "change.merge", subject: change.id, payload: { commit, release: release.id, datasets: ids.length } });
+    const decided = { rules: decision.matched, items: decision.items.map(({ state, text, overridden }) => ({ state, text, overridden })) };
+    m.record({ action: "change.merge", subject: change.id, payload: { commit, release: release.id, datasets: ids.length, decided } });
     m.enqueue("change.merged", { change: change.id, commit });
     const datasets = plan.pieces.map((piece) => ({
       datasetId: piece.dataset.id,

@@ -7,13 +7,14 @@ export interface QueueEntry {
   id: string;
   changeId: string;
   actor: string;
+  byPerson: boolean;
   state: "waiting" | "running" | "merged" | "conflicted" | "failed";
   error: AppError | undefined;
 }
 
 export async function enqueueMerge(
   tx: Tx,
-  entry: { id: string; branch: string; changeId: string; actor: string; at: Date },
+  entry: { id: string; branch: string; changeId: string; actor: string; byPerson: boolean; at: Date },
 ): Promise<void> {
   await tx
     .insertInto("merge_queue")
@@ -22,6 +23,7 @@ export async function enqueueMerge(
       branch: entry.branch,
       change_id: entry.changeId,
       actor: entry.actor,
+      by_person: entry.byPerson,
       state: "waiting",
       enqueued_at: entry.at,
       finished_at: null,
@@ -30,8 +32,18 @@ export async function enqueueMerge(
     .execute();
 }
 
-function fromRow(row: { id: string; change_id: string; actor: string; state: string; error: unknown }): QueueEntry {
-  return { id: row.id, changeId: row.change_id, actor: row.actor, state: row.state as QueueEntry["state"], error: errorFrom(row.error) };
+interface QueueRow {
+  id: string;
+  change_id: string;
+  actor: string;
+  by_person: boolean | null;
+  state: string;
+  error: unknown;
+}
+
+function fromRow(row: QueueRow): QueueEntry {
+  const { id, change_id: changeId, actor, by_person: byPerson, error } = row;
+  return { id, changeId, actor, byPerson: byPerson ?? true, state: row.state as QueueEntry["state"], error: errorFrom(error) };
 }
 
 function errorFrom(stored: unknown): AppError | undefined {
@@ -44,7 +56,7 @@ function errorFrom(stored: unknown): AppError | undefined {
 export async function firstInQueue(db: Reader, branch: string): Promise<QueueEntry | undefined> {
   const row = await db
     .selectFrom("merge_queue")
-    .select(["id", "change_id", "actor", "state", "error"])
+    .select(["id", "change_id", "actor", "by_person", "state", "error"])
     .where("branch", "=", branch)
     .where("state", "in", ["waiting", "running"])
     .orderBy("position")
@@ -56,7 +68,7 @@ export async function firstInQueue(db: Reader, branch: string): Promise<QueueEnt
 export async function readEntry(db: Reader, id: string): Promise<QueueEntry> {
   const row = await db
     .selectFrom("merge_queue")
-    .select(["id", "change_id", "actor", "state", "error"])
+    .select(["id", "change_id", "actor", "by_person", "state", "error"])
     .where("id", "=", id)
     .executeTakeFirstOrThrow();
   return fromRow(row);
@@ -66,7 +78,7 @@ export async function readEntry(db: Reader, id: string): Promise<QueueEntry> {
 export async function entryOfChange(db: Reader, changeId: string): Promise<QueueEntry | undefined> {
   const row = await db
     .selectFrom("merge_queue")
-    .select(["id", "change_id", "actor", "state", "error"])
+    .select(["id", "change_id", "actor", "by_person", "state", "error"])
     .where("change_id", "=", changeId)
     .where("state", "in", ["waiting", "running"])
     .executeTakeFirst();

@@ -1,29 +1,34 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { mutate } from "../audit/mutation.ts";
 import { mainRef } from "../catalog/ref-store.ts";
+import type { VersionContent } from "../catalog/side.ts";
 import { withWriteLease, type WriteLease } from "../catalog/write-lease.ts";
 import { lockFreed, trySessionLock } from "../db/advisory.ts";
-import type { LakeDeps } from "../effects/lake-deps.ts";
 import { AppError, asAppError } from "../lib/errors.ts";
+import { assessChange, mergeSides } from "./assess-service.ts";
+import type { ChangeDeps } from "./change-deps.ts";
+import { decideNow, requireReady, type Gate } from "./gate.ts";
 import { getChange, lockChange, moveChange } from "./change-store.ts";
 import { nextState, type Change } from "./change.ts";
-import { buildMerge, type Built } from "./merge-build.ts";
-import type { MergeConflict } from "./merge-piece.ts";
+import { buildMerge, type Built, type MergePlan } from "./merge-build.ts";
+import type { MergeConflict, MergePiece } from "./merge-piece.ts";
 import { commitMerge, MainMoved, type Merged } from "./merge-commit.ts";
 import { enqueueMerge, entryOfChange, finishEntry, firstInQueue, readEntry, type QueueEntry } from "./merge-queue-store.ts";
 import { mergeReads } from "./merge-reads.ts";
 import { forgetEntry, newsOfEntry, tellEntry, type EntryNews } from "./merge-waiters.ts";
 import { locationOf } from "./workpiece.ts";
 
-export interface MergeDeps extends LakeDeps {
+export interface MergeDeps extends ChangeDeps {
   environment: string;
 }
 
 export interface MergeRequest {
   changeId: string;
   actor: string;
-  /** Merged by rule, no person took part. */
+  /** An ordinary batch, which is rolled back only when it is named. */
   ordinary?: boolean | undefined;
+  /** Whoever asks has the role to merge; else only a rule can let it through. */
+  byPerson: boolean;
   signal?: AbortSignal | undefined;
 }
 
@@ -45,7 +50,14 @@ async function enqueue(deps: MergeDeps, change: Change, request: MergeRequest): 
     const id = present?.id ?? deps.ids.next("mq");
     if (present === undefined) {
       await moveChange(m.tx, now, "enqueue", { at: m.at });
-      await enqueueMerge(m.tx, { id, branch: mainRef, changeId: change.id, actor: orderedBy(request), at: m.at });
+      await enqueueMerge(m.tx, {
+        id,
+        branch: mainRef,
+        changeId: change.id,
+        actor: orderedBy(request),
+        byPerson: request.byPerson,
+        at: m.at,
+      });
     }
     m.record({ action: "change.enqueue", subject: change.id, payload: { queue: id } });
     return id;
@@ -144,10 +156,12 @@ async function buildAndCommit(
 ): Promise<Merged> {
   const change = await getChange(deps.db, entry.changeId);
   return deps.engine.withScratch(async (scratch) => {
-    const commit = (lease: WriteLease, built: Exclude<Built, { kind: "needs_lease" }>) => {
+    const commit = async (lease: WriteLease, built: Exclude<Built, { kind: "needs_lease" }>): Promise<Merged> => {
       if (built.kind === "conflicts") throw conflictError(change, built.conflicts);
       const { actor, ordinary } = options;
-      return commitMerge(deps, { change, plan: built.plan, lease, actor, queueId: entry.id, environment: deps.environment, ordinary });
+      const gate = await openGate(deps, change, built.plan, { byPerson: entry.byPerson, signal: options.signal });
+      const { environment } = deps;
+      return commitMerge(deps, { change, plan: built.plan, gate, lease, actor, queueId: entry.id, environment, ordinary });
     };
     // What will be written shows only while it is built: each time that asks for more, the lease is taken anew.
     for (let leased: readonly string[] = []; ;) {
@@ -161,6 +175,32 @@ async function buildAndCommit(
       leased = done.datasets;
     }
   });
+}
+
+/**
+ * Tests what was built, as it would stand on main, and decides. What passes is decided again inside the transaction of the commit, on the
+ * same tests and on what people and policy say then.
+ */
+async function openGate(
+  deps: MergeDeps,
+  change: Change,
+  plan: MergePlan,
+  { byPerson, signal }: { byPerson: boolean; signal: AbortSignal | undefined },
+): Promise<Gate> {
+  const results = new Map(plan.pieces.map(({ dataset, result }) => [dataset.id, contentOf(result)]));
+  const assessment = await assessChange(deps, change, mergeSides(deps, plan.mainTree, results), { signal });
+  const gate: Gate = async (db, now) => {
+    const decision = await decideNow(db, now, assessment, plan.mainTree);
+    requireReady(now, decision, { byPerson });
+    return decision;
+  };
+  await gate(deps.db, change);
+  return gate;
+}
+
+function contentOf(result: MergePiece["result"]): VersionContent | null {
+  if (result === undefined) return null;
+  return result.kind === "draft" ? result.draft.version : result.version;
 }
 
 /** The conflicts of a merge as one error; all of them stand in `details`. */

@@ -10,6 +10,8 @@ export function outboxHandlers(deps: LakeDeps): EventHandlers {
   const nothing = async (): Promise<void> => {};
   return {
     "change.written": nothing,
+    "change.reviewed": nothing,
+    "change.overridden": nothing,
     "change.merged": nothing,
     "change.barred": (event) => revertBarred(deps, event),
     "release.waiting": (event) => carryOntoLive(deps, event.release),

@@ -17,6 +17,7 @@ import { addDiffCommand } from "./commands/diff.ts";
 import { addPeopleCommands } from "./commands/people.ts";
 import { addProposeCommands } from "./commands/propose.ts";
 import { addReadCommands } from "./commands/read.ts";
+import { addReviewCommands } from "./commands/review.ts";
 import { addSystemCommands } from "./commands/system.ts";
 import { addTagCommands } from "./commands/tag.ts";
 import { addTokenCommands } from "./commands/token.ts";
@@ -159,6 +160,7 @@ function build(program: Command, surroundings: Surroundings, world: World): void
   addCheckCommand(surroundings);
   addContractCommands(surroundings);
   addChangeCommands(surroundings);
+  addReviewCommands(surroundings);
   addUndoCommands(surroundings);
   addReadCommands(surroundings);
   addDatasetCommands(surroundings);

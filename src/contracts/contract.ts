@@ -197,6 +197,13 @@ export function ownersOf(contract: Contract): string[] {
 /** Stands for every value of a masked column, wherever rows or values are shown for review. */
 export const maskText = "•••";
 
+/** Labels of the dataset, by which policies know it. */
+export function tagsOf(contract: Contract): string[] {
+  const table = contract.schema[0];
+  const all = [contract["tags"], table?.["tags"]].flatMap((tags) => (Array.isArray(tags) ? (tags as unknown[]) : []));
+  return [...new Set(all.filter((tag): tag is string => typeof tag === "string"))];
+}
+
 const maskedClassifications = new Set(["pii", "confidential", "restricted", "sensitive", "secret"]);
 
 /** Whether the values of a column are shown to nobody. */

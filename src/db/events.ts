@@ -6,6 +6,10 @@
 export interface Events {
   /** A change's branch has a new state: opened, written to, reverted or restored. */
   "change.written": { change: string };
+  /** A person gave or took back a word on it. */
+  "change.reviewed": { change: string };
+  /** A person lets it merge against the policy. */
+  "change.overridden": { change: string };
   "change.merged": { change: string; commit: string };
   /** Readers were taken back from a change. `actor` took them back. */
   "change.barred": { change: string; actor: string };

@@ -20,6 +20,7 @@ import type {
   UploadsTable,
   WriteLeasesTable,
 } from "./safety-tables.ts";
+import type { OverridesTable, ReviewsTable } from "./review-tables.ts";
 
 export type { OutboxTable } from "./safety-tables.ts";
 
@@ -226,6 +227,7 @@ export interface MergeQueueTable {
   enqueued_at: Date;
   finished_at: Date | null;
   error: JsonColumn | null;
+  by_person: boolean | null;
 }
 
 export interface ColumnSetsTable {
@@ -315,6 +317,8 @@ export interface Database {
   documents: DocumentsTable;
   changes: ChangesTable;
   change_documents: ChangeDocumentsTable;
+  reviews: ReviewsTable;
+  overrides: OverridesTable;
   change_authors: ChangeAuthorsTable;
   change_datasets: ChangeDatasetsTable;
   derivations: DerivationsTable;

@@ -22,13 +22,3 @@ export interface Evidence<B, V = unknown> extends Finding<B, V> {
 export function evidenceKey(kind: EvidenceKind, inputs: Readonly<Record<string, unknown>>): string {
   return hashOf({ ...inputs, kind });
 }
-
-/** The worst of several verdicts: a fail before an inconclusive one before a pass. */
-export function worstVerdict(verdicts: Iterable<Verdict>): Verdict {
-  let worst: Verdict = "pass";
-  for (const verdict of verdicts) {
-    if (verdict === "fail") return "fail";
-    if (verdict === "inconclusive") worst = verdict;
-  }
-  return worst;
-}

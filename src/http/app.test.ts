@@ -28,6 +28,7 @@ test("the whole loop, every answer as it is promised", async () => {
   expect((await ask("GET", `/v1/changes/${change.id}/diff`))[0].result.rows).toMatchObject({ modified: 2, differing: 2 });
   expect((await ask("GET", `/v1/changes/${change.id}/diff/rows?kind=modified`)).rows).toHaveLength(2);
 
+  expect((await ask("GET", `/v1/changes/${change.id}/verdict`)).decision).toMatchObject({ outcome: "ready", automatic: false });
   const merged = await ask("POST", `/v1/changes/${change.id}/merge`);
   const { number } = merged.datasets[0].after;
   await ask("POST", "/v1/consumers", { body: { name: "board", kind: "dashboard", labels: { team: "ops" } } });
@@ -83,7 +84,12 @@ test("every other question is answered as promised", async () => {
   expect((await ask("POST", "/v1/doctor")).findings).toEqual([]);
   await ask("POST", "/v1/gc", { body: { dryRun: true } });
   const operations = [{ kind: "sql", dataset: "cities", sql: "insert into cities values ('Trondheim')" }];
-  const { change } = await ask("POST", "/v1/changes", { body: { operations, auto: true } });
+  const refused = await app.refused("POST", "/v1/changes", { body: { operations, auto: true } });
+  expect(refused).toMatchObject({ code: "merge.waits", found: "geo.cities is untested: its contract has no rules." });
+  const [{ id }] = await ask("GET", "/v1/changes?state=waiting&dataset=cities");
+  expect((await ask("GET", `/v1/changes/${id}/verdict`)).decision.outcome).toBe("waits");
+  expect((await ask("POST", `/v1/changes/${id}/acknowledge`, { body: {} })).decision.outcome).toBe("ready");
+  const { change } = await ask("POST", `/v1/changes/${id}/merge`);
   expect(await ask("POST", "/v1/restore", { body: { datasets: ["cities"], to: "@1" } })).toMatchObject({
     datasets: [{ undoes: [change.id] }],
   });
@@ -145,6 +151,7 @@ test("ids may be cut to what is unique, and what was probably meant is said", as
   const file = await lake.file("cut.csv", "id\n2\n");
   const operations = [{ kind: "upsert", dataset: "cut.orders", source: { paths: [file] } }];
   const { change } = await ask("POST", "/v1/changes", { body: { operations } });
+  await ask("POST", `/v1/changes/${change.id}/acknowledge`, { body: {} });
   const merged = await ask("POST", `/v1/changes/${change.id}/merge`);
   const back = await ask("POST", "/v1/rollback", { body: { target: merged.release.id.slice(0, 10), reason: "wrong" } });
   expect(back.barred).toEqual([change.id]);
@@ -165,6 +172,7 @@ test("a conflicted change says why, and what to do", async () => {
     return (await ask("POST", "/v1/changes", { body: { operations } })).change.id as string;
   };
   const [one, two] = [await edit(2), await edit(3)];
+  for (const id of [one, two]) await ask("POST", `/v1/changes/${id}/acknowledge`, { body: {} });
   await ask("POST", `/v1/changes/${one}/merge`);
   expect((await app.send("POST", `/v1/changes/${two}/merge`)).status).toBe(409);
   expect((await ask("GET", `/v1/changes/${two}`)).conflict).toMatchObject({
@@ -175,4 +183,61 @@ test("a conflicted change says why, and what to do", async () => {
   await ask("POST", `/v1/changes/${two}/resolve`, { body: { side: "ours" } });
   // Approvals are bound to the content: a choice is part of it.
   expect((await ask("GET", `/v1/changes/${two}`)).change.contentHash).not.toBe(before);
+});
+
+test("people's words, the policy and break-glass, every answer as it is promised", async () => {
+  const { ask, lake } = app;
+  await app.importCsv("gate.rows", "id\n1\n3\n4\n", ["id"]);
+  for (const [name, role] of [
+    ["gil", "editor"],
+    ["ria", "reviewer"],
+  ])
+    await ask("POST", "/v1/persons", { body: { name, role } });
+  const as = (name: string) => ({ headers: { "tidegate-as": name } });
+  const file = await lake.file("gate.csv", "id\n2\n");
+  const operations = [{ kind: "upsert", dataset: "gate.rows", source: { paths: [file] } }];
+  const { change } = await ask("POST", "/v1/changes", { body: { operations }, ...as("gil") });
+  const path = `/v1/changes/${change.id}`;
+  expect((await app.refused("POST", `${path}/merge`)).code).toBe("merge.waits");
+  expect((await app.refused("POST", `${path}/reviews`, { body: { kind: "approve" }, ...as("gil") })).code).toBe("auth.denied");
+  // The machine's own user wrote it for gil: that is one author more.
+  expect((await app.refused("POST", `${path}/reviews`, { body: { kind: "approve" } })).code).toBe("review.own_work");
+  expect((await app.refused("POST", `${path}/reviews`, { body: { kind: "block" }, ...as("ria") })).code).toBe("review.reason_missing");
+  await ask("POST", `${path}/reviews`, { body: { kind: "comment", text: "late" }, ...as("gil") });
+  await ask("POST", `${path}/reviews`, { body: { kind: "block", text: "wait" }, ...as("ria") });
+  expect((await app.refused("POST", `${path}/merge`)).code).toBe("merge.blocked");
+  expect((await app.refused("POST", `${path}/withdraw`, { body: { person: "ria" } })).code).toBe("auth.denied");
+  await ask("POST", `${path}/withdraw`, { body: {}, ...as("ria") });
+  expect((await app.refused("POST", `${path}/withdraw`, { body: {}, ...as("ria") })).code).toBe("review.not_found");
+  const stale = { kind: "approve", contentHash: "another" };
+  expect((await app.refused("POST", `${path}/reviews`, { body: stale, ...as("ria") })).code).toBe("review.stale");
+  await ask("POST", `${path}/reviews`, { body: { kind: "approve" }, ...as("ria") });
+  expect(await ask("GET", `${path}/verdict`)).toMatchObject({
+    decision: { outcome: "ready" },
+    reviews: [{}, {}, { kind: "approve", stale: false }],
+  });
+  await ask("POST", `${path}/merge`);
+
+  expect((await ask("GET", "/v1/policy")).source).toBe("default");
+  const text = "rules:\n  - name: no deletions\n    when: { dataset: 'gate.*' }\n    maxRemoved: 0\n";
+  const policy = await ask("POST", "/v1/policy", { body: { text }, ...as("gil") });
+  expect((await app.refused("POST", "/v1/policy", { body: { text: "rules: 1" } })).code).toBe("policy.invalid");
+  expect((await app.refused("POST", "/v1/policy", { body: { text: `${text}    approvals: 9\n` } })).code).toBe("policy.unreachable");
+  expect((await ask("GET", `/v1/changes/${policy.id}/verdict`)).loosened).toMatchObject([{ item: "the policy", what: "changed" }]);
+  await ask("POST", `/v1/changes/${policy.id}/reviews`, { body: { kind: "approve" }, ...as("ria") });
+  await ask("POST", `/v1/changes/${policy.id}/merge`);
+  expect(await ask("GET", "/v1/policy")).toEqual({ source: "document", text });
+  expect((await app.refused("POST", "/v1/policy", { body: { text } })).code).toBe("change.empty");
+
+  const gone = await ask("POST", "/v1/changes", { body: { operations: [{ ...operations[0], kind: "delete" }] }, ...as("gil") });
+  expect((await app.refused("POST", `/v1/changes/${gone.change.id}/merge`)).message).toContain("It removes 1 row of gate.rows");
+  expect((await app.refused("POST", `/v1/changes/${gone.change.id}/override`, { body: { reason: " " } })).code).toBe(
+    "review.reason_missing",
+  );
+  await ask("POST", `/v1/changes/${gone.change.id}/override`, { body: { reason: "outage 12" } });
+  await ask("POST", `/v1/changes/${gone.change.id}/merge`);
+  expect(await ask("GET", "/v1/overrides")).toMatchObject([{ change: gone.change.id, reason: "outage 12" }]);
+  expect((await app.refused("POST", `/v1/changes/${gone.change.id}/override-review`, { body: {} })).code).toBe("review.own_work");
+  await ask("POST", `/v1/changes/${gone.change.id}/override-review`, { body: { text: "right" }, ...as("ria") });
+  expect(await ask("GET", "/v1/overrides")).toEqual([]);
 });

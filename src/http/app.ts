@@ -8,6 +8,7 @@ import { addDiffRoutes } from "./diff-routes.ts";
 import { addLiveRoutes } from "./live-routes.ts";
 import { addPeopleRoutes } from "./people-routes.ts";
 import type { Entrance } from "./identify.ts";
+import { addReviewRoutes } from "./review-routes.ts";
 import { Router } from "./router.ts";
 import type { Services } from "./services.ts";
 import { addSystemRoutes } from "./system-routes.ts";
@@ -31,5 +32,6 @@ export function createRouter(services: Services, entrance: Entrance): Router {
   addLiveRoutes(router);
   addPeopleRoutes(router);
   addConsumerTestRoutes(router);
+  addReviewRoutes(router);
   return router;
 }

@@ -21,6 +21,7 @@ import {
   restoredAnswer,
   shownChangeAnswer,
 } from "./answers.ts";
+import { roles, type Principal } from "../access/principal.ts";
 import type { Call, Router } from "./router.ts";
 import { changeShape, mergedShape, proposedShape, versionShape } from "./shapes.ts";
 import { resolveSource, sourceBody, spendUploads, withUploads } from "./upload-routes.ts";
@@ -106,6 +107,11 @@ async function operationOf(call: AnyCall, body: OperationBody): Promise<Operatio
   }
 }
 
+/** Whether somebody could merge by hand just as well; for others only a rule merges. */
+function mayMerge(principal: Principal): boolean {
+  return principal.kind === "person" && roles.indexOf(principal.role) >= roles.indexOf("maintainer");
+}
+
 async function proposeFor(call: AnyCall, body: z.output<typeof proposeBody>, changeId?: string) {
   const operations: OperationRequest[] = [];
   for (const item of body.operations) operations.push(await operationOf(call, item));
@@ -114,7 +120,9 @@ async function proposeFor(call: AnyCall, body: z.output<typeof proposeBody>, cha
   const request = { operations, title, changeId, actor: call.actor, origin, sourceId, correct, signal: call.signal };
   const sources = operations.map((operation) => ("source" in operation ? operation.source : undefined));
   const { proposed, merged } = await withUploads(sources, async () =>
-    body.auto === true ? proposeAndMerge(call.services, request) : { proposed: await propose(call.services, request), merged: undefined },
+    body.auto === true
+      ? proposeAndMerge(call.services, { ...request, byPerson: mayMerge(call.principal) })
+      : { proposed: await propose(call.services, request), merged: undefined },
   );
   await spendUploads(
     call,
@@ -237,7 +245,8 @@ export function addChangeRoutes(router: Router): void {
       answer: "What main and readers have now.",
       data: mergedAnswer,
     },
-    async (call) => mergedShape(await merge(call.services, { changeId: call.params.id, actor: call.actor, signal: call.signal })),
+    async (call) =>
+      mergedShape(await merge(call.services, { changeId: call.params.id, actor: call.actor, byPerson: true, signal: call.signal })),
   );
   router.add(
     {

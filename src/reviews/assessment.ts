@@ -33,6 +33,8 @@ export interface Assessment {
   /** Hash of what the change itself does: approvals bind to it. */
   contentHash: string;
   datasets: readonly DatasetAssessment[];
+  /** Checks of datasets that the change leaves alone, and that point at what it changes. */
+  neighbours: readonly DatasetChecks[];
   tests: readonly TestResult[];
   loosened: readonly Loosened[];
   documents: readonly { path: string; what: "added" | "changed" | "removed"; text: string }[];

@@ -34,7 +34,7 @@ from ${ns}.flights f join ${ns}.airports a on f.origin = a.iata group by a.iata,
     batch: async (name: string, csv: string) => {
       lake.clock.advance(1000);
       const operations = [{ kind: "append" as const, dataset: `${ns}.${name}`, source: await mart.source(csv) }];
-      await proposeAndMerge(lake, { operations, actor: "feed", origin: "feed" });
+      await proposeAndMerge(lake, { operations, actor: "feed", origin: "feed", byPerson: true });
     },
     rollback: (name: string) => rollback(lake, { target: `${ns}.${name}`, reason: "bad", actor: "ana", environment: "production" }),
     rows: (name: string, branch: string) => rowsOf(lake, `${ns}.${name}`, { at: branch, consumer: undefined, run: undefined }),

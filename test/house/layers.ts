@@ -19,7 +19,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   checks: ["lib", "edges", "db", "engine", "lake", "catalog", "contracts", "effects", "evidence", "diffs"],
   consumers: ["lib", "edges", "db", "audit", "access", "engine", "lake", "catalog", "contracts", "effects", "evidence", "lineage"],
   lineage: ["lib", "edges", "db", "engine", "lake", "catalog", "contracts", "effects", "evidence"],
-  reviews: ["lib", "edges", "db", "audit", "access", "catalog", "contracts", "evidence", "diffs", "checks", "consumers"],
+  reviews: ["lib", "edges", "db", "audit", "access", "lake", "catalog", "contracts", "evidence", "diffs", "checks", "consumers"],
   rollouts: ["lib", "edges", "db", "audit", "engine", "lake", "catalog", "contracts", "effects", "lineage"],
   changes: [
     "lib",

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { merge } from "../../src/changes/merge-service.ts";
+import { mergeAnyway } from "../harness/merge-anyway.ts";
 import { propose } from "../../src/changes/propose-service.ts";
 import { openServices } from "../../src/compose.ts";
 import { readConfig } from "../../src/config.ts";
@@ -26,7 +26,7 @@ beforeAll(async () => {
       ...services,
       dir: folder,
       propose: (request) => propose(services, { actor: "ana", origin: "person", ...request }),
-      merge: (changeId) => merge(services, { changeId, actor: "ana" }),
+      merge: (changeId) => mergeAnyway(services, changeId, "ana"),
     };
     const { keyed, parts } = await sparkTables(services.store, services.engine);
     await adoptedAt(lake, "spark.keyed", keyed, ["id"], 1);

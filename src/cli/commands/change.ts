@@ -3,24 +3,32 @@ import { counted } from "../../lib/text.ts";
 import { at, mergedLines, type Merged, type ShownVersion } from "../change-text.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { shortTime } from "../output.ts";
+import { checkLines, decisionLines, nextOfDecision, type ShownVerdict } from "../verdict-text.ts";
 import { addFlags, addGroup, addVerb } from "../verb.ts";
 import type { Command } from "commander";
 
 /** merge, and the verbs of `change`. */
 export function addChangeCommands(surroundings: Surroundings): void {
   const { program } = surroundings;
-  addVerb(program, "merge", "Merge a change into main and release it to readers.", [
+  const merge = addVerb(program, "merge", "Merge a change into main and release it to readers.", [
     "tidegate merge chg_7fk2",
     "tidegate merge 7fk2 --json",
     "tidegate change list --state waiting",
   ])
     .argument("<change>", "id of the change; its first letters, if they are unique")
-    .action((id: string) =>
-      withClient(surroundings, { doing: `Merging ${id}` }, async (client) => {
-        const merged = await client.ask<Merged>("POST", `/v1/changes/${encodeURIComponent(id)}/merge`);
+    .action((id: string, options: { acknowledge?: boolean; override?: string }) =>
+      withClient(surroundings, { doing: `Testing and merging ${id}` }, async (client) => {
+        const path = `/v1/changes/${encodeURIComponent(id)}`;
+        if (options.acknowledge === true) await client.ask("POST", `${path}/acknowledge`, { body: {} });
+        if (options.override !== undefined) await client.ask("POST", `${path}/override`, { body: { reason: options.override } });
+        const merged = await client.ask<Merged>("POST", `${path}/merge`);
         surroundings.output().result(merged, mergedLines(merged), "tidegate log --live");
       }),
     );
+  addFlags(merge, "What stands against it", [
+    ["--acknowledge", "acknowledge what waits for it, in your name"],
+    ["--override <reason>", "break-glass: merge against the policy; somebody else looks at it afterwards"],
+  ]);
   const change = addGroup(program, "change", "Look at changes, settle their conflicts, close them.");
   addList(surroundings, change);
   addShow(surroundings, change);
@@ -98,7 +106,10 @@ function addShow(surroundings: Surroundings, change: Command): void {
         const path = `/v1/changes/${encodeURIComponent(id)}`;
         const shown = await client.ask<Shown>("GET", path);
         const diffs = await client.ask<{ dataset: string; result: { headline: string } }[]>("GET", `${path}/diff`);
-        surroundings.output().result({ ...shown, diffs }, shownLines(shown, diffs), nextOf(shown));
+        const isWaiting = ["open", "conflicted", "queued"].includes(shown.change.state);
+        const verdict = isWaiting ? await client.ask<ShownVerdict>("GET", `${path}/verdict`) : undefined;
+        const lines = [...shownLines(shown, diffs), ...(verdict === undefined ? [] : verdictLines(verdict))];
+        surroundings.output().result({ ...shown, diffs, verdict }, lines, nextOf(shown, verdict));
       }),
     );
 }
@@ -121,12 +132,19 @@ function shownLines(
   ];
 }
 
-function nextOf({ change, barred, revertedBy, conflict }: Shown): string {
+function verdictLines(verdict: ShownVerdict): string[] {
+  const words = verdict.reviews
+    .filter((item) => item.kind === "comment" || item.kind === "block")
+    .map((item) => `  ${item.person}: ${item.text}${item.withdrawnAt === null ? "" : " (withdrawn)"}`);
+  return ["", ...decisionLines(verdict.decision), ...checkLines(verdict.datasets), ...words];
+}
+
+function nextOf({ change, barred, revertedBy, conflict }: Shown, verdict: ShownVerdict | undefined): string {
   if (barred && revertedBy[0] !== undefined) return `tidegate change show ${revertedBy[0]}`;
   if (change.state === "merged") return `tidegate revert ${change.id}`;
   if (["closed", "superseded"].includes(change.state)) return "tidegate change list --state waiting";
   if (change.state === "conflicted") return conflict?.hint ?? `tidegate merge ${change.id}`;
-  return `tidegate diff ${change.id}        tidegate merge ${change.id}`;
+  return verdict === undefined ? `tidegate diff ${change.id}` : nextOfDecision(change.id, verdict.decision);
 }
 
 function addResolve(surroundings: Surroundings, change: Command): void {

@@ -4,6 +4,7 @@ import { at, mergedLines, type Merged, type ShownVersion } from "../change-text.
 import type { Client } from "../client.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { inputFiles } from "../input-files.ts";
+import { checkLines, decisionLines, exitOf, nextOfDecision, type ShownVerdict } from "../verdict-text.ts";
 import { addFlags, addVerb, type FlagSpec } from "../verb.ts";
 
 interface ProposedDataset {
@@ -117,8 +118,13 @@ function addPropose(surroundings: Surroundings): void {
         const { title, sourceId, correct, origin, auto } = options;
         const path = options.change === undefined ? "/v1/changes" : `/v1/changes/${encodeURIComponent(options.change)}/operations`;
         const answer = await client.ask<Proposed>("POST", path, { body: { operations, title, sourceId, correct, origin, auto } });
-        if (answer.change !== null && options.wait === true) await client.ask("GET", `/v1/changes/${answer.change.id}/diff`);
-        tellProposed(surroundings, dataset, answer);
+        const isOpen = answer.change !== null && answer.merged === null && answer.change.state === "open";
+        const verdict =
+          isOpen && options.wait === true
+            ? await client.ask<ShownVerdict>("GET", `/v1/changes/${answer.change?.id ?? ""}/verdict`)
+            : undefined;
+        tellProposed(surroundings, dataset, answer, verdict);
+        if (verdict !== undefined) surroundings.exit(exitOf[verdict.decision.outcome]);
       }),
     );
   addFlags(command, "Rows from files", [
@@ -150,8 +156,8 @@ function addPropose(surroundings: Surroundings): void {
     ["--source-id <id>", "name of this batch; the same call again changes nothing"],
     ["--correct", "replace the merged batch of this --source-id"],
     ["--origin <origin>", "who it comes from", { choices: ["person", "pipeline", "agent"] }],
-    ["--wait", "wait for the diff"],
-    ["--auto", "merge at once if nothing conflicts"],
+    ["--wait", "wait for the verdict, and exit by it: 1 failed, 3 needs a person, 4 could not tell"],
+    ["--auto", "merge at once if policy lets it"],
   ]);
 }
 
@@ -230,7 +236,7 @@ function rebuilt(item: ProposedDataset): string {
   return item.inserted + item.updated + item.deleted === 0 ? "the same rows" : doings(item);
 }
 
-function tellProposed(surroundings: Surroundings, dataset: string, answer: Proposed): void {
+function tellProposed(surroundings: Surroundings, dataset: string, answer: Proposed, verdict: ShownVerdict | undefined): void {
   const out = surroundings.output();
   if (answer.change === null) {
     out.result(answer, [`Nothing would change in ${dataset}: no change was opened.`], `tidegate read ${dataset} --limit 5`);
@@ -247,6 +253,9 @@ function tellProposed(surroundings: Surroundings, dataset: string, answer: Propo
       : `${id} proposed on ${item.dataset}: ${at(item.base)} → ${at(item.candidate)}, ${doings(item)}.`,
     ...item.notes.map((note) => `  ${note}`),
   ]);
-  if (answer.merged === null) out.result(answer, lines, `tidegate diff ${id}        tidegate merge ${id}`);
+  if (verdict !== undefined) {
+    const said = [...lines, ...decisionLines(verdict.decision), ...checkLines(verdict.datasets)];
+    out.result({ ...answer, verdict }, said, nextOfDecision(id, verdict.decision));
+  } else if (answer.merged === null) out.result(answer, lines, `tidegate diff ${id}        tidegate change show ${id}`);
   else out.result(answer, [...lines, ...mergedLines(answer.merged)], `tidegate read ${answer.datasets[0]?.dataset ?? dataset} --limit 5`);
 }

@@ -4,6 +4,7 @@ import { collectedVersions } from "./0003-collected-versions.ts";
 import { checkRuns } from "./0004-check-runs.ts";
 import { consumerTests } from "./0005-consumer-tests.ts";
 import { derived } from "./0006-derived.ts";
+import { reviews } from "./0007-reviews.ts";
 
 /** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -13,4 +14,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   checkRuns,
   consumerTests,
   derived,
+  reviews,
 ];

@@ -1,0 +1,140 @@
+import { readTexts } from "../catalog/document-store.ts";
+import { getDatasets } from "../catalog/dataset-store.ts";
+import type { Dataset } from "../catalog/dataset.ts";
+import { mainRef } from "../catalog/ref-store.ts";
+import { treeSide, type Side, type VersionContent } from "../catalog/side.ts";
+import { getVersions } from "../catalog/version-store.ts";
+import type { Version } from "../catalog/version.ts";
+import { checkDatasets } from "../checks/check-service.ts";
+import type { DatasetChecks } from "../checks/check.ts";
+import { testConsumers } from "../consumers/test-service.ts";
+import { listConsumers } from "../access/consumer-service.ts";
+import { getContract } from "../contracts/contract-store.ts";
+import { diffContracts, loosenedItems, type ContractSide } from "../contracts/contract-diff.ts";
+import { ownersOf, tagsOf } from "../contracts/contract.ts";
+import { diffVersions } from "../diffs/version-diff.ts";
+import type { Assessment, DatasetAssessment, Loosened } from "../reviews/assessment.ts";
+import { counted } from "../lib/text.ts";
+import { documentLoosened, type DocumentPair } from "../reviews/document-diff.ts";
+import { headlineOf } from "../reviews/headline.ts";
+import type { ChangeDeps } from "./change-deps.ts";
+import { changeDocuments } from "./change-documents.ts";
+import { changeDatasets } from "./change-store.ts";
+import type { Change } from "./change.ts";
+
+/** The two states that an assessment looks at. */
+export interface AssessedSides {
+  base: Side;
+  candidate: Side;
+}
+
+/** The sides of a merge: main as it is now, and main with the results that were built on it. */
+export function mergeSides(
+  deps: Pick<ChangeDeps, "db">,
+  mainTree: string,
+  results: ReadonlyMap<string, VersionContent | null>,
+): AssessedSides {
+  return { base: treeSide(deps.db, mainRef, mainTree), candidate: treeSide(deps.db, "candidate", mainTree, results) };
+}
+
+/**
+ * All that is known of a change: its own diff (from the version it started from), and checks and consumers' tests on the given sides. What
+ * was asked before on the same inputs is answered from the store.
+ */
+export async function assessChange(
+  deps: ChangeDeps,
+  change: Change,
+  sides: AssessedSides,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<Assessment> {
+  const items = await changeDatasets(deps.db, change.id);
+  const ids = items.map((item) => item.datasetId);
+  const datasets = await getDatasets(deps.db, ids);
+  const checks = await checkDatasets(deps, { ...sides, datasetIds: ids }, options);
+  const tests = await testConsumers(deps, { ...sides, datasetIds: ids }, options);
+  const documents = await describeDocuments(deps, change.id);
+  const owners = new Map((await listConsumers(deps)).map((consumer) => [consumer.name, consumer.owner]));
+  const assessed: DatasetAssessment[] = [];
+  const loosened: Loosened[] = documentLoosened(documents, (name) => owners.get(name) ?? null);
+  const versions = await getVersions(
+    deps.db,
+    items.flatMap((item) => [item.baseVersion ?? [], item.candidateVersion ?? []].flat()),
+  );
+  for (const item of items) {
+    const dataset = datasets.get(item.datasetId) as Dataset;
+    const pair = { before: versions.get(item.baseVersion ?? ""), after: versions.get(item.candidateVersion ?? "") };
+    const contracts = { before: await contractSide(deps, pair.before), after: await contractSide(deps, pair.after) };
+    const present = contracts.before ?? contracts.after;
+    const named = present === undefined ? [] : ownersOf(present.contract);
+    const none: DatasetChecks = { datasetId: dataset.id, dataset: dataset.name, owners: named, untested: true, checks: [] };
+    assessed.push({
+      datasetId: dataset.id,
+      dataset: dataset.name,
+      owners: named,
+      tags: present === undefined ? [] : tagsOf(present.contract),
+      created: pair.before === undefined,
+      dropped: pair.after === undefined,
+      ...(await describeRows(deps, dataset, pair, options.signal)),
+      checks: checks.find((found) => found.datasetId === item.datasetId) ?? none,
+    });
+    if (contracts.before !== undefined && contracts.after !== undefined)
+      loosened.push(...loosenedItems(dataset.name, diffContracts(contracts.before, contracts.after)));
+  }
+  return {
+    changeId: change.id,
+    contentHash: change.contentHash,
+    datasets: assessed,
+    neighbours: checks.filter((found) => !ids.includes(found.datasetId)),
+    tests,
+    loosened,
+    documents: documents.map(({ path, what, text }) => ({ path, what, text })),
+    headline: headlineOf(assessed, tests),
+  };
+}
+
+async function contractSide(deps: ChangeDeps, version: Version | undefined): Promise<ContractSide | undefined> {
+  if (version === undefined) return undefined;
+  const { state } = await deps.tables.open(version);
+  return { contract: await getContract(deps.db, version.contractHash), schema: state.schema };
+}
+
+/** What the change does to rows and columns. What it creates or drops whole needs no comparison. */
+async function describeRows(
+  deps: ChangeDeps,
+  dataset: Dataset,
+  { before, after }: { before: Version | undefined; after: Version | undefined },
+  signal: AbortSignal | undefined,
+): Promise<Pick<DatasetAssessment, "rows" | "schema" | "headline">> {
+  if (before === undefined || after === undefined) {
+    const [base, candidate] = [Number(before?.rows ?? 0), Number(after?.rows ?? 0)];
+    const rows = { base, candidate, added: candidate, removed: base, modified: 0 };
+    return {
+      rows,
+      schema: [],
+      headline: before === undefined ? `New, with ${counted(candidate, "row")}.` : `Dropped, with ${counted(base, "row")}.`,
+    };
+  }
+  const { result } = await diffVersions(deps, { datasetId: dataset.id, before, after }, { statistics: "changed", samples: 20, signal });
+  const { added, removed, modified } = result.rows;
+  const rows = { base: result.before.rows, candidate: result.after.rows, added, removed, modified };
+  return { rows, schema: result.schema, headline: result.headline };
+}
+
+interface DescribedDocument extends DocumentPair {
+  what: "added" | "changed" | "removed";
+  /** As the change has it; of a removed one what it was. */
+  text: string;
+}
+
+async function describeDocuments(deps: Pick<ChangeDeps, "db">, changeId: string): Promise<DescribedDocument[]> {
+  const items = (await changeDocuments(deps.db, changeId)).filter((item) => item.baseHash !== item.candidateHash);
+  const texts = await readTexts(
+    deps.db,
+    items.flatMap((item) => [item.baseHash ?? [], item.candidateHash ?? []].flat()),
+  );
+  return items.map(({ path, baseHash, candidateHash }) => {
+    const [before, after] = [texts.get(baseHash ?? ""), texts.get(candidateHash ?? "")];
+    const what = before === undefined ? "added" : after === undefined ? "removed" : "changed";
+    return { path, what, text: after ?? before ?? "", before, after };
+  });
+}

@@ -1,0 +1,181 @@
+import { describe, expect, test } from "vitest";
+import { madeAssessment, madeCheck, madeDataset, madeFacts, madeReview, madeTest, reviewer } from "../../test/harness/made-assessment.ts";
+import { decide, type DecisionFacts } from "./decide.ts";
+import type { Policy } from "./policy.ts";
+
+const outcome = (edit: Partial<DecisionFacts>) => decide(madeFacts(edit)).outcome;
+const approvedBy = (...names: string[]) => names.map((name) => madeReview(name, "approve"));
+
+describe("approvals", () => {
+  test("one by somebody else is enough by default; an author's own never counts", () => {
+    expect(outcome({})).toBe("waits");
+    expect(outcome({ reviews: approvedBy("ana") })).toBe("waits");
+    expect(outcome({ reviews: approvedBy("ben") })).toBe("ready");
+    expect(outcome({ authors: ["ana", "ben"], reviews: approvedBy("ana", "ben") })).toBe("waits");
+  });
+
+  test("one who may not review, has left, or approved other content, does not count", () => {
+    expect(
+      outcome({ reviewers: [reviewer("ana"), reviewer("ben", { mayReview: false }), reviewer("eve")], reviews: approvedBy("ben") }),
+    ).toBe("waits");
+    expect(outcome({ reviewers: [reviewer("ana"), reviewer("eve")], reviews: approvedBy("ben") })).toBe("waits");
+    expect(outcome({ reviews: [madeReview("ben", "approve", { contentHash: "before" })] })).toBe("waits");
+    expect(outcome({ reviews: [madeReview("ben", "approve", { withdrawnAt: new Date() })] })).toBe("waits");
+  });
+
+  test("one person's two approvals are one", () => {
+    const policy: Policy = { rules: [{ name: "two", when: {}, approvals: 2 }], otherwise: {} };
+    const reviewers = [reviewer("ana"), reviewer("ben"), reviewer("eve")];
+    const twice = [...approvedBy("ben"), madeReview("ben", "approve", { id: "rev_2" })];
+    expect(outcome({ policy, reviewers, reviews: twice })).toBe("waits");
+    expect(outcome({ policy, reviewers, reviews: approvedBy("ben", "eve") })).toBe("ready");
+  });
+
+  test("owners of each dataset have their own say, by name or by group", () => {
+    const policy: Policy = { rules: [{ name: "owners", when: {}, approvals: 1, from: ["owners"] }], otherwise: {} };
+    const reviewers = [reviewer("ana"), reviewer("ben", { groups: ["sales"] }), reviewer("eve"), reviewer("kim")];
+    const datasets = [madeDataset({ dataset: "a.x", owners: ["sales"] }), madeDataset({ dataset: "a.y", owners: ["eve"] })];
+    const facts = { policy, reviewers, assessment: madeAssessment({ datasets }) };
+    expect(outcome({ ...facts, reviews: approvedBy("kim") })).toBe("waits");
+    expect(outcome({ ...facts, reviews: approvedBy("ben") })).toBe("waits");
+    expect(outcome({ ...facts, reviews: approvedBy("ben", "eve") })).toBe("ready");
+  });
+
+  test("one person alone is asked for nothing but to acknowledge what is untested", () => {
+    const alone = { reviewers: [reviewer("ana")] };
+    expect(outcome(alone)).toBe("ready");
+    const untested = madeAssessment({ datasets: [madeDataset({ checks: { ...madeDataset().checks, untested: true, checks: [] } })] });
+    const waiting = decide(madeFacts({ ...alone, assessment: untested }));
+    expect(waiting).toMatchObject({ outcome: "waits", summary: "Waits: sales.orders is untested: its contract has no rules." });
+    const acknowledged = waiting.items.flatMap((item) => item.acknowledge ?? []);
+    expect(outcome({ ...alone, assessment: untested, reviews: [madeReview("ana", "acknowledge", { acknowledged })] })).toBe("ready");
+  });
+
+  test("where nobody is left who could approve, it says so", () => {
+    const [item] = decide(madeFacts({ authors: ["ana", "ben"] })).items.filter((found) => found.kind === "approval");
+    expect(item).toMatchObject({
+      state: "missing",
+      text: "0 of 1 approval, and nobody is left who could: add a person or a group member.",
+    });
+  });
+});
+
+describe("checks", () => {
+  const withCheck = (edit: Parameters<typeof madeCheck>[0]) => ({
+    assessment: madeAssessment({
+      datasets: [madeDataset({ checks: { ...madeDataset().checks, checks: [madeCheck(edit), madeCheck()] } })],
+    }),
+    reviews: approvedBy("ben"),
+  });
+
+  test("a failing rule of severity error blocks, whatever people say; an inconclusive one is no pass", () => {
+    expect(outcome(withCheck({ verdict: "fail", found: "12 rows" }))).toBe("blocked");
+    expect(outcome(withCheck({ verdict: "inconclusive", found: null, reason: "column_missing" }))).toBe("inconclusive");
+  });
+
+  test("a warning waits for an acknowledgement of what it says, by somebody who is no author", () => {
+    const facts = withCheck({ verdict: "fail", effect: "warn", found: "12 rows" });
+    const waiting = decide(madeFacts(facts));
+    expect(waiting.outcome).toBe("waits");
+    const acknowledged = waiting.items.flatMap((item) => item.acknowledge ?? []);
+    const by = (name: string, found: string) =>
+      outcome({
+        ...withCheck({ verdict: "fail", effect: "warn", found }),
+        reviews: [...approvedBy("ben"), madeReview(name, "acknowledge", { acknowledged })],
+      });
+    expect(by("ana", "12 rows")).toBe("waits");
+    expect(by("ben", "12 rows")).toBe("ready");
+    expect(by("ben", "4 000 rows")).toBe("waits");
+  });
+
+  test("info is only recorded", () => {
+    expect(outcome(withCheck({ verdict: "fail", effect: "info" }))).toBe("ready");
+  });
+});
+
+describe("consumers", () => {
+  const withTest = (edit: Parameters<typeof madeTest>[0]) => ({
+    assessment: madeAssessment({ tests: [madeTest(edit)] }),
+    reviewers: [reviewer("ana"), reviewer("ben"), reviewer("eve", { groups: ["ops"] })],
+  });
+
+  test.each([
+    ["same", "pass", "ready"],
+    ["fixed", "pass", "ready"],
+    ["already_broken", "pass", "ready"],
+    ["new", "pass", "ready"],
+    ["new", "fail", "blocked"],
+    ["broken", "fail", "blocked"],
+    ["nondeterministic", "inconclusive", "inconclusive"],
+    ["not_run", "inconclusive", "inconclusive"],
+    ["moved", "fail", "waits"],
+    ["slower", "fail", "waits"],
+  ] as const)("a test that is %s (%s) makes it %s", (found, verdict, expected) => {
+    expect(outcome({ ...withTest({ outcome: found, verdict }), reviews: approvedBy("ben") })).toBe(expected);
+  });
+
+  test("what moves for a critical consumer only its owner acknowledges, an author too", () => {
+    const facts = withTest({ outcome: "moved", verdict: "fail", criticality: "critical", summary: "renewal_rate 0.61 → 0.82" });
+    const waiting = decide(madeFacts({ ...facts, reviews: approvedBy("ben") }));
+    expect(waiting.items.map((item) => item.text)).toContain("renewals: rate moves: renewal_rate 0.61 → 0.82. Owner: ops. Waits for eve.");
+    const acknowledged = waiting.items.flatMap((item) => item.acknowledge ?? []);
+    const by = (name: string, authors = ["ana"]) =>
+      outcome({ ...facts, authors, reviews: [...approvedBy("ben"), madeReview(name, "acknowledge", { acknowledged })] });
+    expect([by("ben"), by("eve"), by("eve", ["ana", "eve"])]).toEqual(["waits", "ready", "ready"]);
+  });
+});
+
+describe("people and policy", () => {
+  test("a block stands until it is withdrawn, also when the content changes", () => {
+    const block = madeReview("eve", "block", { text: "not before the audit", contentHash: "before" });
+    expect(decide(madeFacts({ reviews: [...approvedBy("ben"), block] }))).toMatchObject({
+      outcome: "blocked",
+      summary: "Blocked: eve blocks it: not before the audit",
+    });
+    expect(outcome({ reviews: [...approvedBy("ben"), { ...block, withdrawnAt: new Date() }] })).toBe("ready");
+  });
+
+  test("what is loosened needs its owner beside the plain approval; when the owner wrote it, another reviewer", () => {
+    const loosened = [
+      { item: "sales.orders: rule fare/minimum", what: "removed" as const, before: "fare is at least 0", after: null, owners: ["eve"] },
+    ];
+    const reviewers = [reviewer("ana"), reviewer("ben"), reviewer("eve")];
+    const facts = { reviewers, assessment: madeAssessment({ loosened }) };
+    expect(outcome({ ...facts, reviews: approvedBy("ben") })).toBe("waits");
+    expect(outcome({ ...facts, reviews: approvedBy("ben", "eve") })).toBe("ready");
+    expect(outcome({ ...facts, authors: ["eve"], reviews: approvedBy("eve") })).toBe("waits");
+    expect(outcome({ ...facts, authors: ["eve"], reviews: approvedBy("ben") })).toBe("ready");
+  });
+
+  test("a feed's batch merges alone when all passes; not when something is loosened, warns or needs approval by another rule", () => {
+    const automatic = (edit: Partial<DecisionFacts>) => decide(madeFacts({ origin: "feed", ...edit })).automatic;
+    expect(automatic({})).toBe(true);
+    expect(automatic({ origin: "person", reviews: approvedBy("ben") })).toBe(false);
+    const policy: Policy = {
+      rules: [...madeFacts().policy.rules, { name: "money", when: { dataset: ["sales.*"] }, approvals: 1 }],
+      otherwise: {},
+    };
+    expect(automatic({ policy })).toBe(false);
+    const failing = madeAssessment({
+      datasets: [madeDataset({ checks: { ...madeDataset().checks, checks: [madeCheck({ verdict: "fail" })] } })],
+    });
+    expect(automatic({ assessment: failing })).toBe(false);
+  });
+
+  test("a cap on deletions and a refusal stop it; break-glass gets it through, for this content only, and is named", () => {
+    const policy: Policy = { rules: [{ name: "no mass deletion", when: {}, maxRemoved: 10 }], otherwise: {} };
+    const datasets = [madeDataset({ rows: { base: 1000, candidate: 117, added: 0, removed: 883, modified: 0 } })];
+    const facts = { policy, assessment: madeAssessment({ datasets }), reviews: approvedBy("ben") };
+    expect(decide(madeFacts(facts))).toMatchObject({
+      outcome: "blocked",
+      summary: "Blocked: It removes 883 rows of sales.orders; at most 10 are allowed in one change.",
+    });
+    const override = { person: "ana", reason: "incident 4", contentHash: "content-1", at: new Date(), reviewedBy: null, reviewedAt: null };
+    expect(decide(madeFacts({ ...facts, override }))).toMatchObject({
+      outcome: "ready",
+      automatic: false,
+      summary: "Can merge by break-glass, over 1 item.",
+    });
+    expect(outcome({ ...facts, override: { ...override, contentHash: "before" } })).toBe("blocked");
+  });
+});

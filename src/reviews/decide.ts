@@ -1,0 +1,339 @@
+import { hashOf } from "../lib/json.ts";
+import { counted } from "../lib/text.ts";
+import type { CheckResult, DatasetChecks } from "../checks/check.ts";
+import type { TestResult } from "../consumers/consumer-test.ts";
+import type { Assessment, DatasetAssessment } from "./assessment.ts";
+import type { Decision, DecisionItem, DecisionOutcome, ItemState } from "./decision.ts";
+import { matchPolicy, type Match, type Subject } from "./match.ts";
+import type { Origin, Policy, Treatment } from "./policy.ts";
+import type { Acknowledged, Override, Review, Reviewer } from "./review.ts";
+
+/** All that a decision is made of. The same facts always give the same decision. */
+export interface DecisionFacts {
+  policy: Policy;
+  assessment: Assessment;
+  origin: Origin;
+  /** Names of all who wrote to the change. */
+  authors: readonly string[];
+  /** Persons who can act now. */
+  reviewers: readonly Reviewer[];
+  /** All words on the change, withdrawn ones too. */
+  reviews: readonly Review[];
+  override: Override | undefined;
+}
+
+/**
+ * Decides whether a change can merge, and says what is missing. What always holds: a failing rule of severity error, a consumer that the
+ * change breaks and a person's block stop it; what loosens a rule, a test or the policy needs its owner; nobody approves their own work.
+ * The rest is policy. Break-glass overrides what is not met, and is recorded.
+ */
+export function decide(facts: DecisionFacts): Decision {
+  const matches = matchPolicy(facts.policy, facts.assessment, facts.origin);
+  const bare = [
+    ...facts.assessment.datasets.flatMap((dataset) => checkItems(facts, dataset, matches)),
+    ...facts.assessment.neighbours.flatMap((neighbour) => failedChecks(facts, neighbour, matches)),
+    ...facts.assessment.tests.flatMap((test) => testItems(facts, test, matches)),
+    ...blockItems(facts),
+    ...loosenedItems(facts),
+    ...matches.flatMap((match) => ruleItems(facts, match)),
+  ];
+  const isOverridden = facts.override !== undefined && facts.override.contentHash === facts.assessment.contentHash;
+  const items = isOverridden ? bare.map((item) => (item.state === "met" ? item : { ...item, overridden: true })) : bare;
+  const outcome = outcomeOf(items.filter((item) => !item.overridden));
+  const automatic = outcome === "ready" && !isOverridden && isAutomatic(facts, matches);
+  return {
+    outcome,
+    automatic,
+    summary: summaryOf(facts.assessment, outcome, items),
+    items,
+    matched: matches.map((match) => ({ rule: match.rule?.name ?? otherwiseName, subjects: match.subjects.map((subject) => subject.name) })),
+  };
+}
+
+const otherwiseName = "otherwise";
+
+function outcomeOf(items: readonly DecisionItem[]): DecisionOutcome {
+  const has = (state: ItemState): boolean => items.some((item) => item.state === state);
+  if (has("failed")) return "blocked";
+  if (has("unknown")) return "inconclusive";
+  return has("missing") ? "waits" : "ready";
+}
+
+/** Every dataset and document falls under a rule that lets it merge alone, and no rule asks for approvals or has something loosened. */
+function isAutomatic({ assessment }: DecisionFacts, matches: readonly Match[]): boolean {
+  const alone = new Set(
+    matches.filter((match) => match.rule?.automatic === true).flatMap((match) => match.subjects.map(({ name }) => name)),
+  );
+  const all = matches.flatMap((match) => match.subjects.map(({ name }) => name));
+  return (
+    all.every((name) => alone.has(name)) &&
+    matches.every((match) => (match.requirement.approvals ?? 0) === 0) &&
+    assessment.loosened.length === 0
+  );
+}
+
+// checks ----------------------------------------------------------------------------------------------------------------
+
+function checkItems(facts: DecisionFacts, dataset: DatasetAssessment, matches: readonly Match[]): DecisionItem[] {
+  const under = matches.filter((match) => match.subjects.some((subject) => subject.name === dataset.dataset));
+  const items = failedChecks(facts, dataset.checks, under);
+  if (!dataset.checks.untested || dataset.dropped) return items;
+  const text = `${dataset.dataset} is untested: its contract has no rules.`;
+  const digest = { item: `untested ${dataset.dataset}`, digest: hashOf(dataset.checks.checks.length) };
+  return [
+    ...items,
+    ...treated(facts, "untested", text, strictest(under, "untested"), digest, "failed", `tidegate contract infer ${dataset.dataset}`),
+  ];
+}
+
+function failedChecks(facts: DecisionFacts, { dataset, checks }: DatasetChecks, matches: readonly Match[]): DecisionItem[] {
+  return checks.flatMap((check): DecisionItem[] => {
+    if (check.verdict === "pass" || check.effect === "info" || check.effect === "none") return [];
+    const text = checkText(dataset, check);
+    if (check.effect === "block") {
+      const next = `tidegate change show ${facts.assessment.changeId}`;
+      return [plain("check", check.verdict === "fail" ? "failed" : "unknown", text, { next })];
+    }
+    const digest = { item: `check ${dataset} ${check.rule.id}`, digest: hashOf([check.verdict, check.reason, check.found]) };
+    return treated(facts, "check", text, strictest(matches, "warnings"), digest, "failed");
+  });
+}
+
+function checkText(dataset: string, check: CheckResult): string {
+  const found = check.found === null ? (check.reason ?? "it could not be told").replaceAll("_", " ") : `found ${check.found}`;
+  return `${dataset}: ${check.rule.title}: expected ${check.expected}, ${found}.`;
+}
+
+// consumers' tests ------------------------------------------------------------------------------------------------------
+
+function testItems(facts: DecisionFacts, test: TestResult, matches: readonly Match[]): DecisionItem[] {
+  const name = `${test.consumer}: ${test.test}`;
+  const next = `tidegate consumer test run ${test.consumer} --change ${facts.assessment.changeId}`;
+  switch (test.outcome) {
+    case "same":
+    case "fixed":
+    case "already_broken":
+    case "new":
+      return test.verdict === "fail" ? [plain("test", "failed", `${name} fails: ${test.summary}.`, { next })] : [];
+    case "broken":
+      return [plain("test", "failed", `${name} breaks: ${test.summary}.${ownerText(test)}`, { next })];
+    case "nondeterministic":
+    case "not_run":
+      return [plain("test", "unknown", `${name} could not be told: ${test.summary}.${ownerText(test)}`, { next })];
+    case "moved":
+    case "slower": {
+      const read = new Set(test.reads.map((item) => item.dataset));
+      const under = matches.filter((match) => match.subjects.some((subject) => read.has(subject.name)));
+      // A test can move through a dataset that was built again and is no subject of its own.
+      const treatment = strictest(under.length > 0 ? under : matches, "moved");
+      const digest = { item: `test ${test.consumer} ${test.test}`, digest: hashOf([test.outcome, test.summary]) };
+      const text = `${name} ${test.outcome === "slower" ? "is slower" : "moves"}: ${test.summary}.${ownerText(test)}`;
+      return treated({ ...facts, mustBe: acknowledgersOf(facts, test) }, "test", text, treatment, digest, "failed");
+    }
+  }
+}
+
+const ownerText = (test: TestResult): string => (test.owner === null ? "" : ` Owner: ${test.owner}.`);
+
+/** Of a critical consumer its owner must acknowledge what moves; undefined: anybody may who reviews. */
+function acknowledgersOf(facts: DecisionFacts, test: TestResult): readonly string[] | undefined {
+  if (test.owner === null || (test.criticality !== "high" && test.criticality !== "critical")) return undefined;
+  const owners = membersOf(facts.reviewers, [test.owner]);
+  return owners.length === 0 ? undefined : owners.map((person) => person.name);
+}
+
+// people ----------------------------------------------------------------------------------------------------------------
+
+const standing = (facts: Pick<DecisionFacts, "reviews">): Review[] => facts.reviews.filter((review) => review.withdrawnAt === null);
+
+/** Only one person can act at all: then nobody can be asked to look over another's work. */
+const isAlone = (facts: DecisionFacts): boolean => facts.reviewers.length <= 1;
+
+function blockItems(facts: DecisionFacts): DecisionItem[] {
+  return standing(facts)
+    .filter((review) => review.kind === "block")
+    .map((review) =>
+      plain("block", "failed", `${review.person} blocks it: ${review.text}`, {
+        next: `tidegate review withdraw ${facts.assessment.changeId} --as ${review.person}`,
+      }),
+    );
+}
+
+/** Approvals that count: of this very content, by persons who may review, each once, and never by an author. */
+export function approvers(
+  facts: Pick<DecisionFacts, "reviews" | "reviewers" | "authors" | "assessment">,
+  from?: readonly string[],
+): string[] {
+  const eligible = new Set(eligibleFor(facts, from).map((person) => person.name));
+  const approved = standing(facts).filter((review) => review.kind === "approve" && review.contentHash === facts.assessment.contentHash);
+  return [...new Set(approved.map((review) => review.person))].filter((name) => eligible.has(name));
+}
+
+/** Persons whose approval would count. */
+function eligibleFor(facts: Pick<DecisionFacts, "reviewers" | "authors">, from?: readonly string[]): Reviewer[] {
+  const authors = new Set(facts.authors);
+  const allowed = from === undefined ? facts.reviewers : membersOf(facts.reviewers, from);
+  return allowed.filter((person) => person.mayReview && !authors.has(person.name));
+}
+
+/** Persons who bear one of these names, or are in a group that does. */
+export function membersOf(reviewers: readonly Reviewer[], names: readonly string[]): Reviewer[] {
+  return reviewers.filter((person) => names.includes(person.name) || person.groups.some((group) => names.includes(group)));
+}
+
+function loosenedItems(facts: DecisionFacts): DecisionItem[] {
+  return facts.assessment.loosened.map((loosened) => {
+    const text = `${loosened.item} is ${loosened.what}: ${loosened.before}${loosened.after === null ? "" : ` → ${loosened.after}`}.`;
+    return approvalItem(facts, { needed: 1, from: loosened.owners, rule: null, kind: "loosened", text });
+  });
+}
+
+interface Wanted {
+  needed: number;
+  from: readonly string[] | undefined;
+  rule: string | null;
+  kind: "approval" | "loosened";
+  /** What it is about; empty for a plain approval. */
+  text: string;
+}
+
+function approvalItem(facts: DecisionFacts, { needed, from, rule, kind, text }: Wanted): DecisionItem {
+  const who = from === undefined ? "somebody who is no author" : from.length === 0 ? "nobody, it has no owner" : from.join(" or ");
+  const said = (rest: string): string => (text === "" ? rest : `${text} ${rest}`);
+  if (isAlone(facts)) return plain(kind, "met", said("One person alone: no approval is asked for."), { rule });
+  // What has no owner, or whose owners can no longer act, is the admins'.
+  const owners = from === undefined ? undefined : membersOf(facts.reviewers, from).length > 0 ? from : adminsOf(facts.reviewers);
+  const names = approvers(facts, owners);
+  const count = `${names.length} of ${counted(needed, "approval")}`;
+  if (names.length >= needed) return plain(kind, "met", said(`Approved by ${names.join(", ")}.`), { rule });
+  const eligible = eligibleFor(facts, owners).filter((person) => !names.includes(person.name));
+  // An owner who is the only one who could say yes, and wrote it, cannot be asked; then anybody else who reviews is.
+  if (kind === "loosened" && from !== undefined && eligible.length === 0)
+    return approvalItem(facts, { needed, from: undefined, rule, kind, text });
+  const asked = eligible.length === 0 ? "and nobody is left who could: add a person or a group member" : `by ${who}`;
+  const next =
+    eligible[0] === undefined
+      ? "tidegate person add <name> --role reviewer"
+      : `tidegate approve ${facts.assessment.changeId} --as ${eligible[0].name}`;
+  return plain(kind, "missing", said(`${count}, ${asked}.`), { rule, next });
+}
+
+const adminsOf = (reviewers: readonly Reviewer[]): string[] => reviewers.filter((person) => person.isAdmin).map((person) => person.name);
+
+// rules -----------------------------------------------------------------------------------------------------------------
+
+function ruleItems(facts: DecisionFacts, match: Match): DecisionItem[] {
+  const { rule, requirement, subjects } = match;
+  const name = rule?.name ?? otherwiseName;
+  const items: DecisionItem[] = [];
+  const approvals = requirement.approvals ?? 0;
+  if (approvals > 0)
+    items.push(
+      ...fromSets(requirement.from, subjects).map((from) =>
+        approvalItem(facts, { needed: approvals, from, rule: name, kind: "approval", text: "" }),
+      ),
+    );
+  if (rule?.refuse !== undefined) {
+    const text = `${subjects.map((subject) => subject.name).join(", ")}: ${rule.refuse}`;
+    items.push(plain("refusal", "failed", text, { rule: name, next: `tidegate change close ${facts.assessment.changeId}` }));
+  }
+  const cap = rule?.maxRemoved;
+  if (cap === undefined) return items;
+  const over = subjects.flatMap((subject) => (subject.is === "dataset" && removedBy(subject.dataset) > cap ? [subject.dataset] : []));
+  const capped = over.map((dataset) =>
+    plain(
+      "cap",
+      "failed",
+      `It removes ${counted(removedBy(dataset), "row")} of ${dataset.dataset}; at most ${cap} are allowed in one change.`,
+      {
+        rule: name,
+        next: `tidegate diff ${facts.assessment.changeId} --rows`,
+      },
+    ),
+  );
+  return [...items, ...capped];
+}
+
+const removedBy = (dataset: DatasetAssessment): number => (dataset.dropped ? dataset.rows.base : dataset.rows.removed);
+
+/** Whose approval counts, per requirement: `owners` are those of each dataset apart, so that each has its say. */
+function fromSets(from: readonly string[] | undefined, subjects: readonly Subject[]): (readonly string[] | undefined)[] {
+  if (from === undefined) return [undefined];
+  const named = from.filter((name) => name !== "owners");
+  if (named.length === from.length) return [from];
+  const sets = subjects.map((subject) => [...named, ...(subject.is === "dataset" ? subject.dataset.owners : [])].sort());
+  return [...new Map(sets.map((set) => [set.join("\n"), set])).values()];
+}
+
+const severity: Record<Treatment, number> = { allow: 0, acknowledge: 1, refuse: 2 };
+
+function strictest(matches: readonly Match[], key: "warnings" | "untested" | "moved"): { treatment: Treatment; rule: string | null } {
+  let found: { treatment: Treatment; rule: string | null } | undefined;
+  for (const { rule, requirement } of matches) {
+    const treatment = requirement[key];
+    if (treatment === undefined || (found !== undefined && severity[treatment] <= severity[found.treatment])) continue;
+    found = { treatment, rule: rule?.name ?? otherwiseName };
+  }
+  return found ?? { treatment: "acknowledge", rule: null };
+}
+
+/** Something that is not plainly good, under the treatment that policy has for it. */
+function treated(
+  facts: DecisionFacts & { mustBe?: readonly string[] | undefined },
+  kind: "check" | "untested" | "test",
+  text: string,
+  { treatment, rule }: { treatment: Treatment; rule: string | null },
+  what: Acknowledged,
+  refused: ItemState,
+  mend: string | null = null,
+): DecisionItem[] {
+  if (treatment === "allow") return [];
+  if (treatment === "refuse") return [plain(kind, refused, text, { rule, next: mend })];
+  const by = acknowledgedBy(facts, what);
+  if (by !== undefined) return [plain(kind, "met", `${text} Acknowledged by ${by}.`, { rule })];
+  const next = `tidegate acknowledge ${facts.assessment.changeId}`;
+  const who = facts.mustBe === undefined || isAlone(facts) ? "" : ` Waits for ${facts.mustBe.join(" or ")}.`;
+  return [{ ...plain(kind, "missing", `${text}${who}`, { rule, next }), acknowledge: what }];
+}
+
+function acknowledgedBy(facts: DecisionFacts & { mustBe?: readonly string[] | undefined }, what: Acknowledged): string | undefined {
+  const authors = new Set(facts.authors);
+  const reviewing = new Set(facts.reviewers.filter((person) => person.mayReview).map((person) => person.name));
+  const found = standing(facts).find((review) => {
+    const names = review.acknowledged.some((item) => item.item === what.item && item.digest === what.digest);
+    if (!names || review.contentHash !== facts.assessment.contentHash) return false;
+    if (isAlone(facts)) return true;
+    if (facts.mustBe !== undefined) return facts.mustBe.includes(review.person);
+    return reviewing.has(review.person) && !authors.has(review.person);
+  });
+  return found?.person;
+}
+
+function plain(
+  kind: DecisionItem["kind"],
+  state: ItemState,
+  text: string,
+  rest: { rule?: string | null; next?: string | null } = {},
+): DecisionItem {
+  return {
+    kind,
+    state,
+    text,
+    rule: rest.rule ?? null,
+    next: state === "met" ? null : (rest.next ?? null),
+    acknowledge: null,
+    overridden: false,
+  };
+}
+
+function summaryOf(assessment: Assessment, outcome: DecisionOutcome, items: readonly DecisionItem[]): string {
+  const open = items.filter((item) => item.state !== "met" && !item.overridden);
+  const overridden = items.filter((item) => item.overridden).length;
+  if (outcome === "ready") return overridden > 0 ? `Can merge by break-glass, over ${counted(overridden, "item")}.` : "Can merge.";
+  const of = (state: ItemState): DecisionItem[] => open.filter((item) => item.state === state);
+  const [first] = outcome === "blocked" ? of("failed") : outcome === "inconclusive" ? of("unknown") : of("missing");
+  const word = outcome === "blocked" ? "Blocked" : outcome === "inconclusive" ? "Could not tell" : "Waits";
+  const moved =
+    outcome === "blocked" && assessment.headline !== "" && open.some((item) => item.kind === "test") ? assessment.headline : first?.text;
+  return `${word}: ${moved ?? ""}`;
+}

@@ -1,0 +1,111 @@
+import type { Assessment, DatasetAssessment } from "./assessment.ts";
+import type { Criticality, Limit, Origin, Policy, PolicyCondition, PolicyRequirement, PolicyRule } from "./policy.ts";
+
+/** What rules are matched against: each dataset and each document of a change on its own. */
+export type Subject =
+  | { is: "dataset"; name: string; dataset: DatasetAssessment }
+  | { is: "document"; name: string; document: Assessment["documents"][number] };
+
+/** A rule, and what of a change it matches. `rule` is undefined for what no rule matches. */
+export interface Match {
+  rule: PolicyRule | undefined;
+  requirement: PolicyRequirement;
+  subjects: Subject[];
+}
+
+export function subjectsOf(assessment: Assessment): Subject[] {
+  return [
+    ...assessment.datasets.map((dataset): Subject => ({ is: "dataset", name: dataset.dataset, dataset })),
+    ...assessment.documents.map((document): Subject => ({ is: "document", name: document.path, document })),
+  ];
+}
+
+/** All that a policy says about a change. Every subject is covered: by the rules that match it, or by `otherwise`. */
+export function matchPolicy(policy: Policy, assessment: Assessment, origin: Origin): Match[] {
+  const subjects = subjectsOf(assessment);
+  // Nobody can have relied on what was not there: a new dataset comes in alone, unless a rule is about imports.
+  if (origin === "import" && !policy.rules.some((rule) => rule.when.origin?.includes("import")))
+    return subjects.length === 0 ? [] : [{ rule: newDataset, requirement: newDataset, subjects }];
+  const matches = policy.rules.map((rule): Match => ({
+    rule,
+    requirement: rule,
+    subjects: subjects.filter((subject) => fits(rule.when, subject, assessment, origin)),
+  }));
+  const covered = new Set(matches.flatMap((match) => match.subjects));
+  const rest = subjects.filter((subject) => !covered.has(subject));
+  return [...matches, { rule: undefined, requirement: policy.otherwise, subjects: rest }].filter((match) => match.subjects.length > 0);
+}
+
+const newDataset: PolicyRule = {
+  name: "a new dataset has no readers yet",
+  when: { origin: ["import"] },
+  automatic: true,
+  warnings: "allow",
+  untested: "allow",
+};
+
+const levels: readonly Criticality[] = ["low", "normal", "high", "critical"];
+
+function fits(when: PolicyCondition, subject: Subject, assessment: Assessment, origin: Origin): boolean {
+  if (when.origin !== undefined && !when.origin.includes(origin)) return false;
+  if (subject.is === "document") return matchesDocument(when, subject.name);
+  if (when.document !== undefined) return false;
+  const { dataset } = subject;
+  const { rows } = dataset;
+  const changed = rows.added + rows.removed + rows.modified;
+  const conditions: (boolean | undefined)[] = [
+    when.dataset && when.dataset.some((pattern) => isLike(dataset.dataset, pattern)),
+    when.tag && when.tag.some((tag) => dataset.tags.includes(tag)),
+    when.changed && exceeds(changed, when.changed),
+    when.removed && exceeds(dataset.dropped ? rows.base : rows.removed, when.removed),
+    when.modified && exceeds(rows.modified, when.modified),
+    // A change to an empty table changes all of it.
+    when.share && exceeds(changed === 0 ? 0 : rows.base === 0 ? 100 : (100 * changed) / rows.base, when.share),
+    when.schema &&
+      dataset.schema.some((item) => when.schema?.includes(item.kind) || (item.effect === "breaking" && when.schema?.includes("breaking"))),
+    when.created === undefined ? undefined : dataset.created === when.created,
+    when.dropped === undefined ? undefined : dataset.dropped === when.dropped,
+    when.consumer &&
+      hits(assessment, dataset.dataset).some((level) => levels.indexOf(level) >= levels.indexOf(when.consumer as Criticality)),
+    when.checks && when.checks.some((verdict) => verdictsOf(dataset).has(verdict)),
+  ];
+  return conditions.every((condition) => condition !== false);
+}
+
+function matchesDocument(when: PolicyCondition, path: string): boolean {
+  const { origin: _origin, document, ...rest } = when;
+  if (Object.values(rest).some((value) => value !== undefined)) return false;
+  return document === undefined || document.some((pattern) => isLike(path, pattern));
+}
+
+/** Criticality of the consumers that the change hits through a dataset. */
+function hits(assessment: Assessment, dataset: string): Criticality[] {
+  return assessment.tests
+    .filter((test) => ["moved", "broken", "slower"].includes(test.outcome) && test.reads.some((read) => read.dataset === dataset))
+    .map((test) => test.criticality);
+}
+
+function verdictsOf(dataset: DatasetAssessment): Set<string> {
+  const { checks, untested } = dataset.checks;
+  const found = new Set<string>(checks.map((check) => (check.effect === "warn" && check.verdict !== "pass" ? "warning" : check.verdict)));
+  if (untested) found.add("untested");
+  return found;
+}
+
+const exceeds = (value: number, limit: Limit): boolean => (limit.op === ">" ? value > limit.value : value >= limit.value);
+
+/** Whether a name fits a pattern with `*` for any run of characters, found without backtracking. */
+export function isLike(name: string, pattern: string): boolean {
+  const [first = "", ...rest] = pattern.toLowerCase().split("*");
+  const text = name.toLowerCase();
+  if (rest.length === 0) return text === first;
+  if (!text.startsWith(first)) return false;
+  let from = first.length;
+  const last = rest.pop() ?? "";
+  for (const part of rest) {
+    const found = text.indexOf(part, from);
+    if (found < 0) return false;
+    from = found + part.length;
+  }
+  return text.length - last.length >= from && text.endsWith(last);
+}

@@ -1,0 +1,32 @@
+import type { Reader } from "../db/db.ts";
+import { roles, type Role } from "../access/principal.ts";
+import type { Reviewer } from "./review.ts";
+
+/** Persons who can act, with what deciding needs to know of them. */
+export async function reviewersIn(db: Reader): Promise<Reviewer[]> {
+  const persons = await db.selectFrom("persons").select(["id", "name", "role"]).where("disabled_at", "is", null).orderBy("name").execute();
+  const members = await db
+    .selectFrom("group_members")
+    .innerJoin("groups", "groups.id", "group_members.group_id")
+    .select(["group_members.person_id", "groups.name"])
+    .orderBy("groups.name")
+    .execute();
+  const groups = new Map<string, string[]>();
+  for (const { person_id: id, name } of members) groups.set(id, [...(groups.get(id) ?? []), name]);
+  return persons.map((person) => ({
+    name: person.name,
+    mayReview: roles.indexOf(person.role as Role) >= roles.indexOf("reviewer"),
+    isAdmin: person.role === "admin",
+    groups: groups.get(person.id) ?? [],
+  }));
+}
+
+/** The persons who wrote to a change. A record such as `root as ana` names two: the one who acted, and the one acted for. */
+export async function authorsOf(db: Reader, changeId: string): Promise<string[]> {
+  const rows = await db.selectFrom("change_authors").select("author").where("change_id", "=", changeId).execute();
+  return [...new Set(rows.flatMap((row) => personsOf(row.author)))].sort();
+}
+
+export function personsOf(actor: string): string[] {
+  return actor.split(" as ");
+}
