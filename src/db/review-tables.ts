@@ -2,6 +2,8 @@ import type { ColumnType } from "kysely";
 
 /* The rows of people's words on changes; meaning and constraints stand in migrations/0007-reviews.ts. */
 
+type JsonColumn = ColumnType<unknown, string, string>;
+
 export interface ReviewsTable {
   id: string;
   change_id: string;
@@ -9,7 +11,7 @@ export interface ReviewsTable {
   actor: string;
   kind: string;
   content_hash: string;
-  acknowledged: ColumnType<unknown, string, string>;
+  acknowledged: JsonColumn;
   text: string;
   at: Date;
   withdrawn_at: Date | null;

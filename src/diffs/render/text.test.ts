@@ -8,7 +8,7 @@ const plain = { width: 80, color: false, ascii: false };
 test("first the answer, then one table, then the next command", () => {
   expect(renderText(resultWith(), plain)).toBe(
     [
-      "14 of 3 376 rows differ: 2 added, 1 removed, 11 modified in 2 columns; 1 new",
+      "14 of 3 378 rows differ: 2 added, 1 removed, 11 modified in 2 columns; 1 new",
       "column.",
       "",
       "  column        kind        cells   example",
