@@ -56,7 +56,7 @@ test("the page needs nothing from elsewhere and runs no script", () => {
 
 test("it says the headline, the numbers, the cells before and after, and what is masked is nowhere", () => {
   const page = renderHtml(resultWith());
-  expect(page).toContain("14 of 3\u00a0376 rows differ: 2 added, 1 removed, 11 modified in 2 columns; 1 new column.");
+  expect(page).toContain("14 of 3\u00a0378 rows differ: 2 added, 1 removed, 11 modified in 2 columns; 1 new column.");
   expect(page).toContain("<del><u>McCarran</u> International</del><ins><u>Harry Reid</u> International</ins>");
   expect(page).toContain('<tr class="removed">');
   const masked = resultWith({ name: [maskText, maskText] });
