@@ -2,9 +2,10 @@ import type { RunOptions } from "../engine/engine.ts";
 import { commonType, sameType } from "../engine/plan-types.ts";
 import { call, cast, column, literal, type Cell, type Expr, type Plan } from "../engine/plan.ts";
 import { evidenceKey } from "../evidence/evidence.ts";
-import { ask } from "../evidence/evidence-store.ts";
+import { keepEvidence, readEvidence } from "../evidence/evidence-store.ts";
 import { fileIdentity, scanFile } from "../effects/table-state.ts";
 import { isKeyed, keyFields } from "../effects/keys.ts";
+import type { LiveFile } from "../lake/data-file.ts";
 import type { Schema } from "../lake/schema.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Problem } from "./literals.ts";
@@ -72,25 +73,69 @@ export async function distinctOf(
   where: Expr | undefined,
   options: RunOptions,
 ): Promise<Distinct> {
-  const count = async (input: Plan): Promise<Distinct> => {
-    const row = await one(deps, distinctPlan(input, fieldIds, where), options);
+  if ("plan" in source || source.files.length < 2 || !clusteredBy(source, fieldIds)) {
+    const row = await one(deps, distinctPlan(sourcePlan(deps, source), fieldIds, where), options);
     return { rows: big(row["rows"]), distinct: big(row["distinct"]) };
-  };
-  if ("plan" in source || source.files.length < 2 || !clusteredBy(source, fieldIds)) return count(sourcePlan(deps, source));
+  }
   const { schema, datasetId } = source;
   const types = schema.fields.filter(({ id }) => fieldIds.includes(id)).map(({ type }) => type);
-  const total = { rows: 0n, distinct: 0n };
-  for (const live of source.files) {
-    const question = { format: 1, file: fileIdentity(live), distinct: fieldIds, types, where: where ?? null, engine: deps.engine.version };
-    const key = evidenceKey("state", question);
-    const { body } = await ask(deps, { key, kind: "state", datasetId }, async () => {
-      const found = await count(filesPlan(deps, [live], schema));
-      return { verdict: "pass", body: { rows: String(found.rows), distinct: String(found.distinct) } };
+  const keyOf = (live: LiveFile): string =>
+    evidenceKey("state", {
+      format: 1,
+      file: fileIdentity(live),
+      distinct: fieldIds,
+      types,
+      where: where ?? null,
+      engine: deps.engine.version,
     });
-    total.rows += BigInt(body.rows);
-    total.distinct += BigInt(body.distinct);
+  const files = source.files.map((live) => ({ live, key: keyOf(live) }));
+  const known = await readEvidence<Record<keyof Distinct, string>>(
+    deps.db,
+    files.map(({ key }) => key),
+  );
+  const counts = [...known.values()].map(({ body }) => body);
+  const missing = files.filter(({ key }) => !known.has(key));
+  for (let from = 0; from < missing.length; from += filesAtOnce) {
+    const chunk = missing.slice(from, from + filesAtOnce);
+    const found = await distinctEach(
+      deps,
+      chunk.map(({ live }) => filesPlan(deps, [live], schema)),
+      fieldIds,
+      where,
+      options,
+    );
+    counts.push(...found);
+    await keepEvidence(
+      deps,
+      chunk.map(({ key }, at) => ({ key, kind: "state", datasetId, finding: { verdict: "pass", body: found[at] } })),
+    );
   }
-  return total;
+  const sum = (name: keyof Distinct): bigint => counts.reduce((total, body) => total + BigInt(body[name]), 0n);
+  return { rows: sum("rows"), distinct: sum("distinct") };
+}
+
+/** Files that are counted in one query: side by side, where one file alone would not keep all processors busy. */
+const filesAtOnce = 4;
+
+async function distinctEach(
+  deps: ScanDeps,
+  inputs: readonly Plan[],
+  fieldIds: readonly number[],
+  where: Expr | undefined,
+  options: RunOptions,
+): Promise<Record<keyof Distinct, string>[]> {
+  const parts = inputs.map((input, at): Plan => ({
+    op: "project",
+    input: distinctPlan(input, fieldIds, where),
+    columns: [
+      { name: "at", expr: literal(at, "int") },
+      { name: "rows", expr: call("text", column("rows")) },
+      { name: "distinct", expr: call("text", column("distinct")) },
+    ],
+  }));
+  const rows = await deps.engine.rows({ op: "union", inputs: parts }, options);
+  const byPlace = new Map(rows.map((row) => [Number(row["at"]), row]));
+  return inputs.map((_, at) => ({ rows: String(big(byPlace.get(at)?.["rows"])), distinct: String(big(byPlace.get(at)?.["distinct"])) }));
 }
 
 function clusteredBy(source: Extract<Source, { files: unknown }>, fieldIds: readonly number[]): boolean {

@@ -388,3 +388,53 @@ describe("built-in rules", () => {
     ]);
   });
 });
+
+describe("rules over several columns", () => {
+  const own = (implementation: Record<string, unknown>) => ({ type: "custom", engine: "tidegate", implementation });
+  const table = (implementation: Record<string, unknown>) => ({
+    properties: [{ name: "fare" }, { name: "id" }],
+    table: { quality: [own(implementation)] },
+  });
+
+  test("combinations, sums and how many columns there are", () => {
+    expect(
+      ownRules(
+        table({
+          rule: "combinations",
+          columns: ["fare", "id"],
+          values: [
+            [1, "a"],
+            [null, 2.5],
+          ],
+        }),
+      )[0]?.test,
+    ).toMatchObject({
+      kind: "combinations",
+      columns: [{ name: "fare" }, { name: "id" }],
+      valid: [
+        [
+          { type: "number", value: "1" },
+          { type: "text", value: "a" },
+        ],
+        [null, { type: "number", value: "2.5" }],
+      ],
+    });
+    expect(ownRules(table({ rule: "rowSum", columns: ["fare", "id"], total: 100 }))[0]?.test).toMatchObject({
+      kind: "row_sum",
+      total: "100",
+    });
+    expect(ownRules(table({ rule: "columnCount", mustBe: 2 }))[0]).toMatchObject({
+      test: { kind: "column_count" },
+      bound: { op: "=", value: "2" },
+    });
+    const column = { properties: [{ name: "fare", quality: [own({ rule: "mostCommon", values: [1] })] }] };
+    expect(ownRules(column)[0]?.test).toMatchObject({ kind: "most_common", ties: false, values: [{ value: "1" }] });
+  });
+
+  test("a column that is not there and values that are no list are refused", () => {
+    expect(problems(table({ rule: "rowSum", columns: ["fare", "tip"], total: 1 }))).toMatchObject([
+      { reason: "column_unknown", found: "tip" },
+    ]);
+    expect(problems(table({ rule: "combinations", columns: ["fare"], values: ["a"] }))).toMatchObject([{ reason: "wrong_value" }]);
+  });
+});

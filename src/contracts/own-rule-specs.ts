@@ -9,6 +9,8 @@ export type ArgKind =
   | "true or false"
   | "a text"
   | "a column"
+  | "columns"
+  | "combinations"
   | "a value"
   | "a list of values"
   | "a list of texts"
@@ -236,6 +238,51 @@ export const ownRuleSpecs: Readonly<Record<string, OwnRuleSpec>> = {
         values: given["values"] as RuleValue[],
       },
     }),
+  },
+  mostCommon: {
+    on: "column",
+    args: { values: { kind: "a list of values", required: true }, ties: { kind: "true or false" } },
+    bound: "none",
+    scope: "snapshot",
+    says: "the most frequent value is among these; with ties, one of several that are",
+    build: (given, at) => ({
+      test: { kind: "most_common", column: own(at), values: given["values"] as RuleValue[], ties: given["ties"] === true },
+    }),
+  },
+  combinations: {
+    on: "table",
+    args: {
+      columns: { kind: "columns", required: true },
+      values: { kind: "combinations", required: true },
+      orNull: { kind: "true or false" },
+    },
+    bound: noBad,
+    scope: "added",
+    says: "the values of these columns together are one of these; null stands for NULL",
+    build: (given) => ({
+      test: {
+        kind: "combinations",
+        columns: given["columns"] as RuleColumn[],
+        valid: given["values"] as (RuleValue | null)[][],
+        ...(given["orNull"] === true ? { orNull: true } : {}),
+      },
+    }),
+  },
+  rowSum: {
+    on: "table",
+    args: { columns: { kind: "columns", required: true }, total: { kind: "a number", required: true } },
+    bound: noBad,
+    scope: "added",
+    says: "the numbers of these columns add up to the total in each row",
+    build: (given) => ({ test: { kind: "row_sum", columns: given["columns"] as RuleColumn[], total: given["total"] as string } }),
+  },
+  columnCount: {
+    on: "table",
+    args: {},
+    bound: "required",
+    scope: "snapshot",
+    says: "how many columns there are",
+    build: () => ({ test: { kind: "column_count" } }),
   },
   columns: {
     on: "table",

@@ -68,7 +68,16 @@ function titleOf(name: string, implementation: JsonObject, bound: Bound | undefi
 
 /** Values of a rule's own keys, as their spec says. */
 export type OwnArgs = Readonly<Record<string, OwnArg | undefined>>;
-type OwnArg = string | number | boolean | RuleColumn | readonly RuleValue[] | readonly string[] | RuleValue;
+type OwnArg =
+  | string
+  | number
+  | boolean
+  | RuleColumn
+  | readonly RuleColumn[]
+  | readonly RuleValue[]
+  | readonly (readonly (RuleValue | null)[])[]
+  | readonly string[]
+  | RuleValue;
 
 function readArgs(quality: QualityItem, spec: OwnRuleSpec, implementation: JsonObject, at: DocumentPath): OwnArgs | undefined {
   const { reader } = quality;
@@ -121,6 +130,17 @@ function readArg(quality: QualityItem, kind: ArgKind, value: unknown, at: Docume
       return typeof value === "string" && value !== "" ? value : wrong(kind);
     case "a column":
       return reader.namedColumn(value, at);
+    case "columns": {
+      const columns = list.map((item, index) => reader.namedColumn(item, Array.isArray(value) ? [...at, index] : at));
+      return columns.every((item) => item !== undefined) ? columns : undefined;
+    }
+    case "combinations": {
+      const rows = list.map((item) =>
+        Array.isArray(item) ? (item as unknown[]).map((cell) => (cell === null ? null : ruleValue(cell, undefined))) : undefined,
+      );
+      const isWhole = rows.every((row) => row !== undefined && row.every((cell) => cell !== undefined));
+      return isWhole ? (rows as (RuleValue | null)[][]) : wrong("a list of lists, one value per column");
+    }
     case "a value":
       return ruleValue(value, property?.logicalType) ?? wrong("a number, a text or a time");
     case "a list of values": {
