@@ -1,6 +1,6 @@
-import { mutate } from "../audit/mutation.ts";
+import { mutate, type Mutation } from "../audit/mutation.ts";
 import { AppError } from "../lib/errors.ts";
-import { toJson } from "../lib/json.ts";
+import { hashOf, parseJson, toJson } from "../lib/json.ts";
 import type { AccessDeps } from "./access-deps.ts";
 import { checkPrincipalName } from "./name.ts";
 
@@ -71,6 +71,39 @@ export async function setConsumer(deps: AccessDeps, actor: string, edit: Consume
       .execute();
     m.record({ action: "consumer.set", subject: edit.name, payload: { ...edit } });
   });
+}
+
+/**
+ * Sets what a merged document says of a consumer, inside the merge's own transaction: one that nobody added yet is there from then on. What
+ * the document leaves out stays. Gives whether anything moved.
+ */
+export async function putDeclared(m: Mutation, ids: AccessDeps["ids"], edit: Omit<ConsumerEdit, "disabled">): Promise<boolean> {
+  const { name, kind, criticality, owner, labels } = edit;
+  const present = await m.tx.selectFrom("consumers").selectAll().where("name", "=", name).forUpdate().executeTakeFirst();
+  const next = {
+    kind: kind ?? present?.kind ?? "other",
+    criticality: criticality ?? present?.criticality ?? "normal",
+    owner: owner ?? present?.owner ?? null,
+    labels: toJson(labels ?? present?.labels ?? {}),
+  };
+  if (present === undefined) {
+    checkPrincipalName(name);
+    await m.tx
+      .insertInto("consumers")
+      .values({ id: ids.next("csm"), name, ...next, sticky: "consumer", created_at: m.at, disabled_at: null })
+      .execute();
+    m.record({ action: "consumer.add", subject: name, payload: { name, kind, criticality, owner, labels } });
+    return true;
+  }
+  const isSame =
+    next.kind === present.kind &&
+    next.criticality === present.criticality &&
+    next.owner === present.owner &&
+    hashOf(parseJson(next.labels)) === hashOf(present.labels);
+  if (isSame) return false;
+  await m.tx.updateTable("consumers").set(next).where("id", "=", present.id).execute();
+  m.record({ action: "consumer.set", subject: name, payload: { name, kind, criticality, owner, labels } });
+  return true;
 }
 
 export interface ConsumerLine extends Omit<NewConsumer, "owner"> {

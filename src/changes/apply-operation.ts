@@ -63,7 +63,7 @@ async function dispatch(context: ApplyContext, piece: Workpiece, operation: Oper
       }
       return noOutcome;
     case "contract":
-      setContract(piece, operation.contract);
+      setContract(piece, operation.contract, context.actor);
       return noOutcome;
     case "derive":
       setDerivation(piece, operation);
@@ -97,7 +97,13 @@ function setDerivation(piece: Workpiece, { sql, key }: Of<"derive">): void {
   piece.derive = { sql, key: key ?? piece.derive?.key };
 }
 
-function setContract(piece: Workpiece, contract: Contract): void {
+function setContract(piece: Workpiece, contract: Contract, actor: string): void {
+  if (piece.state === undefined && piece.derive !== undefined) {
+    // It meets its columns when it is built; whoever declares it owns it, unless the contract says otherwise.
+    const team = contract.team ?? { members: [{ username: actor, role: "owner" }] };
+    piece.contract = { ...contract, team };
+    return;
+  }
   const { schema } = stateOf(piece);
   const next = withSchema(contract, schema);
   const hasChanged = piece.contract === undefined || storedContract(next).hash !== storedContract(withSchema(piece.contract, schema)).hash;

@@ -53,9 +53,9 @@ export async function assessChange(
   const checks = await checkDatasets(deps, { ...sides, datasetIds: ids }, options);
   const tests = await testConsumers(deps, { ...sides, datasetIds: ids }, options);
   const documents = await describeDocuments(deps, change.id);
-  const owners = new Map((await listConsumers(deps)).map((consumer) => [consumer.name, consumer.owner]));
+  const consumers = new Map((await listConsumers(deps)).map((consumer) => [consumer.name, consumer]));
   const assessed: DatasetAssessment[] = [];
-  const loosened: Loosened[] = documentLoosened(documents, (name) => owners.get(name) ?? null);
+  const loosened: Loosened[] = documentLoosened(documents, consumers);
   const versions = await getVersions(
     deps.db,
     items.flatMap((item) => [item.baseVersion ?? [], item.candidateVersion ?? []].flat()),

@@ -1,5 +1,6 @@
 import { readDocument } from "../catalog/document-store.ts";
 import type { Reader } from "../db/db.ts";
+import { feedOfChange } from "../feeds/feed-reads.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Assessment } from "../reviews/assessment.ts";
 import { decide } from "../reviews/decide.ts";
@@ -27,6 +28,7 @@ export async function decideNow(db: Reader, change: Change, assessment: Assessme
     reviewers: await reviewersIn(db),
     reviews: await reviewsOf(db, change.id),
     override: await overrideOf(db, change.id),
+    feed: await feedOfChange(db, change.id),
   });
 }
 
@@ -50,7 +52,7 @@ export function requireReady(change: Pick<Change, "id">, decision: Decision, mer
     expected: "all that checks, consumers and policy ask for",
     found: open.length <= 1 ? (first?.text ?? "nobody who may merge") : `${open.length} items that are not met`,
     hint: hintOf(change.id, decision),
-    details: { decision },
+    details: { change: change.id, decision },
   });
 }
 

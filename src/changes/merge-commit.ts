@@ -12,6 +12,7 @@ import type { Release } from "../rollouts/release-store.ts";
 import { markDocumentsMerged } from "./change-documents.ts";
 import type { Gate } from "./gate.ts";
 import { lockChange, moveChange, putChangeDatasets } from "./change-store.ts";
+import { putDeclaredConsumers } from "./declared-consumers.ts";
 import type { Change } from "./change.ts";
 import type { MergePlan } from "./merge-build.ts";
 import type { MergePiece } from "./merge-piece.ts";
@@ -75,6 +76,7 @@ export async function commitMerge(deps: LakeDeps, request: MergeCommitRequest): 
     await moveRef(m.tx, main, { name: mainRef, commitId: commit, at: m.at, actor: request.actor, reason: `merge ${change.id}` });
     await endBranch(m, refs.get(branch), change);
     await markDocumentsMerged(m.tx, change.id);
+    await putDeclaredConsumers(m, deps.ids, plan.documents);
     const state = await moveChange(m.tx, now, "merge", { at: m.at, mergedBy: request.actor, mergeCommit: commit });
     await recordMerged(m, change, plan.pieces, results);
     const release = await ship(m, deps.ids, {

@@ -69,7 +69,7 @@ export class Output {
     writeError(`${this.#paint("31", "error:")} ${this.#plain(error.message)}    ${this.dim(error.code)}\n`);
     if (error.expected !== undefined) writeError(`  expected  ${this.#plain(error.expected)}\n`);
     if (error.found !== undefined) writeError(`  found     ${this.#plain(error.found)}\n`);
-    for (const line of conflictLines(error.details)) writeError(`${this.#plain(line)}\n`);
+    for (const line of [...problemLines(error.details), ...conflictLines(error.details)]) writeError(`${this.#plain(line)}\n`);
     if (error.hint !== undefined) writeError(`${this.dim(this.#plain(`→ ${error.hint}`))}\n`);
   }
 
@@ -165,6 +165,25 @@ function narrow(widths: number[], columns: readonly { flexible?: boolean }[], ro
 function cellText(value: Shown): string {
   if (value === null || value === undefined) return "–";
   return typeof value === "string" ? visible(value) : grouped(value);
+}
+
+interface ShownProblem {
+  file: string;
+  line: number;
+  column: number;
+  message: string;
+  expected?: string;
+}
+
+/** What is wrong with files, each with its place, as editors and CI logs know to open it. */
+function problemLines(details: unknown): string[] {
+  const problems = (details as { problems?: Partial<ShownProblem>[] } | undefined)?.problems;
+  if (!Array.isArray(problems)) return [];
+  return problems
+    .filter((problem): problem is ShownProblem => typeof problem.file === "string")
+    .map(({ file, line, column, message, expected }) =>
+      expected === undefined ? `  ${file}:${line}:${column}: ${message}` : `  ${file}:${line}:${column}: ${message}; expected ${expected}`,
+    );
 }
 
 type Side = Record<string, unknown> | null | undefined;

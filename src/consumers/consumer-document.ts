@@ -5,8 +5,9 @@ import { readYaml, schemaProblems, type DocumentProblem, type YamlSource } from 
 import type { ConsumerTest, Tolerance } from "./consumer-test.ts";
 
 /*
- * The document of a consumer: `consumers/<name>` in the tree of each commit, so that tests are changed, reviewed and merged like data. YAML, with
- * one key, `tests`.
+ * The document of a consumer: `consumers/<name>` in the tree of each commit, so that it is changed, reviewed and merged like data. YAML: its
+ * `tests`, and what is known of the consumer: `kind`, `owner`, `criticality`, `labels`. What the document says of these holds from the merge on;
+ * what it leaves out stays as it was set by hand.
  */
 
 const prefix = "consumers/";
@@ -34,7 +35,27 @@ const queryTest = z.strictObject({
 const kinds = { query: queryTest } as const;
 type Kind = keyof typeof kinds;
 
-const outer = z.strictObject({ tests: z.array(z.record(z.string(), z.unknown())).max(mostTests).nullish() });
+const outer = z.strictObject({
+  kind: z.enum(["dashboard", "model", "job", "service", "person", "other"]).optional(),
+  owner: z.string().min(1).max(63).optional(),
+  criticality: z.enum(["low", "normal", "high", "critical"]).optional(),
+  labels: z.record(z.string().min(1).max(100), z.string().max(200)).optional(),
+  tests: z.array(z.record(z.string(), z.unknown())).max(mostTests).nullish(),
+});
+
+/** What a document says of its consumer; undefined is left as it is. */
+export interface DeclaredConsumer {
+  kind?: "dashboard" | "model" | "job" | "service" | "person" | "other" | undefined;
+  owner?: string | undefined;
+  criticality?: "low" | "normal" | "high" | "critical" | undefined;
+  labels?: Readonly<Record<string, string>> | undefined;
+}
+
+/** A consumer's document, read. */
+export interface ConsumerDocument {
+  declared: DeclaredConsumer;
+  tests: ConsumerTest[];
+}
 
 export const consumerPath = (consumer: string): string => `${prefix}${consumer}`;
 
@@ -45,21 +66,33 @@ export function consumerOfPath(path: string): string | undefined {
 
 /** The tests of a document; `consumer.test_invalid` with the line of every mistake. */
 export function parseConsumerTests(consumer: string, text: string): ConsumerTest[] {
+  return parseConsumer(consumer, text).tests;
+}
+
+/** A whole document; `consumer.test_invalid` with the line of every mistake. */
+export function parseConsumer(consumer: string, text: string): ConsumerDocument {
   const read = readYaml(text);
   if ("problems" in read) throw invalid(consumer, read.problems);
   const { source } = read;
   const whole = outer.safeParse(source.value ?? {});
-  if (!whole.success) throw invalid(consumer, schemaProblems(whole.error, source));
-  const problems: DocumentProblem[] = [];
-  const tests = (whole.data.tests ?? []).flatMap((item, at) => testOf(item, at, source, problems));
+  const problems: DocumentProblem[] = whole.success ? [] : schemaProblems(whole.error, source);
+  // What is wrong further down is told too, as far as there are tests to look at.
+  const given = whole.success ? (whole.data.tests ?? []) : listed((source.value as { tests?: unknown } | null)?.tests);
+  const tests = given.flatMap((item, at) => testOf(item, at, source, problems));
   const names = new Map<string, number>();
   for (const [at, test] of tests.entries()) {
     const first = names.get(test.name.toLowerCase());
     if (first === undefined) names.set(test.name.toLowerCase(), at);
     else problems.push(problem(source, ["tests", at, "name"], `the name ${test.name} is taken by another test`));
   }
-  if (problems.length > 0) throw invalid(consumer, problems);
-  return tests;
+  if (problems.length > 0 || !whole.success) throw invalid(consumer, problems);
+  const { tests: _tests, ...declared } = whole.data;
+  return { declared, tests };
+}
+
+function listed(tests: unknown): Record<string, unknown>[] {
+  if (!Array.isArray(tests)) return [];
+  return tests.filter((item: unknown): item is Record<string, unknown> => typeof item === "object" && item !== null);
 }
 
 function testOf(item: Record<string, unknown>, at: number, source: YamlSource, problems: DocumentProblem[]): ConsumerTest[] {

@@ -1,10 +1,12 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import { addApplyRoutes } from "./apply-routes.ts";
 import { addChangeRoutes } from "./change-routes.ts";
 import { addConsumerTestRoutes } from "./consumer-test-routes.ts";
 import { addDatasetRoutes } from "./dataset-routes.ts";
 import { addCheckRoutes } from "./check-routes.ts";
 import { addContractRoutes } from "./contract-routes.ts";
 import { addDiffRoutes } from "./diff-routes.ts";
+import { addFeedRoutes } from "./feed-routes.ts";
 import { addLiveRoutes } from "./live-routes.ts";
 import { addPeopleRoutes } from "./people-routes.ts";
 import type { Entrance } from "./identify.ts";
@@ -29,6 +31,8 @@ export function createRouter(services: Services, entrance: Entrance): Router {
   addDiffRoutes(router);
   addCheckRoutes(router);
   addContractRoutes(router);
+  addApplyRoutes(router);
+  addFeedRoutes(router);
   addLiveRoutes(router);
   addPeopleRoutes(router);
   addConsumerTestRoutes(router);

@@ -21,7 +21,7 @@ import {
   restoredAnswer,
   shownChangeAnswer,
 } from "./answers.ts";
-import { roles, type Principal } from "../access/principal.ts";
+import { mayMerge } from "./may-merge.ts";
 import type { Call, Router } from "./router.ts";
 import { changeShape, mergedShape, proposedShape, versionShape } from "./shapes.ts";
 import { resolveSource, sourceBody, spendUploads, withUploads } from "./upload-routes.ts";
@@ -105,11 +105,6 @@ async function operationOf(call: AnyCall, body: OperationBody): Promise<Operatio
     default:
       return body;
   }
-}
-
-/** Whether somebody could merge by hand just as well; for others only a rule merges. */
-function mayMerge(principal: Principal): boolean {
-  return principal.kind === "person" && roles.indexOf(principal.role) >= roles.indexOf("maintainer");
 }
 
 async function proposeFor(call: AnyCall, body: z.output<typeof proposeBody>, changeId?: string) {

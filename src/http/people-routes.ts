@@ -4,6 +4,7 @@ import { addGroup, listGroups, setGroup } from "../access/group-service.ts";
 import { addPerson, listPersons, setPerson } from "../access/person-service.ts";
 import { createToken, listTokens, revokeToken } from "../access/token-service.ts";
 import { requireRole, roles, selfOf, type Principal } from "../access/principal.ts";
+import { refuseDeclared } from "../consumers/declared-reads.ts";
 import { AppError } from "../lib/errors.ts";
 import { consumerLines, createdAnswer, groupLines, nothing, personLines, tokenLines, tokenMade } from "./answers.ts";
 import type { Router } from "./router.ts";
@@ -151,6 +152,7 @@ export function addPeopleRoutes(router: Router): void {
       data: nothing,
     },
     async (call) => {
+      await refuseDeclared(call.services.db, call.params.name, call.body);
       await setConsumer(call.services, call.actor, { name: call.params.name, ...call.body });
       return {};
     },

@@ -78,6 +78,7 @@ export const errorCodes = {
   "merge.inconclusive": "inconclusive",
   "policy.invalid": "invalid",
   "policy.unreachable": "invalid",
+  "apply.invalid": "invalid",
   // merge, live, rollback
   "merge.conflict": "conflict",
   "merge.lost_race": "unavailable",
@@ -103,6 +104,7 @@ export const errorCodes = {
   "consumer.test_invalid": "invalid",
   "consumer.test_exists": "conflict",
   "consumer.test_not_found": "not_found",
+  "consumer.declared": "conflict",
   "token.not_found": "not_found",
   // SQL of others
   "sql.syntax": "invalid",

@@ -178,4 +178,38 @@ describe("people and policy", () => {
     });
     expect(outcome({ ...facts, override: { ...override, contentHash: "before" } })).toBe("blocked");
   });
+
+  test("a feed that flaps is named with each of its batches; a rule about it holds them until somebody acknowledges them", () => {
+    const feed = { name: "t.features", flap: { isFlapping: true, alternations: 4, batches: 8, bad: 2 } };
+    const said = "t.features: this feed has alternated 4 times in its last 8 batches.";
+    const free = decide(madeFacts({ origin: "feed", feed }));
+    expect(free).toMatchObject({ outcome: "ready", automatic: true, items: [{ kind: "feed", state: "met", text: said }] });
+    const failing = madeAssessment({
+      datasets: [madeDataset({ checks: { ...madeDataset().checks, checks: [madeCheck({ verdict: "fail" })] } })],
+    });
+    const { summary } = decide(madeFacts({ origin: "feed", feed, assessment: failing }));
+    expect(summary).toMatch(/^Blocked: sales\.orders: fare is at least 0: .* And t\.features: this feed has alternated 4 times/);
+    const when = { feed: "flapping" } as const;
+    const holding = (rule: Partial<Policy["rules"][number]>): Policy => ({
+      rules: [...madeFacts().policy.rules, { name: "flapping feeds wait", when, ...rule }],
+      otherwise: {},
+    });
+    const held = decide(madeFacts({ origin: "feed", feed, policy: holding({}) }));
+    expect(held).toMatchObject({ outcome: "waits", automatic: false, summary: `Waits: ${said}` });
+    expect(held.items).toMatchObject([{ kind: "feed", state: "missing", rule: "flapping feeds wait" }]);
+    const acknowledged = held.items.flatMap((item) => item.acknowledge ?? []);
+    const ready = { origin: "feed", feed, policy: holding({}), reviews: [madeReview("ben", "acknowledge", { acknowledged })] } as const;
+    expect(outcome(ready)).toBe("ready");
+    // What the rule itself asks for takes the place of an acknowledgement.
+    expect(decide(madeFacts({ origin: "feed", feed, policy: holding({ approvals: 1 }) })).items).toMatchObject([
+      { kind: "feed", state: "missing", text: "0 of 1 approval, by somebody who is no author." },
+    ]);
+    expect(outcome({ origin: "feed", feed, policy: holding({ refuse: "mend the producer" }) })).toBe("blocked");
+    const calm = { ...feed, flap: { ...feed.flap, isFlapping: false } };
+    expect(decide(madeFacts({ origin: "feed", feed: calm, policy: holding({}) }))).toMatchObject({
+      outcome: "ready",
+      automatic: true,
+      items: [],
+    });
+  });
 });

@@ -2,6 +2,7 @@ import { hashOf } from "../lib/json.ts";
 import { counted } from "../lib/text.ts";
 import type { CheckResult, DatasetChecks } from "../checks/check.ts";
 import type { TestResult } from "../consumers/consumer-test.ts";
+import { flapText, type Flap } from "../feeds/feed.ts";
 import type { Assessment, DatasetAssessment } from "./assessment.ts";
 import type { Decision, DecisionItem, DecisionOutcome, ItemState } from "./decision.ts";
 import { matchPolicy, type Match, type Subject } from "./match.ts";
@@ -20,6 +21,8 @@ export interface DecisionFacts {
   /** All words on the change, withdrawn ones too. */
   reviews: readonly Review[];
   override: Override | undefined;
+  /** The feed by which the change came, and how its earlier batches fared; absent for what is no batch of a feed. */
+  feed?: { name: string; flap: Flap } | undefined;
 }
 
 /**
@@ -28,14 +31,15 @@ export interface DecisionFacts {
  * The rest is policy. Break-glass overrides what is not met, and is recorded.
  */
 export function decide(facts: DecisionFacts): Decision {
-  const matches = matchPolicy(facts.policy, facts.assessment, facts.origin);
+  const matches = matchPolicy(facts.policy, facts.assessment, { origin: facts.origin, isFlapping: facts.feed?.flap.isFlapping === true });
   const bare = [
     ...facts.assessment.datasets.flatMap((dataset) => checkItems(facts, dataset, matches)),
     ...facts.assessment.neighbours.flatMap((neighbour) => failedChecks(facts, neighbour, matches)),
     ...facts.assessment.tests.flatMap((test) => testItems(facts, test, matches)),
     ...blockItems(facts),
     ...loosenedItems(facts),
-    ...matches.flatMap((match) => ruleItems(facts, match)),
+    ...matches.flatMap((match) => (match.rule?.when.feed === undefined ? ruleItems(facts, match) : flapItems(facts, match))),
+    ...flapNote(facts, matches),
   ];
   const isOverridden = facts.override !== undefined && facts.override.contentHash === facts.assessment.contentHash;
   const items = isOverridden ? bare.map((item) => (item.state === "met" ? item : { ...item, overridden: true })) : bare;
@@ -44,7 +48,7 @@ export function decide(facts: DecisionFacts): Decision {
   return {
     outcome,
     automatic,
-    summary: summaryOf(facts.assessment, outcome, items),
+    summary: `${summaryOf(facts.assessment, outcome, items)}${outcome === "ready" ? "" : flapSuffix(facts, items)}`,
     items,
     matched: matches.map((match) => ({ rule: match.rule?.name ?? otherwiseName, subjects: match.subjects.map((subject) => subject.name) })),
   };
@@ -254,6 +258,30 @@ function ruleItems(facts: DecisionFacts, match: Match): DecisionItem[] {
   return [...items, ...capped];
 }
 
+/** What a rule about flapping feeds asks for; where it names nothing, somebody must say that this batch is to come in. */
+function flapItems(facts: DecisionFacts, match: Match): DecisionItem[] {
+  const items = ruleItems(facts, match);
+  if (items.length > 0 || match.rule?.automatic === true || facts.feed === undefined)
+    return items.map((item) => ({ ...item, kind: "feed" }));
+  const what = { item: `feed ${facts.feed.name}`, digest: hashOf(facts.feed.name) };
+  return treated(facts, "feed", flapSentence(facts.feed), { treatment: "acknowledge", rule: match.rule?.name ?? null }, what, "failed");
+}
+
+const flapSentence = ({ name, flap }: NonNullable<DecisionFacts["feed"]>): string => `${name}: ${flapText(flap)}.`;
+
+/** That a feed flaps is told with each of its batches, also where no rule minds. */
+function flapNote({ feed }: DecisionFacts, matches: readonly Match[]): DecisionItem[] {
+  if (feed === undefined || !feed.flap.isFlapping || matches.some((match) => match.rule?.when.feed !== undefined)) return [];
+  return [plain("feed", "met", flapSentence(feed))];
+}
+
+/** A batch that is held for its own sake says with it that it is one of many. */
+function flapSuffix({ feed }: DecisionFacts, items: readonly DecisionItem[]): string {
+  if (feed === undefined || !feed.flap.isFlapping) return "";
+  const [first] = items.filter((item) => item.state !== "met" && !item.overridden);
+  return first?.kind === "feed" ? "" : ` And ${flapSentence(feed)}`;
+}
+
 const removedBy = (dataset: DatasetAssessment): number => (dataset.dropped ? dataset.rows.base : dataset.rows.removed);
 
 /** Whose approval counts, per requirement: `owners` are those of each dataset apart, so that each has its say. */
@@ -280,7 +308,7 @@ function strictest(matches: readonly Match[], key: "warnings" | "untested" | "mo
 /** Something that is not plainly good, under the treatment that policy has for it. */
 function treated(
   facts: DecisionFacts & { mustBe?: readonly string[] | undefined },
-  kind: "check" | "untested" | "test",
+  kind: "check" | "untested" | "test" | "feed",
   text: string,
   { treatment, rule }: { treatment: Treatment; rule: string | null },
   what: Acknowledged,

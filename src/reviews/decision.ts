@@ -11,7 +11,7 @@ export type ItemState =
 
 /** One thing that a change needs, with what to do next. */
 export interface DecisionItem {
-  kind: "check" | "test" | "untested" | "approval" | "loosened" | "block" | "cap" | "refusal" | "override";
+  kind: "check" | "test" | "untested" | "approval" | "loosened" | "block" | "cap" | "refusal" | "override" | "feed";
   state: ItemState;
   /** As a sentence, for people. */
   text: string;

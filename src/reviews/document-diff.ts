@@ -10,11 +10,18 @@ export interface DocumentPair {
   after: string | undefined;
 }
 
+/** What holds of a consumer now. */
+export interface KnownConsumer {
+  owner: string | null;
+  criticality: string;
+}
+
 /**
  * What a change of documents makes weaker. Whether a policy is looser than another cannot be told in general, so each change of it counts, and
- * an admin must approve it; of a consumer's tests each that is taken out or changed, and its owner must.
+ * an admin must approve it; of a consumer each test that is taken out or changed, a criticality that is lowered and an owner who is another,
+ * and its owner must.
  */
-export function documentLoosened(documents: readonly DocumentPair[], ownerOf: (consumer: string) => string | null): Loosened[] {
+export function documentLoosened(documents: readonly DocumentPair[], known: ReadonlyMap<string, KnownConsumer>): Loosened[] {
   return documents.flatMap((document): Loosened[] => {
     const { path, before, after } = document;
     if (path === policyPath) {
@@ -22,23 +29,32 @@ export function documentLoosened(documents: readonly DocumentPair[], ownerOf: (c
       return [{ item: "the policy", what, before: summaryOf(before), after: after === undefined ? null : summaryOf(after), owners: [] }];
     }
     const consumer = path.slice("consumers/".length);
-    const owner = ownerOf(consumer);
+    const present = known.get(consumer);
+    const owners = present?.owner == null ? [] : [present.owner];
     const [old, now] = [testsIn(before), testsIn(after)];
-    return [...old].flatMap(([name, test]): Loosened[] => {
+    const tests = [...old].flatMap(([name, test]): Loosened[] => {
       const next = now.get(name);
       if (next !== undefined && hashOf(next) === hashOf(test)) return [];
       const what = next === undefined ? "removed" : "changed";
-      return [
-        {
-          item: `${consumer}: test ${name}`,
-          what,
-          before: "a test",
-          after: next === undefined ? null : "another test",
-          owners: owner === null ? [] : [owner],
-        },
-      ];
+      return [{ item: `${consumer}: test ${name}`, what, before: "a test", after: next === undefined ? null : "another test", owners }];
     });
+    return [...tests, ...(present === undefined ? [] : declaredLoosened(consumer, present, valueIn(after), owners))];
   });
+}
+
+const levels = ["low", "normal", "high", "critical"];
+
+/** What somebody knows of a consumer decides who is asked about what moves for it. */
+function declaredLoosened(consumer: string, present: KnownConsumer, document: unknown, owners: readonly string[]): Loosened[] {
+  const { criticality, owner } = (document ?? {}) as { criticality?: unknown; owner?: unknown };
+  const isLower = typeof criticality === "string" && levels.indexOf(criticality) < levels.indexOf(present.criticality);
+  const isOther = typeof owner === "string" && present.owner !== null && owner !== present.owner;
+  return [
+    ...(isLower
+      ? [{ item: `${consumer}: criticality`, what: "loosened" as const, before: present.criticality, after: String(criticality), owners }]
+      : []),
+    ...(isOther ? [{ item: `${consumer}: owner`, what: "changed" as const, before: present.owner ?? "", after: owner, owners }] : []),
+  ];
 }
 
 function summaryOf(policy: string | undefined): string {
@@ -48,9 +64,12 @@ function summaryOf(policy: string | undefined): string {
   return `${rules?.length ?? 0} rules`;
 }
 
+function valueIn(text: string | undefined): unknown {
+  const read = text === undefined ? undefined : readYaml(text);
+  return read !== undefined && "source" in read ? read.source.value : undefined;
+}
+
 function testsIn(text: string | undefined): Map<string, unknown> {
-  if (text === undefined) return new Map();
-  const read = readYaml(text);
-  const tests = "source" in read ? (read.source.value as { tests?: { name?: unknown }[] } | null)?.tests : undefined;
+  const tests = (valueIn(text) as { tests?: { name?: unknown }[] } | null | undefined)?.tests;
   return new Map((tests ?? []).map((test) => [String(test.name), test]));
 }

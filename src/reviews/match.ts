@@ -20,8 +20,15 @@ export function subjectsOf(assessment: Assessment): Subject[] {
   ];
 }
 
+/** Who brings a change. */
+export interface Sender {
+  origin: Origin;
+  /** It is a batch of a feed that alternates between good and bad. */
+  isFlapping: boolean;
+}
+
 /** All that a policy says about a change. Every subject is covered: by the rules that match it, or by `otherwise`. */
-export function matchPolicy(policy: Policy, assessment: Assessment, origin: Origin): Match[] {
+export function matchPolicy(policy: Policy, assessment: Assessment, { origin, isFlapping }: Sender): Match[] {
   const subjects = subjectsOf(assessment);
   // Nobody can have relied on what was not there: a new dataset comes in alone, unless a rule is about imports.
   if (origin === "import" && !policy.rules.some((rule) => rule.when.origin?.includes("import")))
@@ -29,7 +36,7 @@ export function matchPolicy(policy: Policy, assessment: Assessment, origin: Orig
   const matches = policy.rules.map((rule): Match => ({
     rule,
     requirement: rule,
-    subjects: subjects.filter((subject) => fits(rule.when, subject, assessment, origin)),
+    subjects: subjects.filter((subject) => fits(rule.when, subject, assessment, { origin, isFlapping })),
   }));
   const covered = new Set(matches.flatMap((match) => match.subjects));
   const rest = subjects.filter((subject) => !covered.has(subject));
@@ -46,8 +53,9 @@ const newDataset: PolicyRule = {
 
 const levels: readonly Criticality[] = ["low", "normal", "high", "critical"];
 
-function fits(when: PolicyCondition, subject: Subject, assessment: Assessment, origin: Origin): boolean {
+function fits(when: PolicyCondition, subject: Subject, assessment: Assessment, { origin, isFlapping }: Sender): boolean {
   if (when.origin !== undefined && !when.origin.includes(origin)) return false;
+  if (when.feed !== undefined && !isFlapping) return false;
   if (subject.is === "document") return matchesDocument(when, subject.name);
   if (when.document !== undefined) return false;
   const { dataset } = subject;
@@ -73,7 +81,7 @@ function fits(when: PolicyCondition, subject: Subject, assessment: Assessment, o
 }
 
 function matchesDocument(when: PolicyCondition, path: string): boolean {
-  const { origin: _origin, document, ...rest } = when;
+  const { origin: _origin, feed: _feed, document, ...rest } = when;
   if (Object.values(rest).some((value) => value !== undefined)) return false;
   return document === undefined || document.some((pattern) => isLike(path, pattern));
 }

@@ -47,6 +47,7 @@ const condition = z.strictObject({
   dropped: z.boolean().optional(),
   consumer: z.enum(["low", "normal", "high", "critical"]).optional(),
   checks: oneOrMore(z.enum(["pass", "fail", "inconclusive", "warning", "untested"])).optional(),
+  feed: z.enum(["flapping"]).optional(),
 });
 
 const treatment = z.enum(["refuse", "acknowledge", "allow"]);

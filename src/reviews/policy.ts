@@ -33,6 +33,8 @@ export interface PolicyCondition {
   /** The least criticality of a consumer that the change hits. */
   consumer?: Criticality;
   checks?: readonly (Verdict | "warning" | "untested")[];
+  /** The change is a batch of a feed that alternates between good and bad. A rule that says so makes its batches wait to be acknowledged. */
+  feed?: "flapping";
 }
 
 /** What somebody must do about something that is not plainly good. */

@@ -243,16 +243,18 @@ function tellProposed(surroundings: Surroundings, dataset: string, answer: Propo
     return;
   }
   const { id, state } = answer.change;
-  if (answer.known) {
-    out.result(answer, [`${id} has brought this batch already (${state}); nothing was done.`], `tidegate change show ${id}`);
+  const again = `${id} has brought this batch already (${state}).`;
+  if (answer.known && verdict === undefined) {
+    out.result(answer, [again], `tidegate change show ${id}`);
     return;
   }
-  const lines = answer.datasets.flatMap((item) => [
+  const fresh = answer.datasets.flatMap((item) => [
     item.derived
       ? `  ${item.dataset} rebuilt: ${at(item.base)} → ${at(item.candidate)}, ${rebuilt(item)}.`
       : `${id} proposed on ${item.dataset}: ${at(item.base)} → ${at(item.candidate)}, ${doings(item)}.`,
     ...item.notes.map((note) => `  ${note}`),
   ]);
+  const lines = answer.known ? [again] : fresh;
   if (verdict !== undefined) {
     const said = [...lines, ...decisionLines(verdict.decision), ...checkLines(verdict.datasets)];
     out.result({ ...answer, verdict }, said, nextOfDecision(id, verdict.decision));

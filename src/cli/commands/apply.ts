@@ -1,0 +1,134 @@
+import { readdir, readFile, stat } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
+import { isOurs, type FolderFile } from "../../apply/folder.ts";
+import { AppError } from "../../lib/errors.ts";
+import { counted } from "../../lib/text.ts";
+import { mergedLines, type Merged } from "../change-text.ts";
+import { withClient, type Surroundings } from "../command.ts";
+import { checkLines, decisionLines, exitOf, nextOfDecision, type ShownVerdict } from "../verdict-text.ts";
+import { addFlags, addVerb } from "../verb.ts";
+
+interface Applied {
+  plan: unknown;
+  sentence: string;
+  lines: string[];
+  change: { id: string; state: string } | null;
+  merged: Merged | null;
+}
+
+interface ApplyOptions {
+  dryRun?: boolean;
+  change?: string;
+  title?: string;
+  prune?: boolean;
+  wait?: boolean;
+  auto?: boolean;
+}
+
+/** apply: files from Git as one change. */
+export function addApplyCommand(surroundings: Surroundings): void {
+  const command = addVerb(
+    surroundings.program,
+    "apply",
+    "Turn a folder of contracts, consumers, policy and derived datasets into one change.",
+    ["tidegate apply data/ --dry-run", "tidegate apply data/ --title 'Rules for fares' --wait", "tidegate apply . --auto --json"],
+  )
+    .argument("<folder>", "contracts/*.odcs.yaml, consumers/<name>.yaml, consumers/<name>/*.sql, policy.yaml, derived/<dataset>.sql")
+    .action((folder: string, options: ApplyOptions) =>
+      withClient(surroundings, { doing: `Applying ${folder}` }, async (client) => {
+        const root = resolve(surroundings.cwd, folder);
+        const files = await filesOf(root);
+        const { dryRun, change, prune, auto, wait } = options;
+        const title = options.title ?? (change === undefined ? `Apply ${basename(root)}` : undefined);
+        const answer = await client.ask<Applied>("POST", "/v1/apply", { body: { files, change, title, prune, auto, dryRun } });
+        const isOpen = answer.change !== null && answer.merged === null;
+        const verdict =
+          isOpen && wait === true ? await client.ask<ShownVerdict>("GET", `/v1/changes/${answer.change?.id ?? ""}/verdict`) : undefined;
+        tell(surroundings, folder, answer, { verdict, dryRun: dryRun === true });
+        if (verdict !== undefined) surroundings.exit(exitOf[verdict.decision.outcome]);
+      }),
+    );
+  addFlags(command, "What is done", [
+    ["--dry-run", "only say what would be done; the files are read and checked all the same"],
+    ["--prune", "take out the documents of consumers that the folder does not have"],
+  ]);
+  addFlags(command, "The change", [
+    ["--title <title>", "what it is for"],
+    ["--change <id>", "add to this open change"],
+    ["--wait", "wait for the verdict, and exit by it: 1 failed, 3 needs a person, 4 could not tell"],
+    ["--auto", "merge at once if policy lets it"],
+  ]);
+}
+
+function tell(
+  surroundings: Surroundings,
+  folder: string,
+  answer: Applied,
+  { verdict, dryRun }: { verdict: ShownVerdict | undefined; dryRun: boolean },
+): void {
+  const out = surroundings.output();
+  const { change, merged, sentence, lines } = answer;
+  if (change === null) {
+    const isNothing = !dryRun || sentence.startsWith("Nothing");
+    out.result(answer, [sentence, ...lines], isNothing ? undefined : `tidegate apply ${folder}`);
+    return;
+  }
+  const said = [`${change.id} ${sentence}`, ...lines];
+  if (merged !== null) return out.result(answer, [...said, ...mergedLines(merged)], "tidegate log --live");
+  if (verdict === undefined) return out.result(answer, said, `tidegate policy explain ${change.id}`);
+  const judged = [...said, ...decisionLines(verdict.decision), ...checkLines(verdict.datasets)];
+  out.result({ ...answer, verdict }, judged, nextOfDecision(change.id, verdict.decision));
+}
+
+/** The folder's files that are ours, by name. Hidden folders and links to folders are left out. */
+async function filesOf(root: string): Promise<FolderFile[]> {
+  const found = await stat(root).catch(() => undefined);
+  if (found?.isDirectory() !== true) {
+    throw new AppError("input.not_found", `${root} is no folder.`, {
+      expected: "a folder with contracts/, consumers/, derived/ or policy.yaml",
+      found: found === undefined ? "nothing" : "a file",
+      hint: "tidegate apply <folder> --dry-run",
+    });
+  }
+  const paths = await pathsBelow(root, "");
+  if (paths.length === 0) {
+    throw new AppError("input.not_found", `Nothing in ${root} is for the catalogue.`, {
+      expected: "contracts/*.odcs.yaml, consumers/<name>.yaml, policy.yaml or derived/<dataset>.sql",
+      found: counted(0, "file"),
+      hint: "tidegate contract show <dataset> --yaml > contracts/<name>.odcs.yaml",
+    });
+  }
+  const files: FolderFile[] = [];
+  for (const path of paths) files.push({ path, text: await textOf(join(root, path), path) });
+  return files;
+}
+
+/** Beyond this a folder holds something else than texts that people write. */
+const mostBytes = 4 * 2 ** 20;
+
+async function textOf(file: string, path: string): Promise<string> {
+  const bytes = await readFile(file);
+  try {
+    if (bytes.byteLength > mostBytes) throw new Error(`larger than ${mostBytes} bytes`);
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new AppError("input.format", `${path} cannot be read as text.`, {
+      expected: "UTF-8, at most 4 MB",
+      found: error instanceof Error ? error.message : String(error),
+      hint: `file ${path}`,
+      cause: error,
+    });
+  }
+}
+
+async function pathsBelow(root: string, below: string): Promise<string[]> {
+  const entries = await readdir(join(root, below), { withFileTypes: true });
+  const paths: string[] = [];
+  for (const entry of entries) {
+    const path = below === "" ? entry.name : `${below}/${entry.name}`;
+    if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
+    if (entry.isDirectory()) paths.push(...(await pathsBelow(root, path)));
+    else if ((entry.isFile() || entry.isSymbolicLink()) && isOurs(path)) paths.push(path);
+  }
+  return paths.sort();
+}
