@@ -22,6 +22,7 @@ import { duckdbSandbox } from "./engine/duckdb/sandbox/duckdb-sandbox.ts";
 import { sourceReader } from "./engine/input/source-reader.ts";
 import { budgetOf, shareResources } from "./engine/resources.ts";
 import type { Services } from "./http/services.ts";
+import { makeDataFolder } from "./lib/data-folder.ts";
 import { localStore } from "./lake/local-store.ts";
 import type { ObjectStore } from "./lake/store.ts";
 import { ViewResolver } from "./rollouts/view-resolver.ts";
@@ -29,6 +30,7 @@ import { ExposureLedger } from "./usage/exposure-ledger.ts";
 
 /** Builds everything over a data folder. The caller closes it, also when it only asked one question. */
 export async function openServices(config: Config): Promise<Services> {
+  await makeDataFolder(config.dataDir);
   const embedded = config.databaseUrl === undefined ? await startEmbedded(config.dataDir) : undefined;
   const database = connect(embedded?.config ?? { connectionString: config.databaseUrl });
   const closers: (() => Promise<void>)[] = [() => database.close(), async () => embedded?.release()];

@@ -2,9 +2,20 @@
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
 import { run } from "./cli/program.ts";
+import { stopwatch } from "./edges/stopwatch.ts";
 
 const interruption = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interruption.abort());
+let sinceInterruption: (() => number) | undefined;
+// The first signal ends what runs. A further one must not end this process before it has stopped Postgres, which would go on alone; Ctrl-C
+// under npm sends two at once, so only a later one is answered.
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    if (sinceInterruption !== undefined && sinceInterruption() > 500)
+      process.stderr.write(`Stopping already: files are being closed. kill -9 ${process.pid} ends it as it stands.\n`);
+    sinceInterruption ??= stopwatch();
+    interruption.abort();
+  });
+}
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   // The reader of a pipe may leave early: `tidegate read flights | head`.
   if (error.code === "EPIPE") process.exit(0);

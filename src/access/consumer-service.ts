@@ -133,6 +133,18 @@ export async function getConsumer(deps: Pick<AccessDeps, "db">, name: string): P
   return row;
 }
 
+/** The consumer of this name, if it may read: in the name of a disabled one nobody does. */
+export async function readingConsumer(deps: Pick<AccessDeps, "db">, name: string): Promise<{ id: string; name: string }> {
+  const consumer = await getConsumer(deps, name);
+  const row = await deps.db.selectFrom("consumers").select("disabled_at").where("id", "=", consumer.id).executeTakeFirstOrThrow();
+  if (row.disabled_at === null) return consumer;
+  throw new AppError("auth.denied", `The consumer ${name} is disabled.`, {
+    expected: "a consumer that may read",
+    found: `disabled since ${row.disabled_at.toISOString()}`,
+    hint: `tidegate consumer set ${name} --enable`,
+  });
+}
+
 function consumerMissing(name: string): AppError {
   return new AppError("consumer.not_found", `There is no consumer ${name}.`, {
     expected: "a consumer that was added",

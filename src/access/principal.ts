@@ -23,7 +23,7 @@ export function requireRole(principal: Principal, needed: Role): Principal & { k
   if (principal.kind === "person" && roles.indexOf(principal.role) >= roles.indexOf(needed)) return principal;
   const found =
     principal.kind === "consumer" ? `the consumer ${principal.name}, which only reads its own view` : `the role ${principal.role}`;
-  throw new AppError("auth.denied", `${principal.name} may not do that.`, {
+  throw new AppError("auth.denied", `${selfOf(principal)} may not do that.`, {
     expected: `the role ${needed}`,
     found,
     hint: "ask an admin, or use another token",

@@ -2,6 +2,7 @@ import { getDatasets } from "../catalog/dataset-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import type { Reader } from "../db/db.ts";
+import { parseJson } from "../lib/json.ts";
 import { barredChanges } from "../rollouts/bar-store.ts";
 import { changeDatasets, getChange } from "./change-store.ts";
 import type { Change, ChangeState } from "./change.ts";
@@ -13,6 +14,8 @@ export interface ChangeLine {
   origin: string;
   author: string;
   updatedAt: Date;
+  /** It was rolled back. */
+  barred: boolean;
   datasets: string[];
 }
 
@@ -51,6 +54,10 @@ export async function listChanges(
           )
           .orderBy("datasets.name")
           .execute();
+  const barred = await barredChanges(
+    db,
+    rows.map((row) => row.id),
+  );
   return rows.map((row) => ({
     id: row.id,
     title: row.title,
@@ -58,6 +65,7 @@ export async function listChanges(
     origin: row.origin,
     author: row.author,
     updatedAt: row.updated_at,
+    barred: barred.has(row.id),
     datasets: items.filter((item) => item.change_id === row.id).map((item) => item.name),
   }));
 }
@@ -79,6 +87,8 @@ export interface ShownChange {
   }[];
   operations: { ordinal: number; dataset: string; kind: string; payload: unknown; author: string; at: Date }[];
   revertedBy: string[];
+  /** It was rolled back, and its revert cannot open by itself: why, and what to do. */
+  revertWaits: { message: string; hint: string | null } | null;
   /** Why its last merge was refused, and what to do; null unless it is conflicted. */
   conflict: { message: string; hint: string | null } | null;
 }
@@ -97,9 +107,11 @@ export async function showChange(db: Reader, text: string): Promise<ShownChange>
   const operations = await db.selectFrom("operations").selectAll().where("change_id", "=", change.id).orderBy("ordinal").execute();
   const authors = await db.selectFrom("change_authors").select("author").where("change_id", "=", change.id).orderBy("author").execute();
   const reverts = await db.selectFrom("changes").select("id").where("reverts", "=", change.id).orderBy("created_at").execute();
+  const barred = (await barredChanges(db, [change.id])).has(change.id);
   return {
     change,
-    barred: (await barredChanges(db, [change.id])).has(change.id),
+    barred,
+    revertWaits: barred && reverts.length === 0 ? await lastRevertConflict(db, change.id) : null,
     authors: authors.map((row) => row.author),
     datasets: items.map((item) => ({
       dataset: name(item.datasetId),
@@ -122,6 +134,22 @@ export async function showChange(db: Reader, text: string): Promise<ShownChange>
     revertedBy: reverts.map((row) => row.id),
     conflict: change.state === "conflicted" ? await lastConflict(db, change.id) : null,
   };
+}
+
+/** What kept the revert from opening; it is written down in the audit only (changes/outbox-handlers). */
+async function lastRevertConflict(db: Reader, changeId: string): Promise<ShownChange["revertWaits"]> {
+  const row = await db
+    .selectFrom("audit_events")
+    .innerJoin("audit_payloads", "audit_payloads.seq", "audit_events.seq")
+    .select("audit_payloads.body")
+    .where("audit_events.subject", "=", changeId)
+    .where("audit_events.action", "=", "revert.conflict")
+    .orderBy("audit_events.seq", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  if (row === undefined) return null;
+  const { message, hint } = parseJson(row.body) as unknown as { message?: string; hint?: string };
+  return { message: message ?? "its revert conflicts with later changes", hint: hint ?? null };
 }
 
 async function lastConflict(db: Reader, changeId: string): Promise<ShownChange["conflict"]> {

@@ -216,3 +216,7 @@ export async function operationKinds(db: Reader, changeId: string): Promise<stri
   const rows = await db.selectFrom("operations").select("kind").distinct().where("change_id", "=", changeId).execute();
   return rows.map((row) => row.kind);
 }
+
+export async function setTitle(tx: Tx, changeId: string, { title, at }: { title: string; at: Date }): Promise<void> {
+  await tx.updateTable("changes").set({ title, updated_at: at }).where("id", "=", changeId).execute();
+}

@@ -7,6 +7,7 @@ import { maskedConflicts } from "../effects/masked-conflicts.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import type { TableState, WriteContext } from "../effects/table-state.ts";
 import { AppError } from "../lib/errors.ts";
+import { counted } from "../lib/text.ts";
 import { changeDatasets } from "./change-store.ts";
 
 /** Takes a merged change's effect on one dataset out of a state again; later rows stay. Also names the versions it looked at. `revert.conflict` where they overlap. */
@@ -44,7 +45,7 @@ export async function carryInverse(
   throw new AppError("revert.conflict", `Later changes touched what ${request.changeId} did to ${request.dataset}.`, {
     expected: "rows that nobody has changed since",
     found: [
-      `${conflicts.keyCount + conflicts.missingRows} rows changed since`,
+      `${counted(conflicts.keyCount + conflicts.missingRows, "row")} changed since`,
       `${conflicts.schema.length} columns`,
       ...conflicts.contract.map(({ item }) => item),
     ].join(", "),

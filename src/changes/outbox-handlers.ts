@@ -27,7 +27,7 @@ async function revertBarred(deps: LakeDeps, event: Events["change.barred"]): Pro
     if (error instanceof AppError && error.code === "change.empty") return;
     if (!(error instanceof AppError) || error.code !== "revert.conflict") throw error;
     await mutate(deps, event.actor, async (m) => {
-      m.record({ action: "revert.conflict", subject: event.change, payload: { message: error.message } });
+      m.record({ action: "revert.conflict", subject: event.change, payload: { message: error.message, hint: error.hint ?? null } });
     });
   }
 }

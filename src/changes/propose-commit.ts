@@ -4,7 +4,9 @@ import { insertDatasets } from "../catalog/dataset-store.ts";
 import { changeRef, dropRef, lockRefs, type Ref } from "../catalog/ref-store.ts";
 import type { WriteLease } from "../catalog/write-lease.ts";
 import type { Draft } from "../effects/version-writer.ts";
+import type { SchemaEdit } from "../changes/operation.ts";
 import { AppError } from "../lib/errors.ts";
+import { parseJson } from "../lib/json.ts";
 import { writeBranch, type BranchWritten } from "./branch-write.ts";
 import type { ChangeDeps } from "./change-deps.ts";
 import { branchPieces, type BranchDerived } from "./derived-pieces.ts";
@@ -109,9 +111,26 @@ async function guardBatch(m: Mutation, proposal: Proposal): Promise<void> {
   });
 }
 
+const mostEdits = 3;
+
+/** An operation in the words of a title: edits of columns by name, since one says nothing without it. */
+function doneBy({ kind, payload }: { kind: string; payload: string }): string {
+  if (kind !== "schema") return kind;
+  const { edits } = parseJson(payload) as unknown as { edits: SchemaEdit[] };
+  const words = edits.map((edit) => {
+    if (edit.edit === "reorder") return "reorder columns";
+    if (edit.edit === "make_nullable") return `allow nulls in ${edit.name}`;
+    return edit.edit === "rename" ? `rename ${edit.name} to ${edit.to}` : `${edit.edit} ${edit.name}`;
+  });
+  return words.length > mostEdits ? `${words.slice(0, mostEdits).join(", ")} and ${words.length - mostEdits} more edits` : words.join(", ");
+}
+
 function defaultTitle({ pieces, documents }: Proposal): string {
   const items = [
-    ...pieces.map((piece) => `${piece.operations.map((item) => item.kind).join(", ")} ${piece.dataset.name}`),
+    ...pieces.map(({ operations, dataset }) => {
+      const schema = operations.some((item) => item.kind === "schema");
+      return `${operations.map(doneBy).join(", ")} ${schema ? "on " : ""}${dataset.name}`;
+    }),
     ...documents.map((item) => `${item.text === null ? "remove" : "set"} ${item.path}`),
   ];
   const shown = items.slice(0, 3).join("; ");

@@ -10,6 +10,7 @@ import type { LakeDeps } from "../effects/lake-deps.ts";
 import { sameContent, type Draft } from "../effects/version-writer.ts";
 import { keyNames } from "../lake/schema.ts";
 import { AppError } from "../lib/errors.ts";
+import { counted } from "../lib/text.ts";
 import type { Declared } from "../lineage/derived-graph.ts";
 import type { Change } from "./change.ts";
 import { locationOf } from "./workpiece.ts";
@@ -53,7 +54,7 @@ export async function inverse(deps: LakeDeps, work: Inverse): Promise<Draft | un
 }
 
 function whatChanged(rows: number, { contract }: Pick<Conflicts, "contract">): string {
-  if (rows > 0) return `${rows} rows changed since`;
+  if (rows > 0) return `${counted(rows, "row")} changed since`;
   return contract[0] === undefined ? "its columns changed since" : `${contract[0].item} of its contract changed since`;
 }
 

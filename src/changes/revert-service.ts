@@ -1,3 +1,4 @@
+import { mutate } from "../audit/mutation.ts";
 import { readCommit, readSome } from "../catalog/commit-store.ts";
 import type { Dataset } from "../catalog/dataset.ts";
 import { getDatasets } from "../catalog/dataset-store.ts";
@@ -11,7 +12,7 @@ import { toJson } from "../lib/json.ts";
 import { hasEffect } from "../rollouts/bar-store.ts";
 import type { Declared } from "../lineage/derived-graph.ts";
 import { inverseDocuments } from "./change-documents.ts";
-import { changeDatasets, getChange } from "./change-store.ts";
+import { changeDatasets, getChange, lockChange, setTitle } from "./change-store.ts";
 import type { Change, ChangeDataset } from "./change.ts";
 import type { BranchPiece } from "./branch-write.ts";
 import { branchPieces, completeBranch, locationsOf, type BranchDerived, type BranchState } from "./derived-pieces.ts";
@@ -35,7 +36,7 @@ export async function openRevert(
     });
   }
   const open = await openRevertOf(deps, reverted.id);
-  if (open !== undefined) return open;
+  if (open !== undefined) return request.title === undefined || request.title === open.title ? open : retitle(deps, open, request);
   const main = await readCommit(deps.db, (await getRef(deps.db, mainRef)).commitId);
   const touched = (await changeDatasets(deps.db, reverted.id)).filter((item) => item.beforeVersion !== item.mergedVersion);
   const ids = touched.map((item) => item.datasetId);
@@ -113,6 +114,17 @@ async function openRevertOf(deps: LakeDeps, changeId: string): Promise<Change | 
     .limit(1)
     .executeTakeFirst();
   return row && getChange(deps.db, row.id);
+}
+
+/** The revert that opened by itself takes the title that a person gives it. */
+async function retitle(deps: LakeDeps, open: Change, request: { actor: string; title?: string | undefined }): Promise<Change> {
+  const title = request.title ?? open.title;
+  await mutate(deps, request.actor, async (m) => {
+    await lockChange(m.tx, open.id);
+    await setTitle(m.tx, open.id, { title, at: m.at });
+    m.record({ action: "change.title", subject: open.id, payload: { title, before: open.title } });
+  });
+  return { ...open, title };
 }
 
 const draftOf = (piece: BranchPiece): [string, Draft | null] => [piece.dataset.id, piece.draft ?? null];

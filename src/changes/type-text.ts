@@ -44,5 +44,6 @@ export function parseType(text: string): PrimitiveType {
   throw new AppError("type.unsupported", `There is no type ${text}.`, {
     expected: "boolean, int, long, float, double, decimal(p,s), date, time, timestamp, timestamptz, string, uuid or binary",
     found: text,
+    hint: "tidegate propose <dataset> --add <column>:string",
   });
 }

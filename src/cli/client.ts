@@ -136,6 +136,8 @@ class HttpClient implements Client {
 
   /** A connection that broke before any answer is tried once more: the Idempotency-Key sees to it that nothing is done twice. */
   async #checked(request: () => Request): Promise<Response> {
+    // In this process nothing else sees an interruption that came while Postgres was starting.
+    this.#options.signal?.throwIfAborted();
     const first = request();
     const response = await this.#transport.send(first).catch(async (error: unknown) => {
       if (!isBrokenConnection(error) || this.#options.signal?.aborted === true || first.method === "PUT") throw error;

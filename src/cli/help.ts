@@ -64,7 +64,9 @@ function flagLines(command: Command): string[] {
 
 function described(option: Command["options"][number]): string {
   const { description, defaultValue, mandatory } = option;
-  const said = typeof defaultValue === "string" && defaultValue !== "" ? `${description} [${defaultValue}]` : description;
+  const choices = option.argChoices === undefined ? "" : `: ${option.argChoices.join(", ")}`;
+  const said =
+    typeof defaultValue === "string" && defaultValue !== "" ? `${description}${choices} [${defaultValue}]` : `${description}${choices}`;
   return mandatory ? `${said} (needed)` : said;
 }
 
@@ -97,7 +99,7 @@ function verbHelp(command: Command): string[] {
       examples(command).map((line) => `  ${line}`),
     ),
     "",
-    "Flags of every verb: --json --server --data --as --quiet --yes --ascii --no-color",
+    `Flags of every verb: --json --server --data ${own.some((option) => option.long === "--as") ? "" : "--as "}--quiet --yes --ascii --no-color`,
   ];
 }
 

@@ -28,7 +28,7 @@ import { addUpkeepCommands } from "./commands/upkeep.ts";
 import { addUsageCommands } from "./commands/usage.ts";
 import { whatWaits } from "./commands/waiting.ts";
 import { helpText } from "./help.ts";
-import { noSuchVerb, usageError } from "./usage-error.ts";
+import { noSuchVerb, typedHint, usageError } from "./usage-error.ts";
 import { Output } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { addFlags } from "./verb.ts";
@@ -219,7 +219,7 @@ function exitOf(
     output.failure(new AppError("interrupted", "Interrupted: nothing was left half done.", { hint: "run the same command again" }));
     return 130;
   }
-  const failure = asAppError(error);
+  const failure = typedHint(asAppError(error), program, args);
   output.failure(failure);
   return failure.exit;
 }

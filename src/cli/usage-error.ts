@@ -1,5 +1,5 @@
 import type { Command, CommanderError } from "commander";
-import { AppError } from "../lib/errors.ts";
+import { AppError, type ErrorFacts } from "../lib/errors.ts";
 import { nearest } from "../lib/nearest.ts";
 
 /** The verb that arguments begin with. */
@@ -33,8 +33,52 @@ export function usageError(error: CommanderError, program: Command, args: readon
   const flags = error.code === "commander.unknownOption" ? verb.options.map((option) => option.long ?? "") : [];
   const meant = nearest(typed, flags);
   const text = `${message.charAt(0).toUpperCase()}${message.slice(1).replace(/\.$/, "")}.`;
+  const facts = factsOf(error.code, message, args, verb);
   return new AppError("usage.invalid", text, {
-    ...(meant === undefined ? {} : { expected: meant, found: typed }),
     hint: `${pathOf(verb)} --help`,
+    ...(meant === undefined ? facts : { expected: meant, found: typed }),
   });
+}
+
+/** Expected and found, for each way in which the parser refuses a command line. */
+function factsOf(code: string, message: string, args: readonly string[], verb: Command): ErrorFacts {
+  const quoted = /'([^']*)'/.exec(message)?.[1] ?? "";
+  switch (code) {
+    case "commander.invalidArgument": {
+      const [, allowed] = /Allowed choices are (.*)\.$/.exec(message) ?? [];
+      return { expected: allowed, found: /argument '([^']*)' is invalid/.exec(message)?.[1] };
+    }
+    case "commander.missingArgument":
+      return { expected: usageOf(verb), found: `no ${quoted}` };
+    case "commander.optionMissingArgument":
+      return { expected: quoted, found: `${quoted.split(" ")[0] ?? ""} with nothing after it` };
+    case "commander.missingMandatoryOptionValue":
+      return { expected: quoted, found: `no ${quoted.split(" ")[0] ?? ""}` };
+    case "commander.unknownOption":
+      return { expected: "a flag of this verb", found: quoted };
+    case "commander.excessArguments": {
+      const last = args.filter((word) => !word.startsWith("-")).at(-1) ?? "";
+      // A shell that spells a pattern out gives many files where the verb takes one word.
+      const spelled = /\.(csv|tsv|json|ndjson|parquet)(\.(gz|zst))?$/i.test(last);
+      return {
+        expected: usageOf(verb),
+        found: /got \d+/.test(message) ? `${/got (\d+)/.exec(message)?.[1] ?? ""} words, the last of them ${last}` : last,
+        ...(spelled ? { hint: `quote the pattern, so that the shell leaves it alone: '*${/\.[a-z.]+$/i.exec(last)?.[0] ?? ""}'` } : {}),
+      };
+    }
+    default:
+      return {};
+  }
+}
+
+function usageOf(verb: Command): string {
+  const places = verb.registeredArguments.map((item) => (item.required ? `<${item.name()}>` : `[${item.name()}]`));
+  return [pathOf(verb), ...places].join(" ");
+}
+
+/** Where the server points to the description of its API, a command line has the help of its verb. */
+export function typedHint(error: AppError, program: Command, args: readonly string[]): AppError {
+  if (error.hint?.startsWith("GET /v1/openapi.json") !== true) return error;
+  const { code, message, expected, found, details } = error;
+  return new AppError(code, message, { expected, found, details, cause: error, hint: `${pathOf(verbOf(program, args))} --help` });
 }

@@ -60,7 +60,10 @@ export async function writeKeyed(
   const touched = await stageTouched(context, state, key, rows);
   const tally = await tallyTouched(context, touched);
   if (rows.insertOnly === true && tally.counts.updated + tally.counts.unchanged > 0) {
-    throw duplicateKeys(rows.dataset, key, await sampleExisting(context, touched), "the dataset has it already");
+    throw duplicateKeys(rows.dataset, key, await sampleExisting(context, touched), {
+      found: "the dataset has it already",
+      hint: `tidegate propose ${rows.dataset} --upsert <file>`,
+    });
   }
   if (rows.deletes !== undefined) tally.counts.notFound = (await count(context, rows.deletes)) - tally.counts.deleted;
   const written = await rewriteGroups(context, state, { key, touched, upserts: rows.upserts, owners: tally.owners });

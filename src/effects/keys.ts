@@ -66,7 +66,7 @@ export async function checkKeys(engine: Engine, rows: Plan, key: readonly Field[
   if (Number(nulls?.["n"] ?? 0) > 0) {
     throw new AppError("key.null", `${counted(Number(nulls?.["n"]), "row")} for ${dataset} came without a key.`, {
       expected: `a value in ${key.map((field) => field.name).join(", ")} in every row`,
-      found: `${String(nulls?.["n"])} rows with NULL in the key`,
+      found: `${counted(Number(nulls?.["n"]), "row")} with NULL in the key`,
       hint: "mend the input, then run the same command again",
     });
   }
@@ -85,20 +85,25 @@ export async function checkKeys(engine: Engine, rows: Plan, key: readonly Field[
     input: { op: "sort", input: twice, by: key.map((f) => ({ column: f.name })) },
     count: 5,
   });
-  if (samples.length > 0) throw duplicateKeys(dataset, key, samples, "the input has it more than once");
+  if (samples.length > 0) {
+    throw duplicateKeys(dataset, key, samples, {
+      found: "the input has it more than once",
+      hint: "leave one row per key in the input, then run the same command again",
+    });
+  }
 }
 
 export function duplicateKeys(
   dataset: string,
   key: readonly { name: string }[],
   samples: readonly { readonly [column: string]: Cell }[],
-  found: string,
+  { found, hint }: { found: string; hint: string },
 ): AppError {
   const shown = samples.map((row) => keyText(key.map((field, index) => row[field.name] ?? row[keyColumn(index)] ?? null)));
   return new AppError("key.duplicate", `${dataset} would have a key more than once: ${shown.join("; ")}.`, {
     expected: `each ${key.map((field) => field.name).join(", ")} once`,
     found,
-    hint: `tidegate propose ${dataset} --upsert <file>`,
+    hint,
     details: { keys: shown },
   });
 }

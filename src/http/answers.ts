@@ -97,12 +97,16 @@ export const proposedAnswer = z
 export const changeLines = z.array(
   changeAnswer
     .pick({ id: true, title: true, state: true, origin: true, author: true, updatedAt: true })
-    .extend({ datasets: z.array(z.string()) }),
+    .extend({ barred: z.boolean(), datasets: z.array(z.string()) }),
 );
 
 export const shownChangeAnswer = z.object({
   change: changeAnswer,
   barred: z.boolean(),
+  revertWaits: z
+    .object({ message: z.string(), hint: z.string().nullable() })
+    .nullable()
+    .openapi({ description: "Why the revert of a rolled back change could not open by itself, and what to do." }),
   authors: z.array(z.string()),
   datasets: z.array(
     z.object({

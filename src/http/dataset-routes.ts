@@ -12,7 +12,7 @@ import type { Answer } from "../reading/reader.ts";
 import { contractAnswer, datasetAnswer, datasetLines, pathAnswer, rowAnswer } from "./answers.ts";
 import { readerOf } from "./identify.ts";
 import type { Call, Router } from "./router.ts";
-import { breakOff, rowsResponse, rowTypes } from "./rows-response.ts";
+import { breakOff, formatOfAccept, rowsResponse, rowTypes } from "./rows-response.ts";
 import { schemaShape, versionShape } from "./shapes.ts";
 
 const reading = { run: z.string().max(200).optional(), at: z.string().optional(), as: z.string().optional() };
@@ -118,12 +118,18 @@ export function addDatasetRoutes(router: Router): void {
       summary: "Read rows as JSON, NDJSON or CSV",
       needs: "reader",
       params: named,
-      query: rowsQuery.extend({ format: z.enum(["json", "ndjson", "csv"]).default("json") }),
+      query: rowsQuery.extend({
+        format: z
+          .enum(["json", "ndjson", "csv"])
+          .optional()
+          .openapi({ description: "What Accept asks for, unless it is said; else json." }),
+      }),
       answer: "A stream of rows, not wrapped in an envelope.",
       data: rowTypes,
     },
     async (call) => {
-      const { columns, limit, offset, format } = call.query;
+      const { columns, limit, offset } = call.query;
+      const format = call.query.format ?? formatOfAccept(call.context.req.header("accept"));
       const identity = await reader(call, call.query, call.params.name);
       const stream = await readRows(call.services, identity, call.params.name, { columns: columnsOf(columns), limit, offset }, call.signal);
       const { answer } = stream;

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
 import type { Context } from "hono";
-import { getConsumer } from "../access/consumer-service.ts";
+import { readingConsumer } from "../access/consumer-service.ts";
 import { authenticate } from "../access/token-service.ts";
 import type { Principal, Role } from "../access/principal.ts";
 import { AppError } from "../lib/errors.ts";
@@ -81,6 +81,6 @@ export async function readerOf(
       hint: "ask for the dataset by its name alone",
     });
   }
-  const consumer = asked.consumer === undefined ? undefined : (await getConsumer(services, asked.consumer)).name;
+  const consumer = asked.consumer === undefined ? undefined : (await readingConsumer(services, asked.consumer)).name;
   return { consumer, run: asked.run, at: asked.at };
 }

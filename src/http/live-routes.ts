@@ -39,7 +39,11 @@ export function sinceOf(services: Services, text: string | undefined): Date | un
   const unit = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[match?.[2] ?? ""];
   const date = match === null || unit === undefined ? new Date(text) : new Date(services.clock.now().getTime() - Number(match[1]) * unit);
   if (date.getTime() >= earliest && date.getTime() <= latest) return date;
-  throw new AppError("usage.invalid", `«${text}» is no time.`, { expected: "6h, 2d, or 2026-11-24T08:00:00Z", found: text });
+  throw new AppError("usage.invalid", `«${text}» is no time.`, {
+    expected: "6h, 2d, or 2026-11-24T08:00:00Z",
+    found: text,
+    hint: "--since 2d",
+  });
 }
 
 const bySince = z.object({

@@ -5,6 +5,7 @@ import { actorOf, requireRole, type Principal, type Role } from "../access/princ
 import { AppError, asAppError } from "../lib/errors.ts";
 import { envelope } from "../lib/envelope.ts";
 import { answerError, answerJson } from "./errors.ts";
+import { frontPage, frontPageHeaders } from "./front-page.ts";
 import { onceOnly, type FreshAnswer } from "./idempotency.ts";
 import { identify, localUser, type Entrance } from "./identify.ts";
 import { invalidRequest, refuseNul } from "./invalid-request.ts";
@@ -121,6 +122,7 @@ export class Router {
       scheme: "bearer",
       description: "tg_…, of a person or a consumer.",
     });
+    this.app.get("/", (c) => c.html(frontPage, 200, frontPageHeaders));
     this.app.get("/v1/openapi.json", (c) => c.json(this.app.getOpenAPI31Document(openApiInfo)));
   }
 

@@ -15,6 +15,13 @@ const types = {
 /** Media types that rows come in. */
 export const rowTypes: readonly string[] = Object.values(types).map((type) => type.replace(/;.*/, ""));
 
+/** The first of our media types that an Accept header names; JSON when it names none. */
+export function formatOfAccept(header: string | undefined): RowFormat {
+  const wanted = (header ?? "").split(",").map((part) => (part.split(";")[0] ?? "").trim().toLowerCase());
+  const named = wanted.flatMap((type) => (Object.keys(types) as RowFormat[]).filter((format) => types[format].startsWith(`${type};`)));
+  return named[0] ?? "json";
+}
+
 /** A CSV field: quoted when it must be, and when it is empty text, which is not NULL. */
 function csvField(value: unknown): string {
   if (value === null || value === undefined) return "";

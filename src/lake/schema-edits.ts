@@ -49,6 +49,7 @@ function exists(name: string): AppError {
   return new AppError("column.exists", `There is a column ${name} already (case makes no difference).`, {
     expected: "a new name",
     found: name,
+    hint: `choose another name, or free this one: --rename ${name}=<name>`,
   });
 }
 

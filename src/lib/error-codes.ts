@@ -132,6 +132,7 @@ export const errorCodes = {
   "server.port": "unavailable",
   "answer.broken": "unavailable",
   "data.missing": "not_found",
+  "data.unwritable": "denied",
   "idempotency.mismatch": "conflict",
   "request.invalid": "invalid",
   "request.not_found": "not_found",

@@ -110,7 +110,9 @@ export async function lookUp(deps: ReadDeps, reader: ReaderIdentity, name: strin
   const equal = fields.map((field, index) => call("=", column(field.name), cast(literal(key[index] ?? "", "string"), field.type)));
   const where = equal.length === 1 && equal[0] !== undefined ? equal[0] : call("and", ...equal);
   const input = scan(deps.store, state.files, state.schema.fields);
-  const [row] = await deps.engine.rows({ op: "limit", input: { op: "filter", input, where }, count: 1 });
+  const [row] = await deps.engine.rows({ op: "limit", input: { op: "filter", input, where }, count: 1 }).catch((error: unknown) => {
+    throw error instanceof AppError && error.code === "type.loses_digits" ? noSuchKey(answer, fields, key, error) : error;
+  });
   exposure.done({ rows: row === undefined ? 0 : 1, bytes: 0 });
   if (row === undefined) {
     throw new AppError("row.not_found", `${answer.dataset.name}@${answer.version.number} has no row ${key.join(", ")}.`, {
@@ -119,6 +121,15 @@ export async function lookUp(deps: ReadDeps, reader: ReaderIdentity, name: strin
     });
   }
   return { answer, row };
+}
+
+function noSuchKey({ dataset }: Answer, fields: readonly Field[], key: readonly string[], cause: unknown): AppError {
+  return new AppError("key.type", `${key.join(", ")} cannot be a key of ${dataset.name}.`, {
+    expected: fields.map((field) => `${field.name}: ${typeof field.type === "string" ? field.type : field.type.type}`).join(", "),
+    found: key.join(", "),
+    hint: `tidegate dataset show ${dataset.name}`,
+    cause,
+  });
 }
 
 export interface ListedDataset {

@@ -68,7 +68,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   cli: ["lib", "apply", "diffs", "config", "compose", "http"],
   config: ["lib"],
   compose: ["*"],
-  main: ["cli"],
+  main: ["cli", "edges"],
 };
 
 /** Adapters are built in one place; everybody else sees ports. */

@@ -42,6 +42,7 @@ interface ChangeLine {
   title: string;
   author: string;
   updatedAt: string;
+  barred: boolean;
   datasets: string[];
 }
 
@@ -57,7 +58,7 @@ function addList(surroundings: Surroundings, change: Command): void {
       const out = surroundings.output();
       const table = out.table(lines, [
         { title: "change", value: (line) => line.id },
-        { title: "state", value: (line) => line.state },
+        { title: "state", value: (line) => (line.barred ? `⊘ ${line.state}` : line.state) },
         { title: "by", value: (line) => line.author, flexible: true },
         { title: "when", value: (line) => shortTime(line.updatedAt) },
         { title: "title", value: (line) => line.title, flexible: true },
@@ -91,6 +92,7 @@ interface Shown {
   authors: string[];
   datasets: { dataset: string; base: ShownVersion | null; candidate: ShownVersion | null; merged: ShownVersion | null }[];
   revertedBy: string[];
+  revertWaits: { message: string; hint: string | null } | null;
   conflict: { message: string; hint: string | null } | null;
 }
 
@@ -115,7 +117,7 @@ function addShow(surroundings: Surroundings, change: Command): void {
 }
 
 function shownLines(
-  { change, barred, authors, datasets, revertedBy, conflict }: Shown,
+  { change, barred, authors, datasets, revertedBy, revertWaits, conflict }: Shown,
   diffs: readonly { dataset: string; result: { headline: string } }[],
 ): string[] {
   const state = barred ? `⊘ barred, ${change.state}` : change.state;
@@ -127,6 +129,9 @@ function shownLines(
     ),
     `  by ${authors.join(", ")}, ${shortTime(change.createdAt)}${change.mergedBy === null ? "" : `; merged by ${change.mergedBy}`}`,
     ...(conflict === null ? [] : [`  ${conflict.message}`]),
+    ...(revertWaits === null
+      ? []
+      : ["  Its revert did not open by itself; main still has what was rolled back.", `  ${revertWaits.message}`]),
     ...(change.closedReason === null ? [] : [`  ${change.closedReason}`]),
     ...(revertedBy.length === 0 ? [] : [`  reverted by ${revertedBy.join(", ")}`]),
   ];
@@ -139,7 +144,8 @@ function verdictLines(verdict: ShownVerdict): string[] {
   return ["", ...decisionLines(verdict.decision), ...checkLines(verdict.datasets), ...words];
 }
 
-function nextOf({ change, barred, revertedBy, conflict }: Shown, verdict: ShownVerdict | undefined): string {
+function nextOf({ change, barred, revertedBy, revertWaits, conflict }: Shown, verdict: ShownVerdict | undefined): string {
+  if (revertWaits?.hint != null) return revertWaits.hint;
   if (barred && revertedBy[0] !== undefined) return `tidegate change show ${revertedBy[0]}`;
   if (change.state === "merged") return `tidegate revert ${change.id}`;
   if (["closed", "superseded"].includes(change.state)) return "tidegate change list --state waiting";

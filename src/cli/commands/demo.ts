@@ -130,6 +130,7 @@ async function tell(surroundings: Surroundings, client: Client, url: string): Pr
   const datasets = await client.ask<Listed[]>("GET", "/v1/datasets");
   const waiting = await client.ask<{ id: string; title: string; origin: string }[]>("GET", "/v1/changes", { query: { state: "waiting" } });
   const change = waiting.find((item) => item.origin === "person");
+  const me = await client.ask<{ name: string }>("GET", "/v1/whoami");
   const rows = datasets.map((item) => `${item.name} ${counted(item.version.rows, "row")}`).join("   ");
   const lines = [
     `Tidegate is up at ${url}   (Ctrl-C stops; data in ${surroundings.config().dataDir})`,
@@ -141,6 +142,9 @@ async function tell(surroundings: Surroundings, client: Client, url: string): Pr
     ...(change === undefined ? [] : [`  npx tidegate diff ${change.id}`]),
     "  npx tidegate who-read airports@2",
     "  npx tidegate log --live",
+    "For curl, a token and how it is sent:",
+    `  npx tidegate token create --person ${me.name}`,
+    `  curl -H 'Authorization: Bearer <token>' ${url}/v1/changes`,
   ];
   surroundings
     .output()

@@ -37,7 +37,7 @@ function addRollback(surroundings: Surroundings): void {
         const lines = [
           `Rolled back ${moves} for all readers in ${grouped(back.milliseconds)} ms. ${back.barred.map((id) => `⊘ ${id} is barred`).join(", ")}.`,
           `  stays     ${back.stays.length === 0 ? "nothing came later" : `${back.stays.join(", ")}, carried on`}`,
-          "  revert    opens by itself: tidegate change list",
+          `  revert    opens by itself, or ${back.barred.map((id) => `tidegate change show ${id}`).join(" and ")} says why it cannot`,
           `  had read  ${consumers.length === 0 ? "nobody" : consumers.join(", ")}`,
         ];
         surroundings

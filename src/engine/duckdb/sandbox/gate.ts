@@ -177,7 +177,7 @@ class Walker {
 export function unknownTable(name: string, known: readonly string[]): AppError {
   if (/[/\\]|\.(csv|tsv|json|ndjson|parquet|txt|db|gz|zst)$|^https?:|^s3:/i.test(name)) return refused("read files", name);
   return new AppError("sql.unknown_table", `There is no dataset ${name}.`, {
-    expected: known.length === 0 ? "no table at all" : known.slice(0, 20).join(", "),
+    expected: known.length === 0 ? "a dataset by its name" : known.slice(0, 20).join(", "),
     found: name,
     hint: "tidegate dataset list",
   });

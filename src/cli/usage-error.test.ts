@@ -1,0 +1,76 @@
+import { PassThrough } from "node:stream";
+import { expect, test } from "vitest";
+import { run } from "./program.ts";
+
+interface Told {
+  exit: number;
+  error: { code: string; message: string; expected?: string; found?: string; hint?: string };
+}
+
+/** Runs a command line that is refused before anything is opened, and gives what it says. */
+async function refused(...args: string[]): Promise<Told> {
+  let text = "";
+  const exit = await run(
+    ["--json", ...args],
+    world((part) => (text += part)),
+  );
+  return { exit, error: (JSON.parse(text) as { error: Told["error"] }).error };
+}
+
+function world(write: (text: string) => void): Parameters<typeof run>[1] {
+  return {
+    env: {},
+    cwd: "/nowhere",
+    stdin: new PassThrough(),
+    write: (text) => {
+      write(String(text));
+      return true;
+    },
+    drained: async () => undefined,
+    writeError: () => undefined,
+    isTerminal: false,
+    isErrorTerminal: false,
+    columns: undefined,
+    ask: undefined,
+    signal: new AbortController().signal,
+    version: "0",
+  };
+}
+
+test.each<[string, string[], RegExp, RegExp]>([
+  ["a value that is no choice", ["change", "list", "--state", "opne"], /waiting, open, queued/, /opne/],
+  ["a missing argument", ["import", "airports"], /tidegate import <dataset> <files>/, /no files/],
+  ["a flag without its value", ["read", "airports", "--limit"], /--limit <n>/, /--limit with nothing after it/],
+  ["a needed flag that is not there", ["restore", "airports"], /--to <state>/, /no --to/],
+  ["a word too many", ["read", "airports", "flights"], /tidegate read <dataset>/, /2 words, the last of them flights/],
+  ["a flag that the verb does not have", ["read", "airports", "--zzzzzz"], /a flag of this verb/, /--zzzzzz/],
+  ["a flag that is nearly right", ["read", "airports", "--limt", "5"], /--limit/, /--limt/],
+])("%s is refused with what was expected and found", async (_what, args, expected, found) => {
+  const { exit, error } = await refused(...args);
+  expect([exit, error.code]).toEqual([2, "usage.invalid"]);
+  expect(error.expected).toMatch(expected);
+  expect(error.found).toMatch(found);
+  expect(error.hint).toMatch(/^tidegate .*--help$/);
+});
+
+test("files where one word is wanted are a pattern that the shell spelled out: quote it", async () => {
+  const { error } = await refused("propose", "orders", "--append", "a.csv", "b.csv", "c.csv");
+  expect(error.hint).toBe("quote the pattern, so that the shell leaves it alone: '*.csv'");
+});
+
+test("help names the values that a flag takes, and --as only where it acts for a person", async () => {
+  const help = async (...args: string[]): Promise<string> => {
+    let text = "";
+    await run(
+      [...args, "--help"],
+      world((part) => (text += part)),
+    );
+    return text.replaceAll(/\s+/g, " ");
+  };
+  expect(await help("person", "add")).toContain("viewer, editor, reviewer, maintainer, admin");
+  expect(await help("consumer", "add")).toContain("low, normal, high, critical");
+  expect(await help("change", "list")).toContain("waiting, open, queued, conflicted");
+  expect(await help("read")).toContain("table, json, ndjson, csv, parquet [table]");
+  expect(await help("read")).toContain("--data --quiet");
+  expect(await help("merge")).toContain("--data --as --quiet");
+});
