@@ -1,5 +1,7 @@
 import type { Schema } from "../lake/schema.ts";
-import { compareDecimals } from "./contract-value.ts";
+import { compareDecimals, isObject } from "./contract-value.ts";
+import { parseText } from "./contract-document.ts";
+import { editText, type TextEdit } from "./contract-text.ts";
 import { fieldIdOf, type Contract, type ContractProperty } from "./contract.ts";
 import type { DocumentPath } from "./contract-problem.ts";
 import { nullBand } from "./infer.ts";
@@ -100,6 +102,23 @@ function editsOf(check: FailedCheck, place: Place, schema: Schema, batch: BatchP
   }
   return "edit the contract by hand";
 }
+
+/** The same edits in the text of a file: what they do not name keeps its order, its comments and its form. */
+export function acceptInText(text: string, edits: readonly AcceptEdit[]): string {
+  const { value } = parseText(text);
+  const tables = isObject(value) && Array.isArray(value["schema"]) ? (value["schema"] as Item[]) : [];
+  const has = (table: Item, column: string): boolean => list(table["properties"]).some((item) => isColumn(item, column));
+  const placed = edits.flatMap(({ column, path, what, value: next }): TextEdit[] => {
+    const table = column === undefined ? 0 : tables.findIndex((item) => has(item, column));
+    if (column === undefined) return [{ path: ["schema", table, ...path], what, value: next }];
+    const property = list(tables[table]?.["properties"]).findIndex((item) => isColumn(item, column));
+    return property < 0 ? [] : [{ path: ["schema", table, "properties", property, ...path], what, value: next }];
+  });
+  return editText(text, placed);
+}
+
+const list = (value: unknown): Item[] => (Array.isArray(value) ? (value as Item[]) : []);
+const isColumn = (item: Item, column: string): boolean => String(item["name"]).toLowerCase() === column.toLowerCase();
 
 const without = (item: Item, keys: readonly string[]): Item =>
   Object.fromEntries(Object.entries(item).filter(([key]) => !keys.includes(key)));

@@ -75,7 +75,9 @@ test("a contract is inferred, set, and blocks the batch that breaks it; acceptin
   };
   const before = await failing();
   expect(before).toEqual(expect.arrayContaining(["code/required", "code/invalidValues"]));
-  const accepted = await app.ask("POST", `/v1/changes/${batch}/contract/accept`, { body: {} });
+  const accepted = await app.ask("POST", `/v1/changes/${batch}/contract/accept`, { body: { text: `# ours\n${inferred.text}` } });
+  expect(readContract(accepted.text).problems).toEqual([]);
+  expect(accepted.text).toMatch(/^# ours\n[\s\S]*violet/);
   expect(accepted.rules.map((item: { rule: string; to: string }) => `${item.rule} ${item.to}`)).toEqual(
     expect.arrayContaining(["code/invalidValues values violet"]),
   );

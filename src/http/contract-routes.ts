@@ -4,6 +4,7 @@ import { getVersionByNumber } from "../catalog/version-store.ts";
 import { contractChanges, contractOperation, lintContract, onMain } from "../changes/contract-service.ts";
 import { acceptChange, inferFrom } from "../changes/infer-service.ts";
 import { propose } from "../changes/propose-service.ts";
+import { acceptInText } from "../contracts/accept.ts";
 import { rulesOf } from "../contracts/contract-rules.ts";
 import { getContract } from "../contracts/contract-store.ts";
 import { contractYaml } from "../contracts/contract-text.ts";
@@ -157,12 +158,15 @@ export function addContractRoutes(router: Router): void {
       summary: "Make what a change's failing checks show the new normal, in the same change",
       needs: "editor",
       params: z.object({ id: z.string() }),
-      body: z.object({ dataset: z.string().optional() }),
+      body: z.object({
+        dataset: z.string().optional(),
+        text: textBody.optional().openapi({ description: "A file to edit in the same way." }),
+      }),
       answer: "The rules that were edited, and those that no edit settles.",
       data: z.object({
         rules: z.array(z.object({ rule: z.string(), to: z.string() })),
         left: z.array(z.object({ rule: z.string(), why: z.string() })),
-        edits: z.array(z.record(z.string(), z.unknown())),
+        text: z.string().nullable().openapi({ description: "The edited file." }),
       }),
     },
     async ({ services, params, body, actor, signal }) => {
@@ -174,7 +178,7 @@ export function addContractRoutes(router: Router): void {
           hint: `tidegate check ${params.id}`,
         });
       }
-      return { rules: [...rules], left: [...left], edits: edits.map((edit) => ({ ...edit })) };
+      return { rules: [...rules], left: [...left], text: body.text === undefined ? null : acceptInText(body.text, edits) };
     },
   );
 }

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { counted } from "../../lib/text.ts";
 import { AppError } from "../../lib/errors.ts";
@@ -195,13 +195,16 @@ function addWriting(surroundings: Surroundings, contract: ReturnType<typeof addG
     "tidegate contract diff chg_7fk2",
   ])
     .argument("<change>", "chg_7fk2")
-    .action((id: string, { dataset }: { dataset?: string }) =>
+    .action((id: string, { dataset, file }: { dataset?: string; file?: string }) =>
       withClient(surroundings, { doing: `Accepting what ${id} shows` }, async (client) => {
-        const found = await client.ask<{ rules: { rule: string; to: string }[]; left: { rule: string; why: string }[] }>(
-          "POST",
-          `/v1/changes/${encodeURIComponent(id)}/contract/accept`,
-          { body: { dataset } },
-        );
+        const found = await client.ask<{
+          rules: { rule: string; to: string }[];
+          left: { rule: string; why: string }[];
+          text: string | null;
+        }>("POST", `/v1/changes/${encodeURIComponent(id)}/contract/accept`, {
+          body: { dataset, text: file === undefined ? undefined : await textOf(surroundings, file) },
+        });
+        if (file !== undefined && found.text !== null) await writeFile(resolve(surroundings.cwd, file), found.text);
         const out = surroundings.output();
         const table = out.table(
           [
@@ -220,5 +223,8 @@ function addWriting(surroundings: Surroundings, contract: ReturnType<typeof addG
         );
       }),
     );
-  addFlags(accept, "What is accepted", [["--dataset <name>", "only what fails on this dataset"]]);
+  addFlags(accept, "What is accepted", [
+    ["--dataset <name>", "only what fails on this dataset"],
+    ["--file <file>", "edit this file in the same way; its comments stay"],
+  ]);
 }
