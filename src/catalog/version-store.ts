@@ -25,6 +25,7 @@ function fromRow(row: Selectable<VersionsTable>): Version {
     collectedAt: row.collected_at,
     inputs: row.inputs,
     buildKey: row.build_key,
+    lineageKey: row.lineage_key,
   };
 }
 
@@ -91,6 +92,7 @@ export async function insertVersions(tx: Tx, drafts: readonly VersionDraft[], at
           collected_at: null,
           inputs: version.inputs === null ? null : [...version.inputs],
           build_key: version.buildKey,
+          lineage_key: version.lineageKey,
         })),
       )
       .execute();

@@ -24,6 +24,8 @@ export interface Version {
   inputs: readonly string[] | null;
   /** Of a derived dataset: key of what built its content. The same key is the same content. */
   buildKey: string | null;
+  /** Of a derived dataset: under which key it stands where its columns come from. */
+  lineageKey: string | null;
 }
 
 /** A version whose files are written and durable, but which no transaction has named yet: it has no number. */

@@ -9,7 +9,7 @@ const shelves: readonly [title: string, verbs: readonly string[]][] = [
   ["Begin", ["demo", "init", "serve"]],
   ["Change data", ["import", "propose", "diff", "contract", "merge", "change", "revert", "restore"]],
   ["Read it", ["read", "query", "dataset"]],
-  ["Know and take back", ["who-read", "usage", "log", "rollback", "unbar", "tag"]],
+  ["Know and take back", ["who-read", "usage", "lineage", "log", "rollback", "unbar", "tag"]],
   ["People and readers", ["person", "group", "consumer", "token"]],
   ["Keep it well", ["audit", "doctor", "gc", "completion"]],
 ];

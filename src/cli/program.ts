@@ -16,6 +16,7 @@ import { addDatasetCommands } from "./commands/dataset.ts";
 import { addDemoCommand } from "./commands/demo.ts";
 import { addDiffCommand } from "./commands/diff.ts";
 import { addFeedCommands } from "./commands/feed.ts";
+import { addLineageCommand } from "./commands/lineage.ts";
 import { addPeopleCommands } from "./commands/people.ts";
 import { addProposeCommands } from "./commands/propose.ts";
 import { addReadCommands } from "./commands/read.ts";
@@ -169,6 +170,7 @@ function build(program: Command, surroundings: Surroundings, world: World): void
   addReadCommands(surroundings);
   addDatasetCommands(surroundings);
   addUsageCommands(surroundings);
+  addLineageCommand(surroundings);
   addTagCommands(surroundings);
   addPeopleCommands(surroundings);
   addConsumerCommands(surroundings);

@@ -117,6 +117,7 @@ export interface VersionsTable {
   collected_at: Date | null;
   inputs: string[] | null;
   build_key: string | null;
+  lineage_key: string | null;
 }
 
 export interface TreeNodesTable {

@@ -83,6 +83,7 @@ export interface DraftRequest {
 export interface Build {
   inputs: readonly string[];
   buildKey: string;
+  lineageKey: string | null;
 }
 
 export interface Draft {
@@ -141,6 +142,7 @@ export async function writeDraft(
       createdByChange: request.changeId,
       inputs: request.build?.inputs ?? null,
       buildKey: request.build?.buildKey ?? null,
+      lineageKey: request.build?.lineageKey ?? null,
       builtFrom: request.builtFrom,
     },
   };

@@ -210,6 +210,11 @@ export const datasetAnswer = z.object({
   owners: z.array(z.string()),
   key: z.array(z.string()),
   columns: z.array(column),
+  derived: z
+    .object({ sql: z.string(), from: z.array(z.string()) })
+    .nullable()
+    .openapi({ description: "The SELECT by which it is built and what it is built from; null for a dataset that is written to." }),
+  into: z.array(z.string()).openapi({ description: "Datasets that are built from it." }),
   view: z.string(),
   reason: z.string(),
 });

@@ -7,6 +7,7 @@ import { addCheckRoutes } from "./check-routes.ts";
 import { addContractRoutes } from "./contract-routes.ts";
 import { addDiffRoutes } from "./diff-routes.ts";
 import { addFeedRoutes } from "./feed-routes.ts";
+import { addLineageRoutes } from "./lineage-routes.ts";
 import { addLiveRoutes } from "./live-routes.ts";
 import { addPeopleRoutes } from "./people-routes.ts";
 import type { Entrance } from "./identify.ts";
@@ -34,6 +35,7 @@ export function createRouter(services: Services, entrance: Entrance): Router {
   addApplyRoutes(router);
   addFeedRoutes(router);
   addLiveRoutes(router);
+  addLineageRoutes(router);
   addPeopleRoutes(router);
   addConsumerTestRoutes(router);
   addReviewRoutes(router);

@@ -6,6 +6,9 @@ import { z } from "@hono/zod-openapi";
 import { parseVersionName } from "../catalog/dataset.ts";
 import { ownersOf } from "../contracts/contract.ts";
 import { getContract } from "../contracts/contract-store.ts";
+import { derivedSqlOf } from "../contracts/derived.ts";
+import { resolveCommit } from "../catalog/revision.ts";
+import { builtFromNames, builtIntoNames } from "../lineage/lineage-reads.ts";
 import { runQuery } from "../reading/query-service.ts";
 import { answerFor, listDatasets, lookUp, readParquet, readRows } from "../reading/read-service.ts";
 import type { Answer } from "../reading/reader.ts";
@@ -82,12 +85,16 @@ export function addDatasetRoutes(router: Router): void {
       const { state } = await call.services.tables.open(answer.version);
       const contract = await getContract(call.services.db, answer.version.contractHash);
       const { dataset, version, view, reason } = answer;
+      const sql = derivedSqlOf(contract);
+      const { tree } = await resolveCommit(call.services.db, call.query.at ?? `live/${call.services.environment}`);
       return {
         name: dataset.name,
         id: dataset.id,
         version: versionShape(version),
         owners: ownersOf(contract),
         ...schemaShape(state.schema),
+        derived: sql === undefined ? null : { sql, from: await builtFromNames(call.services.db, version) },
+        into: await builtIntoNames(call.services.db, tree, dataset),
         view,
         reason,
       };

@@ -43,6 +43,8 @@ export interface BuiltContent {
   /** The highest field id in use. */
   lastColumnId: number;
   counts: WriteCounts;
+  /** Where it stands from which columns its columns come. */
+  lineageKey: string;
   notes: string[];
 }
 
@@ -65,7 +67,8 @@ export async function buildContent(deps: LakeDeps, context: WriteContext, reques
   let isPlanned = false;
   try {
     const shapes = opened.map(({ dataset: { name }, state }) => ({ name, columns: state.schema.fields }));
-    const { changing, unordered } = await columnLineage(deps, sql, shapes);
+    const { key: lineageKey, derivation } = await columnLineage(deps, sql, shapes);
+    const { changing, unordered } = derivation;
     if (changing.length > 0) throw changes(dataset, changing);
     isPlanned = true;
     const result = await deps.sandbox.rewrite(
@@ -82,7 +85,7 @@ export async function buildContent(deps: LakeDeps, context: WriteContext, reques
     const rows = await deps.engine.stage(typed(result.plan, schema), context.scratch, context);
     if (isKeyed(schema)) await checkKeys(deps.engine, rows, keyFields(schema), dataset.name);
     const written = await writeDifference(context, dataset.name, request.present, schema, rows);
-    return { ...written, lastColumnId, notes: unordered.map((what) => orderNote(dataset, what)) };
+    return { ...written, lastColumnId, lineageKey, notes: unordered.map((what) => orderNote(dataset, what)) };
   } catch (error) {
     if (!(error instanceof AppError) || !isOfTheSql(error)) throw error;
     // A plan is made on empty tables: what speaks against it shows no value of a row.

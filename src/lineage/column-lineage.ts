@@ -11,7 +11,7 @@ export interface NamedTable {
 }
 
 /** Where the columns of a SELECT over these tables come from stands under this key: another column or type is another question. */
-export function columnLineageKey(sql: string, tables: readonly NamedTable[]): string {
+function columnLineageKey(sql: string, tables: readonly NamedTable[]): string {
   const shapes = tables.map(({ name, columns }) => [name, columns.map((column) => [column.name, typeText(column.type)])]);
   return hashOf({ sql, tables: shapes.sort((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1)) });
 }
@@ -20,17 +20,21 @@ export function columnLineageKey(sql: string, tables: readonly NamedTable[]): st
 const typeText = (type: Column["type"]): string => (typeof type === "string" ? type : type.type);
 
 /** What a SELECT makes of these tables: from the store, or by planning it. It carries no audit event: it can be asked again at any time. */
-export async function columnLineage(deps: LakeDeps, sql: string, tables: readonly NamedTable[]): Promise<Derivation> {
+export async function columnLineage(
+  deps: LakeDeps,
+  sql: string,
+  tables: readonly NamedTable[],
+): Promise<{ key: string; derivation: Derivation }> {
   const key = columnLineageKey(sql, tables);
   const known = (await storedLineage(deps.db, [key])).get(key);
-  if (known !== undefined) return known;
+  if (known !== undefined) return { key, derivation: known };
   const found = await deps.sandbox.derivation({ sql, tables, milliseconds: deps.sqlCaps.milliseconds });
   await deps.db
     .insertInto("column_lineage")
     .values({ key, body: toJson({ text: toJson(found) }) })
     .onConflict((oc) => oc.doNothing())
     .execute();
-  return found;
+  return { key, derivation: found };
 }
 
 export async function storedLineage(db: Reader, keys: readonly string[]): Promise<Map<string, Derivation>> {

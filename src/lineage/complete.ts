@@ -10,7 +10,7 @@ import { withDerivedSql } from "../contracts/derived.ts";
 import type { WriteCounts } from "../effects/keyed-write.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import type { WriteContext } from "../effects/table-state.ts";
-import { contentAs, writeDraft, type Build, type Draft, type OpenTable } from "../effects/version-writer.ts";
+import { contentAs, writeDraft, type Draft, type OpenTable } from "../effects/version-writer.ts";
 import type { RunOptions, Scratch } from "../engine/engine.ts";
 import { AppError } from "../lib/errors.ts";
 import { buildContent, buildKeyOf, cannotRebuild, type Input } from "./build-derived.ts";
@@ -133,7 +133,7 @@ async function complete(
   const contract = declared?.contract ?? (onto && (await getContract(deps.db, onto.contractHash)));
   const key = declared?.key ?? keyOf(present?.state.schema);
   const buildKey = buildKeyOf(deps, { datasetId: dataset.id, sql, key, inputs });
-  const build: Build = { inputs: inputs.map(({ content }) => content.id), buildKey };
+  const build = { inputs: inputs.map(({ content }) => content.id), buildKey };
   const piece = { dataset, created: declared?.created === true, declared: declared !== undefined, onto };
   const unchanged = { lastColumnId: present?.table.lastColumnId ?? 0, counts: noCounts, notes: [] };
   if (preferred !== undefined && contract !== undefined && (onto?.id ?? null) === preferred.base) {
@@ -147,13 +147,18 @@ async function complete(
   if (known !== undefined && contract !== undefined) {
     const { schema } = (await deps.tables.open(known)).state;
     const stored = storedContract(withSchema(withDerivedSql(contract, sql), schema));
-    const draft = contentAs(deps, known, { changeSet, changeId: request.changeId, contract: stored, build });
+    const draft = contentAs(deps, known, {
+      changeSet,
+      changeId: request.changeId,
+      contract: stored,
+      build: { ...build, lineageKey: known.lineageKey },
+    });
     return { ...piece, ...unchanged, result: { kind: "draft", draft } };
   }
   if (request.leased?.has(dataset.id) === false) return undefined;
   const location = `tables/${dataset.id}/${request.line}`;
   const context: WriteContext = { ...deps, scratch: request.scratch, location, signal: options.signal };
-  const { state, lastColumnId, counts, notes } = await buildContent(deps, context, {
+  const { state, lastColumnId, lineageKey, counts, notes } = await buildContent(deps, context, {
     dataset,
     created: piece.created,
     sql,
@@ -174,7 +179,7 @@ async function complete(
     changeId: request.changeId,
     location,
     builtFrom: [onto?.id ?? [], preferred?.version.id ?? []].flat(),
-    build,
+    build: { ...build, lineageKey },
     ...(forget === undefined ? {} : { forget }),
   });
   return { ...piece, result: { kind: "draft", draft }, lastColumnId, counts, notes };

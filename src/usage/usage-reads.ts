@@ -144,3 +144,37 @@ export async function uptakeSince(
   }
   return found;
 }
+
+export interface ColumnReader {
+  datasetId: string;
+  consumer: string;
+  columns: string[];
+  lastAt: Date;
+}
+
+/** Who has read any version of some datasets since a time, and which columns of them. */
+export async function columnReaders(db: Reader, since: Date, datasetIds: readonly string[]): Promise<ColumnReader[]> {
+  if (datasetIds.length === 0) return [];
+  const rows = await db
+    .selectFrom("exposures")
+    .innerJoin("versions", "versions.id", "exposures.version_id")
+    .innerJoin("column_sets", "column_sets.id", "exposures.column_set")
+    .select([
+      "versions.dataset_id",
+      "exposures.consumer",
+      sql<string[][]>`jsonb_agg(distinct column_sets.columns)`.as("columns"),
+      sql<Date>`max(exposures.last_at)`.as("last_at"),
+    ])
+    .where("versions.dataset_id", "in", [...datasetIds])
+    .where("exposures.last_at", ">=", since)
+    .groupBy(["versions.dataset_id", "exposures.consumer"])
+    .orderBy("exposures.consumer")
+    .orderBy("versions.dataset_id")
+    .execute();
+  return rows.map((row) => ({
+    datasetId: row.dataset_id,
+    consumer: row.consumer,
+    columns: [...new Set(row.columns.flat())].sort(),
+    lastAt: row.last_at,
+  }));
+}

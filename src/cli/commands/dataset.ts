@@ -17,7 +17,11 @@ interface ShownDataset {
   owners: string[];
   key: string[];
   columns: { name: string; type: string; required: boolean }[];
+  derived: { sql: string; from: string[] } | null;
+  into: string[];
 }
+
+const indented = (sql: string): string[] => sql.split("\n").map((line) => `  ${line}`);
 
 /** The verbs of `dataset`. */
 export function addDatasetCommands(surroundings: Surroundings): void {
@@ -65,7 +69,11 @@ export function addDatasetCommands(surroundings: Surroundings): void {
         ]);
         const keyed = key.length === 0 ? "no key" : `key ${key.join(", ")}`;
         const first = `${found.name}@${version.number}: ${counted(version.rows, "row")}, ${counted(version.files, "file")}, ${keyed}, owned by ${owners.join(", ")}.`;
-        out.result(found, [first, ...table], `tidegate read ${name} --limit 5`);
+        const built = [
+          ...(found.derived === null ? [] : [`Built from ${found.derived.from.join(", ")}:`, ...indented(found.derived.sql)]),
+          ...(found.into.length === 0 ? [] : [`Built from it: ${found.into.join(", ")}.`]),
+        ];
+        out.result(found, [first, ...built, ...table], `tidegate read ${name} --limit 5`);
       }),
     );
   addFlags(show, "Where", where);

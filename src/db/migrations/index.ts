@@ -5,6 +5,7 @@ import { checkRuns } from "./0004-check-runs.ts";
 import { consumerTests } from "./0005-consumer-tests.ts";
 import { derived } from "./0006-derived.ts";
 import { reviews } from "./0007-reviews.ts";
+import { lineageKey } from "./0008-lineage-key.ts";
 
 /** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -15,4 +16,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   consumerTests,
   derived,
   reviews,
+  lineageKey,
 ];
