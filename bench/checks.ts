@@ -247,6 +247,7 @@ async function main(): Promise<void> {
     await merge(services, {
       changeId: await bring(services, { kind: "create", dataset, source: { paths: [first], names: ["first"] }, key: ["id"] }),
       actor: "bench",
+      byPerson: true,
     });
     const main = await sideOf(services, mainRef);
     const files = await filesOf(services, main);
