@@ -1,15 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { readCommit, readSome } from "../src/catalog/commit-store.ts";
-import { resolveDataset } from "../src/catalog/dataset-store.ts";
-import { getRef, liveRef, mainRef } from "../src/catalog/ref-store.ts";
-import { getVersion } from "../src/catalog/version-store.ts";
+import { liveRef, mainRef } from "../src/catalog/ref-store.ts";
 import { proposeAndMerge } from "../src/changes/auto-merge-service.ts";
 import { showChange } from "../src/changes/change-reads.ts";
 import { openRestore } from "../src/changes/restore-service.ts";
 import { openRevert } from "../src/changes/revert-service.ts";
-import type { Contract } from "../src/contracts/contract.ts";
-import { getContract } from "../src/contracts/contract-store.ts";
-import { importText, proposeText, rollBack } from "./harness/changes.ts";
+import { contractOnMain, importText, proposeText, rollBack } from "./harness/changes.ts";
 import { lakehouse, source, type Lakehouse } from "./harness/lakehouse.ts";
 import { rowsOf } from "./harness/reads.ts";
 
@@ -19,16 +14,9 @@ beforeAll(async () => {
 });
 afterAll(() => lake.close());
 
-async function contractOf(name: string, ref = mainRef): Promise<Contract> {
-  const dataset = await resolveDataset(lake.db, name);
-  const { tree } = await readCommit(lake.db, (await getRef(lake.db, ref)).commitId);
-  const version = await getVersion(lake.db, (await readSome(lake.db, tree, [dataset.id])).get(dataset.id) ?? "");
-  return getContract(lake.db, version.contractHash);
-}
-
 /** Sets what a column's contract says beyond the data. */
 async function editColumn(name: string, column: string, more: Record<string, unknown>): Promise<string> {
-  const contract = await contractOf(name);
+  const contract = await contractOnMain(lake, name);
   const schema = contract.schema.map((table) => ({
     ...table,
     properties: table.properties.map((property) => (property.name === column ? { ...property, ...more } : property)),
@@ -38,7 +26,7 @@ async function editColumn(name: string, column: string, more: Record<string, unk
 }
 
 async function said(name: string, ref = mainRef): Promise<Record<string, unknown>> {
-  const properties = (await contractOf(name, ref)).schema[0]?.properties ?? [];
+  const properties = (await contractOnMain(lake, name, ref)).schema[0]?.properties ?? [];
   return Object.fromEntries(
     properties.map((property) => [property.name, property["logicalTypeOptions"] ?? property["description"] ?? null]),
   );
@@ -144,7 +132,7 @@ test("a restore brings the contract of the older version back with its rows", as
 
 test("a corrected batch takes the contract edit of the old one out with its rows", async () => {
   await start("corrected.t");
-  const contract = await contractOf("corrected.t");
+  const contract = await contractOnMain(lake, "corrected.t");
   const file = await lake.file("corrected.csv", "id,v\n7,70\n");
   const schema = contract.schema.map((table) => ({
     ...table,

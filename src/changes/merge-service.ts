@@ -3,6 +3,7 @@ import { mutate } from "../audit/mutation.ts";
 import { mainRef } from "../catalog/ref-store.ts";
 import type { VersionContent } from "../catalog/side.ts";
 import { withWriteLease, type WriteLease } from "../catalog/write-lease.ts";
+import { putContracts } from "../contracts/contract-store.ts";
 import { lockFreed, trySessionLock } from "../db/advisory.ts";
 import { AppError, asAppError } from "../lib/errors.ts";
 import { assessChange, mergeSides } from "./assess-service.ts";
@@ -187,6 +188,9 @@ async function openGate(
   plan: MergePlan,
   { byPerson, signal }: { byPerson: boolean; signal: AbortSignal | undefined },
 ): Promise<Gate> {
+  // Contracts are kept by their content: one that no version names yet changes nothing, and whoever tests the result reads it like any other.
+  const contracts = plan.pieces.flatMap(({ result }) => (result?.kind === "draft" ? [result.draft.contract] : []));
+  if (contracts.length > 0) await deps.db.transaction().execute((tx) => putContracts(tx, contracts));
   const results = new Map(plan.pieces.map(({ dataset, result }) => [dataset.id, contentOf(result)]));
   const assessment = await assessChange(deps, change, mergeSides(deps, plan.mainTree, results), { signal });
   const gate: Gate = async (db, now) => {

@@ -1,6 +1,20 @@
+import { readCommit, readSome } from "../../src/catalog/commit-store.ts";
+import { resolveDataset } from "../../src/catalog/dataset-store.ts";
+import { getRef, mainRef } from "../../src/catalog/ref-store.ts";
+import { getVersion } from "../../src/catalog/version-store.ts";
+import type { Contract } from "../../src/contracts/contract.ts";
+import { getContract } from "../../src/contracts/contract-store.ts";
 import { rollback, type RolledBack } from "../../src/rollouts/rollback-service.ts";
 import type { ProposeRequest } from "../../src/changes/propose-service.ts";
 import { source, type Lakehouse } from "./lakehouse.ts";
+
+/** The contract that main has of a dataset. */
+export async function contractOnMain(lake: Lakehouse, name: string, ref = mainRef): Promise<Contract> {
+  const dataset = await resolveDataset(lake.db, name);
+  const { tree } = await readCommit(lake.db, (await getRef(lake.db, ref)).commitId);
+  const version = await getVersion(lake.db, (await readSome(lake.db, tree, [dataset.id])).get(dataset.id) ?? "");
+  return getContract(lake.db, version.contractHash);
+}
 
 let files = 0;
 
