@@ -1,9 +1,12 @@
 import { AppError } from "../lib/errors.ts";
-import type { Reader, Tx } from "../db/db.ts";
+import type { Db, Reader, Tx } from "../db/db.ts";
 import { parseContract, type Contract, type StoredContract } from "./contract.ts";
 
-/** Keeps contracts by their hash; one that is there already is the same one. */
-export async function putContracts(tx: Tx, contracts: readonly StoredContract[]): Promise<void> {
+/**
+ * Keeps contracts by their hash; one that is there already is the same one. Outside of a transaction it is like a data file: nothing names it
+ * yet, and whoever looks at a draft can read it.
+ */
+export async function putContracts(tx: Db | Tx, contracts: readonly StoredContract[]): Promise<void> {
   for (let from = 0; from < contracts.length; from += 500) {
     await tx
       .insertInto("contracts")
