@@ -8,7 +8,7 @@ ensureInstalled();
 const args = process.argv.slice(2);
 const at = args.indexOf("--scale");
 const scale = at < 0 ? 1 : Number(args[at + 1]);
-const named = args.filter((arg, index) => !arg.startsWith("--") && index !== at + 1);
+const named = args.filter((arg, index) => !arg.startsWith("--") && (at < 0 || index !== at + 1));
 run(join(root, "node_modules", ".bin", "tsc"), ["-p", "tsconfig.bench.json"]);
 const benches = readdirSync(join(root, "bench")).filter((file) => file.endsWith(".ts") && !file.includes(".lib."));
 for (const file of benches) {

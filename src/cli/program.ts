@@ -17,6 +17,7 @@ import { addDemoCommand } from "./commands/demo.ts";
 import { addDiffCommand } from "./commands/diff.ts";
 import { addFeedCommands } from "./commands/feed.ts";
 import { addLineageCommand } from "./commands/lineage.ts";
+import { addImpactCommand } from "./commands/impact.ts";
 import { addPeopleCommands } from "./commands/people.ts";
 import { addProposeCommands } from "./commands/propose.ts";
 import { addReadCommands } from "./commands/read.ts";
@@ -174,6 +175,7 @@ function build(program: Command, surroundings: Surroundings, world: World): void
   addTagCommands(surroundings);
   addPeopleCommands(surroundings);
   addConsumerCommands(surroundings);
+  addImpactCommand(surroundings);
   addTokenCommands(surroundings);
   addUpkeepCommands(surroundings);
   for (const command of program.commands) inherit(program, command);

@@ -58,6 +58,12 @@ export function testLines(out: Output, tests: readonly ShownTest[]): string[] {
   return [testHeadline(tests), ...table];
 }
 
+/** 1 when something moved, broke or became slow; 4 when that could not be told of a test. */
+export function exitOfTests(tests: readonly ShownTest[]): number {
+  if (tests.some(({ verdict }) => verdict === "fail")) return 1;
+  return tests.some(({ verdict }) => verdict === "inconclusive") ? 4 : 0;
+}
+
 function testHeadline(tests: readonly ShownTest[]): string {
   if (tests.length === 0) return "No test reads what changes.";
   const [worst] = tests.filter((item) => item.verdict === "fail");

@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../lib/error-codes.ts";
 import type { Column, StagedPlan, TablePlan } from "./plan.ts";
 import type { RunOptions, Scratch } from "./engine.ts";
 
@@ -44,6 +45,12 @@ export interface Derivation {
   unordered: string[];
 }
 
+/** A dataset as planning sees it. */
+export interface PlanTable {
+  name: string;
+  columns: readonly Column[];
+}
+
 /** The rows of a query, and what is known of it besides. */
 export interface SandboxRows {
   columns: Column[];
@@ -54,6 +61,9 @@ export interface SandboxRows {
   /** How long the statement ran, without starting the process; undefined before the last row came. */
   took(): number | undefined;
 }
+
+/** Whether a query can be planned on a schema, and which columns it then uses. */
+export type PlannedQuery = { ok: true; used: ColumnsUsed } | { ok: false; code: ErrorCode; message: string };
 
 /** What running a query cost, operator by operator. */
 export interface QueryProfile {
@@ -88,18 +98,15 @@ export interface Sandbox {
     options?: RunOptions,
   ): Promise<SandboxResult>;
   /** Columns that a query would use, by planning it on empty tables in the same kind of child. */
-  columnsUsed(request: {
-    sql: string;
-    tables: readonly { name: string; columns: readonly Column[] }[];
-    milliseconds: number;
-  }): Promise<ColumnsUsed>;
+  columnsUsed(request: { sql: string; tables: readonly PlanTable[]; milliseconds: number }): Promise<ColumnsUsed>;
   /** Tables that one SELECT names, as written; whether they are there is not asked. */
   tablesNamed(request: { sql: string; milliseconds: number }): Promise<string[]>;
   /** What one SELECT makes of these tables. */
-  derivation(request: {
-    sql: string;
-    tables: readonly { name: string; columns: readonly Column[] }[];
-    milliseconds: number;
-  }): Promise<Derivation>;
+  derivation(request: { sql: string; tables: readonly PlanTable[]; milliseconds: number }): Promise<Derivation>;
+  /** Plans many SELECTs, each on empty tables of its own, in one child process; each may take so long. */
+  planAll(
+    request: { queries: readonly { sql: string; tables: readonly PlanTable[] }[]; milliseconds: number },
+    options?: RunOptions,
+  ): Promise<PlannedQuery[]>;
   close(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { addApplyRoutes } from "./apply-routes.ts";
 import { addChangeRoutes } from "./change-routes.ts";
-import { addConsumerTestRoutes } from "./consumer-test-routes.ts";
+import { addConsumerTestRoutes, addImpactRoute } from "./consumer-test-routes.ts";
 import { addDatasetRoutes } from "./dataset-routes.ts";
 import { addCheckRoutes } from "./check-routes.ts";
 import { addContractRoutes } from "./contract-routes.ts";
@@ -39,5 +39,6 @@ export function createRouter(services: Services, entrance: Entrance): Router {
   addPeopleRoutes(router);
   addConsumerTestRoutes(router);
   addReviewRoutes(router);
+  addImpactRoute(router);
   return router;
 }

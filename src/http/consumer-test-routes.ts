@@ -1,4 +1,6 @@
 import { z } from "@hono/zod-openapi";
+import { sidesOfChange } from "../changes/change-sides.ts";
+import { schemaImpact } from "../consumers/impact-service.ts";
 import { addTests, listTests, removeTest, runTests } from "../changes/consumer-tests-service.ts";
 import { getChange } from "../changes/change-store.ts";
 import { getConsumer } from "../access/consumer-service.ts";
@@ -31,6 +33,17 @@ const testResult = z
     reused: z.boolean(),
   })
   .openapi("TestResult");
+
+const testImpact = z.object({
+  consumer: z.string(),
+  owner: z.string().nullable(),
+  criticality: z.enum(["low", "normal", "high", "critical"]),
+  test: z.string(),
+  kind,
+  impact: z.enum(["breaks", "uses", "safe", "broken_before"]),
+  columns: z.array(z.object({ dataset: z.string(), column: z.string(), what: z.string() })),
+  error: z.string().nullable(),
+});
 
 const testLine = z.object({
   consumer: z.string(),
@@ -142,6 +155,26 @@ export function addConsumerTestRoutes(router: Router): void {
       const { change, ...request } = call.body;
       const changeId = change === undefined ? undefined : (await getChange(call.services.db, change)).id;
       return { change: changeId ?? null, tests: await runTests(call.services, { ...request, changeId, signal: call.signal }) };
+    },
+  );
+}
+
+/** What a change of columns does to stored queries. */
+export function addImpactRoute(router: Router): void {
+  router.add(
+    {
+      method: "get",
+      path: "/v1/changes/{id}/impact",
+      tag: "changes",
+      summary: "Which stored queries of consumers the change of columns breaks, without reading data",
+      needs: "viewer",
+      params: z.object({ id: z.string() }),
+      answer: "Each stored query that reads a dataset whose columns change.",
+      data: z.array(testImpact),
+    },
+    async (call) => {
+      const change = await getChange(call.services.db, call.params.id);
+      return schemaImpact(call.services, await sidesOfChange(call.services.db, change));
     },
   );
 }

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
 import { withClient, type Surroundings } from "../command.ts";
-import { testLines, testTable, type ShownTest, type TestLine } from "../test-text.ts";
+import { exitOfTests, testLines, testTable, type ShownTest, type TestLine } from "../test-text.ts";
 import { addFlags, addGroup, addVerb } from "../verb.ts";
 
 interface TestItem {
@@ -214,6 +214,7 @@ function addRun(surroundings: Surroundings, group: Command): void {
           body: { consumer, tests, change, from },
         });
         const out = surroundings.output();
+        surroundings.exit(exitOfTests(answer.tests));
         out.result(
           answer,
           testLines(out, answer.tests),

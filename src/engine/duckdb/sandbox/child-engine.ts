@@ -1,11 +1,11 @@
 import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
-import { AppError } from "../../../lib/errors.ts";
+import { AppError, asAppError } from "../../../lib/errors.ts";
 import { planSettings, columnsOfPlan } from "./columns-used.ts";
 import { checkExpression, checkPlan, checkSelect, checkWords, tablesNamed, unknownTable, type KnownTables, type PlanNode } from "./gate.ts";
 import { Layout, type Place } from "./layout.ts";
 import type { Job, JobTable, JobUpdate, Statement } from "./protocol.ts";
 import { hasOrder } from "./order.ts";
-import type { ColumnsUsed, Derivation } from "../../sandbox.ts";
+import type { ColumnsUsed, Derivation, PlannedQuery } from "../../sandbox.ts";
 import { findUnrepeatable } from "./repeatable.ts";
 import { columnsOf, refuseType } from "./result-columns.ts";
 import { quoteName, quoteText } from "../sql.ts";
@@ -74,25 +74,42 @@ function knownTo(layout: Layout, job: Job): KnownTables {
   return { ...known, names: job.names ?? known.names };
 }
 
-/** Puts a statement through the gate, in an engine with empty tables and no files. */
-export async function passGate(connection: DuckDBConnection, job: Job): Promise<Passed> {
+/** An engine with empty tables and no files, in which statements are judged. */
+interface Room {
+  layout: Layout;
+  target: Place | undefined;
+  /** All table functions that the engine has. */
+  tableFunctions: ReadonlySet<string>;
+}
+
+async function openRoom(connection: DuckDBConnection, job: Job): Promise<Room> {
   await connection.run(`set memory_limit = '${job.memoryMb}MiB'`);
   const layout = new Layout(job.tables);
   const target = layout.places.find(({ table }) => table.name === job.target);
   for (const sql of layout.rooms()) await connection.run(sql);
-  const isRewrite = job.kind === "rewrite" || job.kind === "update";
-  for (const place of layout.places) await connection.run(isRewrite && place !== target ? layout.emptyView(place) : layout.empty(place));
+  for (const place of layout.places)
+    await connection.run(isRewrite(job) && place !== target ? layout.emptyView(place) : layout.empty(place));
   for (const sql of layout.aliases()) await connection.run(sql);
   const functions = await connection.runAndReadAll(
     "select distinct upper(function_name) from duckdb_functions() where function_type in ('table', 'pragma', 'table_macro')",
   );
-  const tableFunctions = new Set(functions.getRows().map(([name]) => String(name)));
   await connection.run(planSettings);
   await connection.run("set explain_output = 'all'");
   await lock(connection, []);
+  return { layout, target, tableFunctions: new Set(functions.getRows().map(([name]) => String(name))) };
+}
 
-  const sql = job.update === undefined ? job.sql : await updateSql(connection, layout, target!, job.update);
-  const statement = await statementOf(connection, sql, isRewrite);
+const isRewrite = (job: Job): boolean => job.kind === "rewrite" || job.kind === "update";
+
+/** Puts a statement through the gate, in an engine with empty tables and no files. */
+export async function passGate(connection: DuckDBConnection, job: Job): Promise<Passed> {
+  const room = await openRoom(connection, job);
+  const sql = job.update === undefined ? job.sql : await updateSql(connection, room.layout, room.target!, job.update);
+  return judge(connection, room, job, sql);
+}
+
+async function judge(connection: DuckDBConnection, { layout, tableFunctions }: Room, job: Job, sql: string): Promise<Passed> {
+  const statement = await statementOf(connection, sql, isRewrite(job));
   let named: [string, string, string][] = [];
   let ordered = false;
   if (statement === "select") {
@@ -142,6 +159,35 @@ export async function deriveFrom(connection: DuckDBConnection, job: Job): Promis
     return { columns, from, rows: await usedBy("count(*)"), ...findUnrepeatable(await serialize(connection, job.sql), volatile, names) };
   } catch (error) {
     throw sqlError(error, layout.known().names);
+  }
+}
+
+/**
+ * Plans one query after the other, all in one engine that has every table: a statement names no table but those that its own words name. Only
+ * one that fails there is judged again by itself, as another dataset may have stood in its way.
+ */
+export async function planQueries(job: Job, planned: (index: number, result: PlannedQuery) => Promise<void>): Promise<void> {
+  const groups = job.plans ?? [];
+  const tables = [...new Map(groups.flatMap((group) => group.tables.map((table) => [table.name, table] as const))).values()];
+  const connection = await openEngine();
+  const room = await openRoom(connection, { ...job, tables });
+  for (const { tables: own, queries } of groups) {
+    const alone: Job = { ...job, tables: own, names: own.map(({ name }) => name) };
+    for (const { index, sql } of queries) await planned(index, await planOne(connection, room, alone, sql));
+  }
+}
+
+async function planOne(connection: DuckDBConnection, room: Room, job: Job, sql: string): Promise<PlannedQuery> {
+  try {
+    const known = await judge(connection, room, job, sql).catch(async (error: unknown) => {
+      if (asAppError(error).code !== "sql.failed") throw error;
+      const engine = await openEngine();
+      return passGate(engine, await narrowed(engine, { ...job, sql }));
+    });
+    return { ok: true, used: known.used };
+  } catch (error) {
+    const { code, message } = sqlError(error, job.names ?? []);
+    return { ok: false, code, message };
   }
 }
 

@@ -9,6 +9,8 @@ import { messageSign, type Job, type Message } from "./protocol.ts";
 /** Limits that the parent watches from outside, whatever the child says of itself. */
 export interface Watch {
   milliseconds: number;
+  /** The time is for each answer, not for all together. */
+  perAnswer?: boolean;
   residentMb: number;
   bytes: number;
 }
@@ -115,7 +117,8 @@ export class SandboxChild {
           rows = [];
           const message = JSON.parse(line.slice(1)) as Message;
           if (message.say === "error") throw new AppError(message.code, message.message, message);
-          complete ||= message.say !== "columns";
+          complete ||= message.say !== "columns" && message.say !== "planned";
+          if (watch.perAnswer === true) waited = 0;
           yield message;
         }
         if (rows.length > 0) yield rows;

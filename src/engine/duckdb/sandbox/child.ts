@@ -7,7 +7,7 @@ import type { FieldType } from "../../../lake/schema.ts";
 import type { Column } from "../../plan.ts";
 import { castSql, jsonSql } from "../convert.ts";
 import { quoteName, quotePath, quoteText } from "../sql.ts";
-import { deriveFrom, layData, namesIn, narrowed, openEngines, passGate, sqlError, type Engines } from "./child-engine.ts";
+import { deriveFrom, layData, namesIn, narrowed, openEngines, passGate, planQueries, sqlError, type Engines } from "./child-engine.ts";
 import { profileOf, type ProfileNode } from "./profile.ts";
 import { columnsOf, refuseType } from "./result-columns.ts";
 import { messageSign, type Job, type Message, type Statement } from "./protocol.ts";
@@ -108,6 +108,11 @@ async function columns({ gate }: Engines, job: Job): Promise<void> {
   await say({ say: "used", used: (await passGate(gate, job)).used });
 }
 
+async function plans(_engines: Engines, job: Job): Promise<void> {
+  await planQueries(job, (index, planned) => say({ say: "planned", index, planned }));
+  await say({ say: "end", rows: 0, milliseconds: 0 });
+}
+
 async function profile({ gate, data: connection }: Engines, job: Job): Promise<void> {
   await passGate(gate, job);
   const { sql } = await layData(connection, job);
@@ -131,6 +136,7 @@ const work: Record<Job["kind"], (engines: Engines, job: Job) => Promise<void>> =
   profile,
   names,
   derivation,
+  plans,
 };
 
 /** Ends the process without waiting for the engine's threads, which may be in the middle of something. */
@@ -143,7 +149,7 @@ lines.once("close", end);
 lines.once("line", (line) => {
   const job = JSON.parse(line) as Job;
   void engines
-    .then(async (open) => work[job.kind](open, await narrowed(open.gate, job)))
+    .then(async (open) => work[job.kind](open, job.kind === "plans" ? job : await narrowed(open.gate, job)))
     .catch((error: unknown) => {
       const { code, message, expected, found, hint } = sqlError(
         error,

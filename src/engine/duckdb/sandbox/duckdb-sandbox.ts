@@ -8,6 +8,7 @@ import type { ColumnsUsed, Derivation, Sandbox, SandboxCaps, SandboxTable } from
 import { renderTable, splitAddress } from "../render-scan.ts";
 import { quoteName, slot } from "../sql.ts";
 import { SandboxChild } from "./child-process.ts";
+import { planAll } from "./plan-all.ts";
 import type { Job, JobTable, Message } from "./protocol.ts";
 
 export interface SandboxSettings {
@@ -52,10 +53,14 @@ export function duckdbSandbox(settings: SandboxSettings): Sandbox {
     threads: settings.threads,
   });
 
-  async function* run(job: Job, milliseconds: number, options: RunOptions = {}): AsyncGenerator<Message | string[]> {
+  async function* run(
+    job: Job,
+    milliseconds: number,
+    options: RunOptions & { perAnswer?: boolean } = {},
+  ): AsyncGenerator<Message | string[]> {
     const child = await pool.take(options.signal);
     try {
-      const watch = { milliseconds, residentMb: residentMb(job.memoryMb), bytes: job.bytes };
+      const watch = { milliseconds, residentMb: residentMb(job.memoryMb), bytes: job.bytes, perAnswer: options.perAnswer ?? false };
       yield* child.run({ ...job, spill: join(child.folder, "spill") }, watch, options.signal);
     } finally {
       await child.close();
@@ -145,6 +150,8 @@ export function duckdbSandbox(settings: SandboxSettings): Sandbox {
       }
       throw withoutPlan();
     },
+
+    planAll: (request, options) => planAll((job) => run(job, request.milliseconds, { ...options, perAnswer: true }), base, request),
 
     close: () => pool.close(),
   };

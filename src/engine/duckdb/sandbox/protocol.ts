@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../../../lib/error-codes.ts";
 import type { Column } from "../../plan.ts";
-import type { ColumnsUsed, Derivation, QueryProfile } from "../../sandbox.ts";
+import type { ColumnsUsed, Derivation, PlannedQuery, QueryProfile } from "../../sandbox.ts";
 
 /** A dataset as the child sees it. */
 export interface JobTable {
@@ -18,11 +18,13 @@ export interface JobUpdate {
 
 /** The one thing that a child does in its life. */
 export interface Job {
-  kind: "query" | "rewrite" | "update" | "columns" | "profile" | "names" | "derivation";
+  kind: "query" | "rewrite" | "update" | "columns" | "profile" | "names" | "derivation" | "plans";
   /** SQL of others; empty for an update. */
   sql: string;
   update?: JobUpdate;
   tables: readonly JobTable[];
+  /** Queries to be planned, together where they name the same tables. */
+  plans?: readonly { tables: readonly JobTable[]; queries: readonly { index: number; sql: string }[] }[];
   /** Names for messages, when `tables` are fewer. */
   names?: readonly string[];
   /** The dataset to be rewritten. */
@@ -50,6 +52,7 @@ export type Message =
   | { say: "names"; names: string[] }
   | { say: "derivation"; derivation: Derivation }
   | { say: "end"; rows: number; milliseconds: number }
+  | { say: "planned"; index: number; planned: PlannedQuery }
   | { say: "profile"; profile: QueryProfile }
   | { say: "error"; code: ErrorCode; message: string; expected?: string; found?: string; hint?: string };
 
