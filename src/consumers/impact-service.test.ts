@@ -105,7 +105,7 @@ test("data alone concerns no stored query; what was planned before is known", as
 
 test("a query that cannot be planned in time is told, and the others are planned all the same", async () => {
   const tables = [{ name: "covid.daily", columns: [{ name: "a", type: "long" as const }] }];
-  const endless = `select ${Array.from({ length: 60_000 }, (_, at) => `a + ${at}`).join(", ")} from daily`;
+  const endless = `select ${Array.from({ length: 150_000 }, (_, at) => `a + ${at}`).join(", ")} from daily`;
   const found = await lake.sandbox.planAll({
     queries: [endless, "select a from daily", "select b from daily", "select 1; select 2"].map((sql) => ({ sql, tables })),
     milliseconds: 1500,

@@ -47,6 +47,9 @@ export function impactOf(
   changes: readonly ColumnChange[],
 ): { impact: ImpactKind; columns: ColumnChange[]; error: string | null } {
   if (!before.ok) return { impact: "broken_before", columns: [], error: before.message };
+  // What could not be planned in time may use every column.
+  if (after !== undefined && !after.ok && ["sql.limit", "sql.crashed"].includes(after.code))
+    return { impact: "uses", columns: [...changes], error: after.message };
   const columns = hitColumns(before.used, changes);
   if (after !== undefined && !after.ok) return { impact: "breaks", columns, error: after.message };
   return { impact: columns.length > 0 ? "uses" : "safe", columns, error: null };

@@ -166,11 +166,16 @@ export async function deriveFrom(connection: DuckDBConnection, job: Job): Promis
  * Plans one query after the other, all in one engine that has every table: a statement names no table but those that its own words name. Only
  * one that fails there is judged again by itself, as another dataset may have stood in its way.
  */
-export async function planQueries(job: Job, planned: (index: number, result: PlannedQuery) => Promise<void>): Promise<void> {
+export async function planQueries(
+  job: Job,
+  ready: () => Promise<void>,
+  planned: (index: number, result: PlannedQuery) => Promise<void>,
+): Promise<void> {
   const groups = job.plans ?? [];
   const tables = [...new Map(groups.flatMap((group) => group.tables.map((table) => [table.name, table] as const))).values()];
   const connection = await openEngine();
   const room = await openRoom(connection, { ...job, tables });
+  await ready();
   for (const { tables: own, queries } of groups) {
     const alone: Job = { ...job, tables: own, names: own.map(({ name }) => name) };
     for (const { index, sql } of queries) await planned(index, await planOne(connection, room, alone, sql));

@@ -15,6 +15,8 @@ export interface Watch {
   bytes: number;
 }
 
+/** How long a child may take to begin, where only its answers are timed. */
+const startMs = 60_000;
 /** How often limits are looked at. */
 const tickMs = 50;
 
@@ -81,6 +83,7 @@ export class SandboxChild {
     let waiting = true;
     let waited = 0;
     let looking = false;
+    let begun = false;
     const look = async (): Promise<void> => {
       if (looking) return;
       looking = true;
@@ -91,7 +94,8 @@ export class SandboxChild {
     const timer = setInterval(() => {
       if (!waiting) return;
       waited += tickMs;
-      if (waited >= watch.milliseconds) this.kill(limit(`took longer than ${watch.milliseconds} ms`, `${watch.milliseconds} ms`));
+      const most = watch.perAnswer === true && !begun ? startMs : watch.milliseconds;
+      if (waited >= most) this.kill(limit(`took longer than ${watch.milliseconds} ms`, `${watch.milliseconds} ms`));
       void look();
     }, tickMs);
     let complete = false;
@@ -117,7 +121,8 @@ export class SandboxChild {
           rows = [];
           const message = JSON.parse(line.slice(1)) as Message;
           if (message.say === "error") throw new AppError(message.code, message.message, message);
-          complete ||= message.say !== "columns" && message.say !== "planned";
+          complete ||= !["columns", "ready", "planned"].includes(message.say);
+          begun ||= message.say === "ready";
           if (watch.perAnswer === true) waited = 0;
           yield message;
         }

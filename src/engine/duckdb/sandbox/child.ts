@@ -109,7 +109,11 @@ async function columns({ gate }: Engines, job: Job): Promise<void> {
 }
 
 async function plans(_engines: Engines, job: Job): Promise<void> {
-  await planQueries(job, (index, planned) => say({ say: "planned", index, planned }));
+  await planQueries(
+    job,
+    () => say({ say: "ready" }),
+    (index, planned) => say({ say: "planned", index, planned }),
+  );
   await say({ say: "end", rows: 0, milliseconds: 0 });
 }
 

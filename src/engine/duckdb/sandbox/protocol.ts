@@ -52,6 +52,8 @@ export type Message =
   | { say: "names"; names: string[] }
   | { say: "derivation"; derivation: Derivation }
   | { say: "end"; rows: number; milliseconds: number }
+  /** Plans begin: from now on the time counts. */
+  | { say: "ready" }
   | { say: "planned"; index: number; planned: PlannedQuery }
   | { say: "profile"; profile: QueryProfile }
   | { say: "error"; code: ErrorCode; message: string; expected?: string; found?: string; hint?: string };
