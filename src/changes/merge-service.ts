@@ -190,7 +190,7 @@ async function openGate(
 ): Promise<Gate> {
   // Contracts are kept by their content: one that no version names yet changes nothing, and whoever tests the result reads it like any other.
   const contracts = plan.pieces.flatMap(({ result }) => (result?.kind === "draft" ? [result.draft.contract] : []));
-  if (contracts.length > 0) await deps.db.transaction().execute((tx) => putContracts(tx, contracts));
+  if (contracts.length > 0) await putContracts(deps.db, contracts);
   const results = new Map(plan.pieces.map(({ dataset, result }) => [dataset.id, contentOf(result)]));
   const assessment = await assessChange(deps, change, mergeSides(deps, plan.mainTree, results), { signal });
   const gate: Gate = async (db, now) => {

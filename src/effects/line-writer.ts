@@ -3,7 +3,7 @@ import type { Dataset } from "../catalog/dataset.ts";
 import type { Version } from "../catalog/version.ts";
 import { withSchema } from "../contracts/contract.ts";
 import { mergeContracts, type MergedContract } from "../contracts/contract-merge.ts";
-import { getContract, putContracts } from "../contracts/contract-store.ts";
+import { getContract } from "../contracts/contract-store.ts";
 import type { Reader } from "../db/db.ts";
 import type { RunOptions, Scratch } from "../engine/engine.ts";
 import { carry, refused, type Carried, type CarryRequest, type Conflicts } from "./carry.ts";
@@ -53,7 +53,7 @@ export async function carryVersion(deps: LakeDeps, request: LineRequest, options
     // The same files stand there by other changes (a revert, say): which ones, the result must say, because bars are judged by it.
     const { state } = await deps.tables.open(after);
     const contract = withSchema(merged.contract, state.schema);
-    return written(deps, await sameContent(deps, after, { ...request, contract }));
+    return { kind: "draft", draft: await sameContent(deps, after, { ...request, contract }) };
   }
   const [from, to, target] = [await deps.tables.open(before), await deps.tables.open(after), await deps.tables.open(onto)];
   const context: WriteContext = { ...deps, scratch: request.scratch, location: request.location, signal: options.signal };
@@ -84,11 +84,5 @@ export async function carryVersion(deps: LakeDeps, request: LineRequest, options
     location: request.location,
     builtFrom: [before.id, after.id, onto.id],
   });
-  return written(deps, draft);
-}
-
-/** Who checks a draft before a transaction names it reads its contract, which may be a new one. */
-async function written(deps: LakeDeps, draft: Draft): Promise<LineResult> {
-  await putContracts(deps.db, [draft.contract]);
   return { kind: "draft", draft };
 }

@@ -15,6 +15,7 @@ import type { SandboxCaps } from "../engine/sandbox.ts";
 import type { Schema } from "../lake/schema.ts";
 import { AppError } from "../lib/errors.ts";
 import { columnLineage } from "./column-lineage.ts";
+import { inheritedClassifications } from "./inherit-classification.ts";
 import { fieldsWithKey, followColumns, sayTheSame } from "./follow-columns.ts";
 
 /** A dataset that a derived one is built from, as the line has it. */
@@ -45,6 +46,8 @@ export interface BuiltContent {
   counts: WriteCounts;
   /** Where it stands from which columns its columns come. */
   lineageKey: string;
+  /** Classifications that its columns have from what they are built from, by name. */
+  classified: Map<string, string>;
   notes: string[];
 }
 
@@ -85,7 +88,15 @@ export async function buildContent(deps: LakeDeps, context: WriteContext, reques
     const rows = await deps.engine.stage(typed(result.plan, schema), context.scratch, context);
     if (isKeyed(schema)) await checkKeys(deps.engine, rows, keyFields(schema), dataset.name);
     const written = await writeDifference(context, dataset.name, request.present, schema, rows);
-    return { ...written, lastColumnId, lineageKey, notes: unordered.map((what) => orderNote(dataset, what)) };
+    const contracts = await Promise.all(opened.map(({ content }) => getContract(deps.db, content.contractHash).catch(() => undefined)));
+    const classified = inheritedClassifications(
+      derivation,
+      opened.flatMap(({ dataset: { name } }, at) => {
+        const contract = contracts[at];
+        return contract === undefined ? [] : [{ name, contract }];
+      }),
+    );
+    return { ...written, lastColumnId, lineageKey, classified, notes: unordered.map((what) => orderNote(dataset, what)) };
   } catch (error) {
     if (!(error instanceof AppError) || !isOfTheSql(error)) throw error;
     // A plan is made on empty tables: what speaks against it shows no value of a row.

@@ -4,7 +4,7 @@ import { getDatasets } from "../catalog/dataset-store.ts";
 import type { Side, VersionContent } from "../catalog/side.ts";
 import { findBuild, getVersion } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
-import { firstContract, storedContract, withSchema, type Contract } from "../contracts/contract.ts";
+import { fieldIdOf, firstContract, storedContract, withSchema, type Contract } from "../contracts/contract.ts";
 import { getContract } from "../contracts/contract-store.ts";
 import { withDerivedSql } from "../contracts/derived.ts";
 import type { WriteCounts } from "../effects/keyed-write.ts";
@@ -15,6 +15,7 @@ import type { RunOptions, Scratch } from "../engine/engine.ts";
 import { AppError } from "../lib/errors.ts";
 import { buildContent, buildKeyOf, cannotRebuild, type Input } from "./build-derived.ts";
 import { derivedGraph, type DerivedNode, type GraphRequest } from "./derived-graph.ts";
+import { withInherited } from "./inherit-classification.ts";
 import { keyOf } from "./follow-columns.ts";
 
 export interface CompleteRequest extends GraphRequest {
@@ -158,7 +159,7 @@ async function complete(
   if (request.leased?.has(dataset.id) === false) return undefined;
   const location = `tables/${dataset.id}/${request.line}`;
   const context: WriteContext = { ...deps, scratch: request.scratch, location, signal: options.signal };
-  const { state, lastColumnId, lineageKey, counts, notes } = await buildContent(deps, context, {
+  const { state, lastColumnId, lineageKey, classified, counts, notes } = await buildContent(deps, context, {
     dataset,
     created: piece.created,
     sql,
@@ -168,13 +169,17 @@ async function complete(
     schemas: preferred === undefined ? [] : [(await deps.tables.open(preferred.version)).state.schema],
     isNew: declared !== undefined,
   });
+  const said = contract ?? newContract(dataset, state.schema, request.actor);
+  // Of a dataset that begins its first contract knows no column yet.
+  const knownColumns =
+    piece.created || contract === undefined ? [] : (contract.schema[0]?.properties ?? []).flatMap((property) => fieldIdOf(property) ?? []);
   const forget = await request.forget?.(onto, opened);
   const draft = await writeDraft(deps, {
     dataset,
     base: present?.table,
     state,
     lastColumnId: Math.max(lastColumnId, present?.table.lastColumnId ?? 0),
-    contract: withDerivedSql(contract ?? newContract(dataset, state.schema, request.actor), sql),
+    contract: withDerivedSql(withInherited(said, new Set(knownColumns), state.schema, classified), sql),
     changeSet,
     changeId: request.changeId,
     location,
