@@ -3,6 +3,7 @@ import { availableParallelism, tmpdir, totalmem, userInfo } from "node:os";
 import { join } from "node:path";
 import { ensureAdmin } from "./access/person-service.ts";
 import { appendingHeadFile } from "./audit/head-file.ts";
+import { readLocalConfig } from "./local-config.ts";
 import { initialise } from "./catalog/initialise.ts";
 import { relocateStore } from "./catalog/relocate-service.ts";
 import { outboxHandlers } from "./changes/outbox-handlers.ts";
@@ -58,6 +59,7 @@ export async function openServices(config: Config): Promise<Services> {
       engine,
       tables: new TableReader(store),
       rowsPerFile: defaultRowsPerFile,
+      commands: readLocalConfig(config.dataDir).commands,
       sandbox,
       sqlCaps: { rows: 10_000_000, bytes: 2 ** 30, memoryMb: resources.sandbox.memoryMb, milliseconds: 60_000 },
     };

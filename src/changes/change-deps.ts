@@ -1,7 +1,10 @@
+import type { CommandSettings } from "../consumers/command-settings.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import type { SourceReader } from "../engine/source.ts";
 
 /** What proposing works with, beside the lake: files of others. */
 export interface ChangeDeps extends LakeDeps {
   sources: SourceReader;
+  /** What the local configuration says of consumers' commands; off when it says nothing. */
+  commands?: CommandSettings | undefined;
 }

@@ -32,7 +32,18 @@ const queryTest = z.strictObject({
   query: z.strictObject({ sql, key: columns.optional(), tolerance: tolerance.optional(), timeout: duration.optional() }),
 });
 
-const kinds = { query: queryTest } as const;
+const commandTest = z.strictObject({
+  name,
+  run: z.strictObject({
+    /** A line for the shell, or a program and its arguments. */
+    command: z.union([z.string().min(1).max(10_000), z.array(z.string()).min(1).max(100)]),
+    reads: z.array(z.string().min(1)).min(1).max(100),
+    tolerance: tolerance.optional(),
+    timeout: duration.optional(),
+  }),
+});
+
+const kinds = { query: queryTest, run: commandTest } as const;
 type Kind = keyof typeof kinds;
 
 const outer = z.strictObject({
@@ -110,17 +121,24 @@ function testOf(item: Record<string, unknown>, at: number, source: YamlSource, p
     problems.push(...schemaProblems(new z.ZodError(issues), source));
     return [];
   }
-  const { query } = parsed.data;
-  return [
-    {
-      kind: "query",
-      name: parsed.data.name,
-      sql: query.sql.trim(),
-      key: query.key,
-      tolerance: toleranceOf(query.tolerance),
-      timeoutMs: millisecondsOf(query.timeout),
-    },
-  ];
+  return [testFrom(parsed.data)];
+}
+
+function testFrom(item: z.output<typeof queryTest> | z.output<typeof commandTest>): ConsumerTest {
+  if ("query" in item) {
+    const { sql: text, key, timeout, ...rest } = item.query;
+    const limits = { tolerance: toleranceOf(rest.tolerance), timeoutMs: millisecondsOf(timeout) };
+    return { kind: "query", name: item.name, sql: text.trim(), key, ...limits };
+  }
+  const { command, reads, timeout, ...rest } = item.run;
+  const limits = { tolerance: toleranceOf(rest.tolerance), timeoutMs: millisecondsOf(timeout) };
+  return {
+    kind: "command",
+    name: item.name,
+    command: typeof command === "string" ? ["/bin/sh", "-c", command] : command,
+    reads,
+    ...limits,
+  };
 }
 
 const problem = (source: YamlSource, path: readonly (string | number)[], message: string): DocumentProblem => ({
@@ -143,7 +161,7 @@ function invalid(consumer: string, problems: readonly DocumentProblem[]): AppErr
   const [first] = problems;
   const more = problems.length > 1 ? `, and ${counted(problems.length - 1, "more mistake")}` : "";
   return new AppError("consumer.test_invalid", `The tests of ${consumer} cannot be read: line ${first?.line}: ${first?.message}${more}.`, {
-    expected: "tests: a list, each with a name and a query",
+    expected: "tests: a list, each with a name and one of query and run",
     found: `${first?.path === "" ? "the document" : first?.path} in line ${first?.line}`,
     hint: `tidegate consumer test list ${consumer}`,
     details: { problems },

@@ -8,6 +8,8 @@ import type { Sandbox, SandboxCaps } from "../engine/sandbox.ts";
 import { evidenceKey, type Finding } from "../evidence/evidence.ts";
 import { keepEvidence, readEvidence } from "../evidence/evidence-store.ts";
 import { verdictOf, type TestFinding, type TestResult } from "./consumer-test.ts";
+import { noCommands, type CommandSettings } from "./command-settings.ts";
+import { filesOf, runCommandTest } from "./command-test.ts";
 import { mentionedIn } from "./mentioned.ts";
 import { runQueryTest } from "./query-test.ts";
 import { testsOfSides, testWords, type StoredTest, type TestFilter } from "./stored-tests.ts";
@@ -17,7 +19,9 @@ import { SideTables, testedDatasets, type SideDeps, type SideTable, type TestedD
 /** What running consumers' tests works with. */
 export interface ConsumerTestDeps extends SideDeps {
   clock: Clock;
-  engine: Pick<Engine, "version">;
+  engine: Pick<Engine, "version" | "withScratch" | "exportParquet">;
+  /** What the local configuration says of commands; off when it says nothing. */
+  commands?: CommandSettings | undefined;
   sandbox: Sandbox;
   /** Limits of each run of a query. */
   sqlCaps: SandboxCaps;
@@ -121,12 +125,15 @@ async function questionOf(
   const after = await tables.of(datasets.map(({ dataset, after: content }) => ({ dataset, content })));
   const look = (side: readonly SideTable[] | undefined): unknown =>
     side?.map(({ name, dataKey, masked }) => [name, dataKey, masked]) ?? null;
-  const inputs = { test: hashOf(item.test), before: look(before), after: look(after), engine: deps.engine.version, meaning };
+  const program = item.test.kind === "command" ? await filesOf(item.test.command) : [];
+  const inputs = { test: hashOf(item.test), program, before: look(before), after: look(after), engine: deps.engine.version, meaning };
   return { id: `${item.consumer}\n${item.test.name}`, key: evidenceKey("test", inputs), item, before, after };
 }
 
 async function runTest(deps: ConsumerTestDeps, { item, before, after }: Question, signal: AbortSignal | undefined): Promise<TestFinding> {
   const { test } = item;
+  if (test.kind === "command")
+    return runCommandTest({ engine: deps.engine, settings: deps.commands ?? noCommands, signal }, test, { before, after });
   if (test.kind !== "query") throw new AppError("internal", `A test of kind ${test.kind} cannot run.`);
   const milliseconds = test.timeoutMs === undefined ? deps.sqlCaps.milliseconds : Math.min(test.timeoutMs, deps.sqlCaps.milliseconds);
   const caps: SandboxCaps = {

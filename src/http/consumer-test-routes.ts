@@ -62,7 +62,13 @@ const queryBody = z.strictObject({
     .optional(),
   timeout: z.string().optional().openapi({ example: "30s" }),
 });
-const testBody = z.strictObject({ name: z.string(), query: queryBody.optional() }).openapi("ConsumerTest");
+const commandBody = z.strictObject({
+  command: z.union([z.string(), z.array(z.string())]).openapi({ description: "Runs only where the local configuration allows commands." }),
+  reads: z.array(z.string()),
+  tolerance: queryBody.shape.tolerance,
+  timeout: z.string().optional(),
+});
+const testBody = z.strictObject({ name: z.string(), query: queryBody.optional(), run: commandBody.optional() }).openapi("ConsumerTest");
 
 const named = z.object({ name: z.string() });
 

@@ -56,6 +56,7 @@ test("tests run on a change, from an older version, and on main alone; what they
     { test: "total", last: { outcome: "moved" } },
     { test: "rows", last: { outcome: "same" } },
   ]);
+  await app.ask("POST", `/v1/changes/${proposed.change.id}/acknowledge`, { body: {} });
   await app.ask("POST", `/v1/changes/${proposed.change.id}/merge`);
   expect((await run({ change: proposed.change.id })).tests).toMatchObject([{ reused: true }, { outcome: "moved", reused: true }]);
   expect((await run({ consumer: "board", tests: ["total"], from: "orders@1" })).tests).toMatchObject([

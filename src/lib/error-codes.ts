@@ -104,6 +104,8 @@ export const errorCodes = {
   "consumer.test_invalid": "invalid",
   "consumer.test_exists": "conflict",
   "consumer.test_not_found": "not_found",
+  "command.failed": "failed_check",
+  "config.invalid": "invalid",
   "consumer.declared": "conflict",
   "token.not_found": "not_found",
   // SQL of others

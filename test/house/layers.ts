@@ -67,6 +67,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   ],
   cli: ["lib", "apply", "diffs", "config", "compose", "http"],
   config: ["lib"],
+  "local-config": ["lib", "consumers"],
   compose: ["*"],
   main: ["cli", "edges"],
 };

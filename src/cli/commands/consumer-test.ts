@@ -9,6 +9,7 @@ import { addFlags, addGroup, addVerb } from "../verb.ts";
 
 interface TestItem {
   name: string;
+  run?: { command: string; reads: string[]; tolerance?: unknown; timeout?: string | undefined };
   query?: { sql: string; key?: string[] | undefined; tolerance?: unknown; timeout?: string | undefined };
 }
 
@@ -16,6 +17,8 @@ interface AddOptions {
   sql?: string;
   file?: string;
   queries?: string;
+  run?: string;
+  reads?: string;
   key?: string;
   tolerance?: string;
   timeout?: string;
@@ -68,6 +71,8 @@ function addAdd(surroundings: Surroundings, group: Command): void {
     ["--sql <select>", "one SELECT"],
     ["--file <file>", "a file with one SELECT"],
     ["--queries <folder>", "a folder of .sql files; each is a test of its name"],
+    ["--run <command>", "a command of the consumer; it runs only where config.yaml allows commands"],
+    ["--reads <datasets>", "what the command reads, such as airports,flights"],
     ["--key <columns>", "columns of the result that identify a row, such as region,month"],
     ["--tolerance <share>", "how much numbers may differ, such as 0.01"],
     ["--timeout <time>", "how long it may take, such as 30s"],
@@ -96,9 +101,9 @@ function addedLines(
 }
 
 async function itemsOf(cwd: string, consumer: string, name: string | undefined, options: AddOptions): Promise<TestItem[]> {
-  const given = (["sql", "file", "queries"] as const).filter((flag) => options[flag] !== undefined);
+  const given = (["sql", "file", "queries", "run"] as const).filter((flag) => options[flag] !== undefined);
   if (given.length !== 1) {
-    throw new AppError("usage.invalid", "A test is one of --sql, --file or --queries.", {
+    throw new AppError("usage.invalid", "A test is one of --sql, --file, --queries or --run.", {
       expected: "one of them",
       found: given.length === 0 ? "none" : given.map((flag) => `--${flag}`).join(" and "),
       hint: `tidegate consumer test add ${consumer} <name> --sql "select …"`,
@@ -123,6 +128,17 @@ async function itemsOf(cwd: string, consumer: string, name: string | undefined, 
       found: "none",
       hint: `tidegate consumer test add ${consumer} <name> --sql "select …"`,
     });
+  }
+  if (options.run !== undefined) {
+    if (options.reads === undefined) {
+      throw new AppError("usage.invalid", "It is not said what the command reads.", {
+        expected: "--reads with names of datasets",
+        found: "none",
+        hint: `tidegate consumer test add ${consumer} ${name} --run "…" --reads <datasets>`,
+      });
+    }
+    const reads = options.reads.split(",").map((part) => part.trim());
+    return [{ name, run: { command: options.run, reads, tolerance: toleranceOf(options.tolerance), timeout: options.timeout } }];
   }
   return [item(name, options.sql ?? (await textOf(resolve(cwd, options.file ?? ""), options.file ?? "")))];
 }

@@ -1,0 +1,118 @@
+import { spawn } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { stopwatch } from "../edges/stopwatch.ts";
+import { AppError } from "../lib/errors.ts";
+import type { CommandSettings } from "./command-settings.ts";
+
+export interface CommandRun {
+  exit: number;
+  /** Numbers of the JSON object that it printed last, by name. */
+  numbers: Readonly<Record<string, number>>;
+  /** The end of what it wrote to standard error. */
+  said: string;
+  milliseconds: number;
+}
+
+export interface CommandOrder {
+  command: readonly string[];
+  folder: string;
+  /** What the command is told; nothing else of our surroundings reaches it. */
+  variables: Readonly<Record<string, string>>;
+  milliseconds: number;
+  signal?: AbortSignal | undefined;
+}
+
+const shownOutput = 500;
+
+/** Runs a command in a process group of its own, which is killed whole at the limit of time or output. */
+export async function runCommand(settings: CommandSettings, order: CommandOrder): Promise<CommandRun> {
+  const [program = "", ...args] = order.command;
+  const elapsed = stopwatch();
+  const child = spawn(program, args, {
+    cwd: order.folder,
+    env: { PATH: "/usr/local/bin:/usr/bin:/bin", LANG: "C.UTF-8", TZ: "UTC", HOME: order.folder, TMPDIR: order.folder, ...order.variables },
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let stopped: AppError | undefined;
+  const kill = (reason?: AppError): void => {
+    stopped ??= reason;
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+    } catch {
+      // The group is gone already.
+    }
+  };
+  const ended = new Promise<number>((done, failed) => {
+    child.once("error", (error) => failed(notStarted(program, error)));
+    child.once("close", (code, signal) => done(code ?? (signal === null ? 1 : 128)));
+  });
+  const [out, err] = [gather(child.stdout, settings.outputBytes, kill), gather(child.stderr, settings.outputBytes, kill)];
+  const stop = (): void => kill(new AppError("interrupted", "The command was stopped."));
+  order.signal?.addEventListener("abort", stop, { once: true });
+  if (order.signal?.aborted === true) stop();
+  const over = new AbortController();
+  void sleep(order.milliseconds, undefined, { signal: over.signal }).then(
+    () => kill(limit(`took longer than ${order.milliseconds} ms`)),
+    () => undefined,
+  );
+  try {
+    const exit = await ended;
+    if (stopped !== undefined) throw stopped;
+    const text = await out;
+    return { exit, numbers: exit === 0 ? numbersOf(text) : {}, said: (await err).slice(-shownOutput).trim(), milliseconds: elapsed() };
+  } finally {
+    over.abort();
+    order.signal?.removeEventListener("abort", stop);
+    // What the command left behind in its group goes too.
+    kill();
+  }
+}
+
+const limit = (what: string): AppError =>
+  new AppError("command.failed", `The command ${what}.`, {
+    expected: "less",
+    found: "more",
+    hint: "raise commands.timeoutMs in config.yaml, or do less",
+  });
+
+const notStarted = (program: string, error: Error): AppError =>
+  new AppError("command.failed", `${program} cannot be started: ${error.message}.`, {
+    expected: "a program in /usr/local/bin, /usr/bin or /bin, or its whole path",
+    found: program,
+    hint: `command -v ${program}`,
+  });
+
+async function gather(stream: AsyncIterable<Buffer>, most: number, kill: (reason: AppError) => void): Promise<string> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of stream) {
+    bytes += part.length;
+    if (bytes > most) kill(limit(`wrote more than ${most} bytes`));
+    else parts.push(part);
+  }
+  return Buffer.concat(parts).toString("utf8");
+}
+
+/** Numbers of the JSON object that stands at the end of the output, in its last lines or as a whole. */
+export function numbersOf(text: string): Record<string, number> {
+  const trimmed = text.trim();
+  const value = objectOf(trimmed) ?? objectOf(trimmed.slice(trimmed.lastIndexOf("\n") + 1));
+  if (value === undefined) {
+    throw new AppError("command.failed", "The command printed no JSON object of numbers.", {
+      expected: 'one object at the end of its output, such as {"auc": 0.91}',
+      found: trimmed === "" ? "nothing" : trimmed.slice(-80),
+      hint: "print the numbers that should stay the same",
+    });
+  }
+  return Object.fromEntries(Object.entries(value).filter((item): item is [string, number] => typeof item[1] === "number"));
+}
+
+function objectOf(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return value !== null && typeof value === "object" && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
