@@ -128,7 +128,7 @@ export function planLines(plan: FolderPlan): string[] {
       const parts = [
         ...list("+ rule", rules.added),
         ...list("≠ rule, tighter:", rules.tightened),
-        ...loosened.map((item) => `loosens ${weakText(item)}`),
+        ...loosened.map((item) => `loosens ${weakText(item).replace(`${dataset}: `, "")}`),
       ];
       return line(file, dataset, parts.length === 0 ? ["no rule changes"] : parts);
     }),

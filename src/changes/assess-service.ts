@@ -13,6 +13,7 @@ import { getContract } from "../contracts/contract-store.ts";
 import { diffContracts, loosenedItems, type ContractSide } from "../contracts/contract-diff.ts";
 import { ownersOf, tagsOf } from "../contracts/contract.ts";
 import { diffVersions } from "../diffs/version-diff.ts";
+import { byText } from "../lib/text.ts";
 import type { Assessment, DatasetAssessment, Loosened } from "../reviews/assessment.ts";
 import { counted } from "../lib/text.ts";
 import { documentLoosened, type DocumentPair } from "../reviews/document-diff.ts";
@@ -80,6 +81,7 @@ export async function assessChange(
     if (contracts.before !== undefined && contracts.after !== undefined)
       loosened.push(...loosenedItems(dataset.name, diffContracts(contracts.before, contracts.after)));
   }
+  assessed.sort((a, b) => byText(a.dataset, b.dataset));
   return {
     changeId: change.id,
     contentHash: change.contentHash,

@@ -1,3 +1,5 @@
+import { byText } from "../lib/text.ts";
+
 /** A version as commands show it. */
 export interface ShownVersion {
   number: number;
@@ -23,8 +25,9 @@ const shownMoves = 6;
 
 /** What a merge did to main, and what readers have of it. */
 export function mergedLines({ change, commit, previousCommit, datasets, release }: Merged): string[] {
-  const moves = datasets.slice(0, shownMoves).map((item) => `${item.dataset} ${at(item.before)} → ${at(item.after)}`);
+  const sorted = datasets.toSorted((a, b) => byText(a.dataset, b.dataset));
+  const moves = sorted.slice(0, shownMoves).map((item) => `${item.dataset} ${at(item.before)} → ${at(item.after)}`);
   const more = datasets.length > shownMoves ? ` and ${datasets.length - shownMoves} more` : "";
-  const first = `${change.id} merged: main ${previousCommit.slice(0, 6)} → ${commit.slice(0, 6)}, ${moves.join(", ")}${more}.`;
+  const first = `${change.id} merged: main ${previousCommit.slice(0, 6)} → ${commit.slice(0, 6)}${["", ...moves].join(", ")}${more}.`;
   return [first, release.state === "completed" ? `${release.id}: readers have it now.` : `‖ ${release.id} is held: ${release.reason}.`];
 }

@@ -85,7 +85,7 @@ function feedLines(surroundings: Surroundings, { feed, flap, silentMs, usualMs, 
       value: (line) => (line.rows > 0 ? `+${grouped(line.rows)}` : line.rows === 0 ? "0" : `−${grouped(-line.rows)}`),
       right: true,
     },
-    { title: "reason", value: (line) => line.reason ?? "", flexible: true },
   ]);
-  return [`${feed}: ${judged}${flapping}${silent}.`, ...table];
+  const reasons = batches.flatMap((line) => (line.reason === null ? [] : [`  ✗ ${line.sourceId}: ${line.reason}`]));
+  return [`${feed}: ${judged}${flapping}${silent}.`, ...table, ...reasons];
 }
