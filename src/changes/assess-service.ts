@@ -12,9 +12,11 @@ import { listConsumers } from "../access/consumer-service.ts";
 import { getContract } from "../contracts/contract-store.ts";
 import { diffContracts, loosenedItems, type ContractSide } from "../contracts/contract-diff.ts";
 import { ownersOf, tagsOf } from "../contracts/contract.ts";
+import type { ShownCell } from "../diffs/diff.ts";
 import { diffVersions } from "../diffs/version-diff.ts";
 import { byText } from "../lib/text.ts";
 import type { Assessment, DatasetAssessment, Loosened } from "../reviews/assessment.ts";
+import { toJson } from "../lib/json.ts";
 import { counted } from "../lib/text.ts";
 import { documentLoosened, type DocumentPair } from "../reviews/document-diff.ts";
 import { headlineOf } from "../reviews/headline.ts";
@@ -90,7 +92,7 @@ export async function assessChange(
     tests,
     loosened,
     documents: documents.map(({ path, what, text }) => ({ path, what, text })),
-    headline: headlineOf(assessed, tests),
+    headline: headlineOf(assessed, tests, checks),
   };
 }
 
@@ -106,21 +108,25 @@ async function describeRows(
   dataset: Dataset,
   { before, after }: { before: Version | undefined; after: Version | undefined },
   signal: AbortSignal | undefined,
-): Promise<Pick<DatasetAssessment, "rows" | "schema" | "headline">> {
+): Promise<Pick<DatasetAssessment, "rows" | "schema" | "headline" | "removedKeys">> {
   if (before === undefined || after === undefined) {
     const [base, candidate] = [Number(before?.rows ?? 0), Number(after?.rows ?? 0)];
     const rows = { base, candidate, added: candidate, removed: base, modified: 0 };
     return {
       rows,
       schema: [],
+      removedKeys: [],
       headline: before === undefined ? `New, with ${counted(candidate, "row")}.` : `Dropped, with ${counted(base, "row")}.`,
     };
   }
   const { result } = await diffVersions(deps, { datasetId: dataset.id, before, after }, { statistics: "changed", samples: 20, signal });
   const { added, removed, modified } = result.rows;
   const rows = { base: result.before.rows, candidate: result.after.rows, added, removed, modified };
-  return { rows, schema: result.schema, headline: result.headline };
+  const gone = result.samples.flatMap((row) => (row.kind === "removed" && row.key !== null ? [row.key.map(shownText).join(" / ")] : []));
+  return { rows, schema: result.schema, headline: result.headline, removedKeys: gone.slice(0, 5) };
 }
+
+const shownText = (cell: ShownCell): string => (typeof cell === "string" ? cell : toJson(cell));
 
 interface DescribedDocument extends DocumentPair {
   what: "added" | "changed" | "removed";

@@ -1,4 +1,4 @@
-import { counted } from "../lib/text.ts";
+import { counted, grouped } from "../lib/text.ts";
 
 /** A check as the API answers it. */
 export interface ShownCheck {
@@ -71,7 +71,7 @@ function lines(check: ShownCheck, width: number, owners: readonly string[]): str
     verdict === "fail" ? `expected ${expected}, found ${found ?? "nothing"}` : [why, found ?? ""].filter((text) => text !== "").join(": ");
   const mild = effect === "warn" ? "  (a warning)" : effect === "info" ? "  (only said)" : "";
   const facts = [
-    badAdded === null ? "" : `${badAdded === 0 ? "none" : String(badAdded)} of them new`,
+    badAdded === null ? "" : `${badAdded === 0 ? "none" : grouped(badAdded)} of them new`,
     samples.length === 0 ? "" : `such as ${samples.map(sampleText).join("; ")}`,
     failingSince === null ? "" : `since ${failingSince.version}`,
     owners.length === 0 ? "" : `owner ${owners.join(", ")}`,

@@ -24,6 +24,8 @@ export interface DatasetAssessment {
   rows: { base: number; candidate: number; added: number; removed: number; modified: number };
   schema: DiffResult["schema"];
   headline: string;
+  /** Keys of some of the rows that the change removes, as text; what the contract masks is masked. */
+  removedKeys: readonly string[];
   checks: DatasetChecks;
 }
 

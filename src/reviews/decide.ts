@@ -95,7 +95,7 @@ function failedChecks(facts: DecisionFacts, { dataset, checks }: DatasetChecks, 
     if (check.verdict === "pass" || check.effect === "info" || check.effect === "none") return [];
     const text = checkText(dataset, check);
     if (check.effect === "block") {
-      const next = `tidegate change show ${facts.assessment.changeId}`;
+      const next = `tidegate check ${facts.assessment.changeId}`;
       return [plain("check", check.verdict === "fail" ? "failed" : "unknown", text, { next })];
     }
     const digest = { item: `check ${dataset} ${check.rule.id}`, digest: hashOf([check.verdict, check.reason, check.found]) };
@@ -362,6 +362,10 @@ function summaryOf(assessment: Assessment, outcome: DecisionOutcome, items: read
   const [first] = outcome === "blocked" ? of("failed") : outcome === "inconclusive" ? of("unknown") : of("missing");
   const word = outcome === "blocked" ? "Blocked" : outcome === "inconclusive" ? "Could not tell" : "Waits";
   const moved =
-    outcome === "blocked" && assessment.headline !== "" && open.some((item) => item.kind === "test") ? assessment.headline : first?.text;
+    outcome === "blocked" && assessment.headline !== "" && open.some((item) => item.kind === "test")
+      ? lowerFirst(assessment.headline)
+      : first?.text;
   return `${word}: ${moved ?? ""}`;
 }
+
+const lowerFirst = (text: string): string => text.slice(0, 1).toLowerCase() + text.slice(1);

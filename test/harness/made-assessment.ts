@@ -70,6 +70,7 @@ export function madeDataset(edit: Partial<DatasetAssessment> = {}): DatasetAsses
     rows: { base: 100, candidate: 101, added: 1, removed: 0, modified: 0 },
     schema: [],
     headline: "1 of 101 rows differs: 1 added.",
+    removedKeys: [],
     checks: { datasetId: `ds_${dataset}`, dataset, owners: ["ana"], untested: false, checks: [madeCheck()] },
     ...edit,
   };

@@ -4,8 +4,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
+import { boardSql, delaysSql, flightsContract } from "../demo-contract.ts";
 import { openClient, type Client } from "../client.ts";
 import { interrupted, type Surroundings } from "../command.ts";
+import type { ShownVerdict } from "../verdict-text.ts";
 import { addFlags, addVerb } from "../verb.ts";
 import { portOf } from "./system.ts";
 
@@ -72,8 +74,7 @@ async function setUp(client: Client, settle: () => Promise<void>): Promise<void>
       client.ask("POST", "/v1/imports", { body: { dataset, key, source: await client.source([join(data, file)]) } });
     await importFile("demo.airports", "airports.csv", ["iata"]);
     await importFile("demo.flights", "flights-20k.json", []);
-    await client.ask("POST", "/v1/consumers", { body: { name: "arrival-model", kind: "model", criticality: "high" } });
-    await client.ask("POST", "/v1/consumers", { body: { name: "delay-board", kind: "dashboard" } });
+    await promises(client);
     await badChange(client);
     await settle();
     await mergeRevert(client);
@@ -83,13 +84,30 @@ async function setUp(client: Client, settle: () => Promise<void>): Promise<void>
   }
 }
 
+/** Flights get a contract, a mart is built from both, and a board tests what it shows. */
+async function promises(client: Client): Promise<void> {
+  const contract = { text: flightsContract, title: "What flights promise" };
+  await mergeProposed(client, await client.ask<Proposed>("POST", "/v1/datasets/demo.flights/contract", { body: contract }));
+  const operations = [{ kind: "derive", dataset: "demo.delays_by_airport", sql: delaysSql, key: ["origin"] }];
+  const mart = { title: "Delays by airport", operations };
+  await mergeProposed(client, await client.ask<Proposed>("POST", "/v1/changes", { body: mart }));
+  await client.ask("POST", "/v1/consumers", { body: { name: "arrival-model", kind: "model", criticality: "high" } });
+  await client.ask("POST", "/v1/consumers", { body: { name: "delay-board", kind: "dashboard" } });
+  const tests = [{ name: "flights", query: { sql: boardSql } }];
+  await client.ask("POST", "/v1/consumers/delay-board/tests", { body: { tests } });
+}
+
+async function mergeProposed(client: Client, { change }: Proposed): Promise<void> {
+  await client.ask("POST", `/v1/changes/${change?.id ?? ""}/merge`);
+}
+
 /** A sign was lost upstream: merged, read by two consumers, rolled back. */
 async function badChange(client: Client): Promise<void> {
   const operations = [
     { kind: "update", dataset: "airports", set: [{ column: "longitude", expression: "abs(longitude)" }], where: "state = 'CO'" },
   ];
-  const { change } = await client.ask<Proposed>("POST", "/v1/changes", { body: { title: "Longitudes of Colorado, cleaned", operations } });
-  await client.ask("POST", `/v1/changes/${change?.id ?? ""}/merge`);
+  const cleaned = { title: "Longitudes of Colorado, cleaned", operations };
+  await mergeProposed(client, await client.ask<Proposed>("POST", "/v1/changes", { body: cleaned }));
   await read(client, "delay-board", "iata,city,state");
   await read(client, "arrival-model", "iata,latitude,longitude");
   await client.ask("POST", "/v1/rollback", { body: { target: "airports", reason: "Denver lies in China" } });
@@ -130,21 +148,20 @@ async function tell(surroundings: Surroundings, client: Client, url: string): Pr
   const datasets = await client.ask<Listed[]>("GET", "/v1/datasets");
   const waiting = await client.ask<{ id: string; title: string; origin: string }[]>("GET", "/v1/changes", { query: { state: "waiting" } });
   const change = waiting.find((item) => item.origin === "person");
-  const me = await client.ask<{ name: string }>("GET", "/v1/whoami");
-  const rows = datasets.map((item) => `${item.name} ${counted(item.version.rows, "row")}`).join("   ");
+  const verdict = change === undefined ? undefined : await client.ask<ShownVerdict>("GET", `/v1/changes/${change.id}/verdict`);
+  const rows = datasets.map((item) => `${item.name.replace(/^demo\./, "")} ${counted(item.version.rows, "row")}`).join("   ");
   const lines = [
     `Tidegate is up at ${url}   (Ctrl-C stops; data in ${surroundings.config().dataDir})`,
     `  ${rows}`,
     "  One change was merged, read by two consumers, and rolled back.",
-    ...(change === undefined ? [] : [`  One change waits for you: ${change.id} «${change.title}»`]),
+    ...(change === undefined || verdict === undefined
+      ? []
+      : [`  One change waits for you: ${change.id} «${change.title}»`, `  ${verdict.decision.summary}`]),
     "",
     "In another terminal, in this folder:",
-    ...(change === undefined ? [] : [`  npx tidegate diff ${change.id}`]),
+    ...(change === undefined ? [] : [`  npx tidegate check ${change.id}`]),
     "  npx tidegate who-read airports@2",
     "  npx tidegate log --live",
-    "For curl, a token and how it is sent:",
-    `  npx tidegate token create --person ${me.name}`,
-    `  curl -H 'Authorization: Bearer <token>' ${url}/v1/changes`,
   ];
   surroundings
     .output()
