@@ -6,7 +6,15 @@ export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
-      { test: { ...common, name: "fast", include: ["src/**/*.test.ts", "test/*.test.ts"], testTimeout: 30_000, hookTimeout: 60_000 } },
+      {
+        test: {
+          ...common,
+          name: "fast",
+          include: ["src/**/*.test.ts", "test/*.test.ts", "test/incidents/*.test.ts"],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
       { test: { name: "house", include: ["test/house/*.test.ts"], testTimeout: 60_000 } },
       { test: { ...common, name: "slow", include: ["test/slow/**/*.test.ts"], testTimeout: 900_000, hookTimeout: 300_000 } },
     ],

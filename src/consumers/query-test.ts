@@ -156,7 +156,8 @@ function fanOut(before: QueryProfile, after: QueryProfile): string | undefined {
     .filter(({ growth, own, was }) => growth > slowerFactor && own > slowerFactor * (was.rows / Math.max(1, was.inputs)))
     .toSorted((a, b) => b.growth - a.growth)[0];
   if (found === undefined) return undefined;
-  return `the join on ${found.on} fans out: ${grouped(found.was.rows)} → ${grouped(found.rows)} rows`;
+  const join = found.on === "" ? "a join without a key" : `the join on ${found.on}`;
+  return `${join} fans out: ${grouped(found.was.rows)} → ${grouped(found.rows)} rows`;
 }
 
 /** Columns of the sides that are shown to nobody, by dataset and name. */

@@ -1,3 +1,4 @@
+import { counted } from "../lib/text.ts";
 import type { TestResult } from "../consumers/consumer-test.ts";
 import type { DatasetChecks } from "../checks/check.ts";
 import { counted, grouped } from "../lib/text.ts";
@@ -5,6 +6,9 @@ import type { DatasetAssessment } from "./assessment.ts";
 
 const rank: Record<string, number> = { broken: 0, moved: 1, slower: 2 };
 const levels = ["critical", "high", "normal", "low"];
+
+/** Datasets that are named; of one deletion the smaller part may be the one that matters. */
+const named = 3;
 
 /**
  * The sentence that a change is known by: impact before size, because one added row can block the whole web. What breaks comes before what
@@ -31,8 +35,10 @@ export function headlineOf(
     return `${first.consumer} ${first.outcome === "broken" ? "breaks" : first.outcome === "slower" ? "gets slower" : "moves"}: ${first.summary}${rest}.`;
   }
   const [only] = datasets;
-  if (only === undefined) return "";
-  return datasets.length === 1 ? only.headline : `${only.dataset}: ${only.headline} And ${datasets.length - 1} more datasets.`;
+  if (datasets.length === 1 && only !== undefined) return only.headline;
+  const shown = datasets.slice(0, named).map(({ dataset, headline }) => `${dataset}: ${headline}`);
+  const left = datasets.length - shown.length;
+  return [...shown, ...(left > 0 ? [`And ${counted(left, "more dataset")}.`] : [])].join(" ");
 }
 
 /**

@@ -1,0 +1,127 @@
+import { addConsumer, type NewConsumer } from "../../src/access/consumer-service.ts";
+import { addPerson } from "../../src/access/person-service.ts";
+import { applyFolder } from "../../src/apply/apply-service.ts";
+import { merge } from "../../src/changes/merge-service.ts";
+import { verdictOf, type ChangeVerdict } from "../../src/changes/verdict-service.ts";
+import type { TestResult } from "../../src/consumers/consumer-test.ts";
+import { asAppError, type AppError } from "../../src/lib/errors.ts";
+import { importText, proposeText } from "./changes.ts";
+import { lakehouse, type Lakehouse } from "./lakehouse.ts";
+import { rowsOf } from "./reads.ts";
+
+/** A replayed incident: data in the sizes of the replay, its contracts, its consumers, its policy, on real parts. */
+export interface Incident {
+  lake: Lakehouse;
+  /** A dataset on main. */
+  table(dataset: string, csv: string, key?: string[]): Promise<void>;
+  /** Columns and quality items of a dataset's contract, as YAML; on main at once. Takes the place of an earlier one. */
+  contract(dataset: string, properties: string, more?: string): Promise<void>;
+  policy(text: string): Promise<void>;
+  /** A consumer with stored queries. Takes the place of its earlier tests; without any, it has none. */
+  consumer(name: string, about: Partial<NewConsumer>, queries: Readonly<Record<string, string>>): Promise<void>;
+  /** Proposes rows; gives the id of the change. */
+  change: (dataset: string, kind: "append" | "upsert" | "delete" | "replace", csv: string, actor?: string) => Promise<string>;
+  verdict(changeId: string): Promise<ChangeVerdict>;
+  /** Why the merge of a change is refused; a merge that succeeds fails the test. */
+  refusal(changeId: string): Promise<AppError>;
+  merge(changeId: string): Promise<void>;
+  rows(dataset: string, at?: string): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** Persons: `root` is the admin who sets things up, `eve` writes, `ben` and `ina` review. */
+export async function incident(options: { rowsPerFile?: number } = {}): Promise<Incident> {
+  const lake = await lakehouse({ rowsPerFile: 20_000, ...options });
+  const known = new Set<string>();
+  for (const [name, role] of [
+    ["root", "admin"],
+    ["ben", "reviewer"],
+    ["ina", "reviewer"],
+    ["eve", "editor"],
+  ] as const)
+    await addPerson(lake, "root", { name, role });
+  const apply = async (path: string, text: string): Promise<void> => {
+    const { change } = await applyFolder(lake, { files: [{ path, text }], actor: "root", byPerson: true });
+    if (change !== undefined) await lake.merge(change.id);
+  };
+  return {
+    lake,
+    table: async (dataset, csv, key = []) => {
+      await importText(lake, dataset, csv, key);
+    },
+    contract: (dataset, properties, more = "") => apply("contract.odcs.yaml", contractText(dataset, properties, more)),
+    policy: (text) => apply("policy.yaml", text),
+    consumer: async (name, about, queries) => {
+      if (!known.has(name)) await addConsumer(lake, "root", { name, kind: "dashboard", criticality: "normal", labels: {}, ...about });
+      known.add(name);
+      const tests = Object.entries(queries).map(([test, sql]) => ({ name: test, query: { sql } }));
+      await apply(`consumers/${name}.yaml`, JSON.stringify({ tests }));
+    },
+    change: (dataset, kind, csv, actor = "eve") => proposeText(lake, dataset, { kind, csv }, { actor }),
+    verdict: (changeId) => verdictOf(lake, changeId),
+    refusal: async (changeId) => {
+      lake.clock.advance(1000);
+      const found = await merge(lake, { changeId, actor: "root", byPerson: true }).then(() => undefined, asAppError);
+      if (found === undefined) throw new Error(`${changeId} was merged`);
+      return found;
+    },
+    merge: async (changeId) => {
+      lake.clock.advance(1000);
+      await merge(lake, { changeId, actor: "root", byPerson: true });
+    },
+    rows: async (dataset, at) => (await rowsOf(lake, dataset, { at })).length,
+    close: () => lake.close(),
+  };
+}
+
+function contractText(dataset: string, properties: string, more: string): string {
+  return `apiVersion: v3.1.0
+kind: DataContract
+id: ${dataset}
+version: 1.0.0
+status: active
+schema:
+- name: ${dataset}
+  properties:
+${indented(properties, 2)}
+${indented(more, 2)}
+`;
+}
+
+const indented = (text: string, by: number): string =>
+  text
+    .trim()
+    .split("\n")
+    .map((line) => " ".repeat(by) + line)
+    .join("\n");
+
+/** Sentences of what stands against a change, by kind. */
+export const against = ({ decision }: ChangeVerdict, kind?: string): string[] =>
+  decision.items.filter((item) => item.state !== "met" && (kind === undefined || item.kind === kind)).map(({ text }) => text);
+
+/** What a consumer's tests say. */
+export const testsOf = ({ assessment }: ChangeVerdict, consumer: string): TestResult[] =>
+  assessment.tests.filter((test) => test.consumer === consumer);
+
+/** Rules of the contract that do not pass, by id. */
+export const failing = ({ assessment }: ChangeVerdict): string[] =>
+  [...assessment.datasets.flatMap(({ checks }) => checks.checks), ...assessment.neighbours.flatMap(({ checks }) => checks)]
+    .filter(({ verdict }) => verdict !== "pass")
+    .map(({ rule }) => rule.id);
+
+/** CSV of rows. */
+export const csvOf = (head: string, rows: readonly (readonly unknown[])[]): string =>
+  `${head}\n${rows.map((row) => row.join(",")).join("\n")}\n`;
+
+/** Numbers from a seed, in [0, 1): the same on every run. */
+export function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export const range = <T>(count: number, make: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at));
