@@ -7,13 +7,13 @@ import { isOrdinary } from "./operation.ts";
 
 /**
  * What policy takes a change's origin for. Origins that policy trusts with more are earned by what the change is, not by what its sender
- * says: a revert, an import or a batch to which anybody wrote afterwards is a person's change, and a feed is whoever brings ordinary batches
+ * says: a revert, a restore, an import or a batch to which anybody wrote afterwards is a person's change, and a feed is whoever brings ordinary batches
  * of a named source.
  */
 export async function originFor(db: Reader, change: Change): Promise<Origin> {
   const isAsOpened = change.generation === 1;
-  if (change.origin === "revert" || change.origin === "import") return isAsOpened ? change.origin : "person";
-  if (change.origin === "restore" || change.origin === "agent") return change.origin;
+  if (change.origin === "revert" || change.origin === "restore" || change.origin === "import") return isAsOpened ? change.origin : "person";
+  if (change.origin === "agent") return change.origin;
   const source = await db.selectFrom("sources").select("source_id").where("change_id", "=", change.id).limit(1).executeTakeFirst();
   if (source === undefined) return change.origin === "feed" ? "pipeline" : change.origin;
   const isBatch = isAsOpened && isOrdinary(await operationKinds(db, change.id)) && (await changeDocuments(db, change.id)).length === 0;

@@ -5,7 +5,7 @@ import type { LakeDeps } from "../effects/lake-deps.ts";
 import type { Cell } from "../engine/plan.ts";
 import { AppError } from "../lib/errors.ts";
 import { hashOf } from "../lib/json.ts";
-import { changeDatasets, getChange, lockChange, moveChange } from "./change-store.ts";
+import { addAuthor, changeDatasets, getChange, lockChange, moveChange } from "./change-store.ts";
 import type { Change } from "./change.ts";
 import { buildMerge } from "./merge-build.ts";
 import type { MergeConflict } from "./merge-piece.ts";
@@ -55,9 +55,10 @@ export async function resolveChange(deps: LakeDeps, request: ResolveRequest): Pr
   }
   return mutate(deps, request.actor, async (m) => {
     const now = await lockChange(m.tx, change.id);
-    // What is chosen is part of what the change does: who approved it before approved something else.
+    // What is chosen is part of what the change does: who approved it before approved something else, and who chose is an author.
     const contentHash = hashOf({ content: now.contentHash, side: request.side, choices });
     const state = await moveChange(m.tx, now, "resolve", { at: m.at, contentHash });
+    await addAuthor(m.tx, change.id, m.actor);
     for (const choice of choices) await putResolutions(m.tx, { ...choice, side: request.side, author: m.actor, at: m.at });
     m.record({ action: "change.resolve", subject: change.id, payload: { side: request.side, keys: count } });
     return { change: { ...now, state, contentHash }, resolved: count };

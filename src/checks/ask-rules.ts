@@ -14,13 +14,15 @@ import { columnsById } from "./row-test.ts";
 import { ruleHash } from "./rule-hash.ts";
 import { sampleRows, type KeptSample } from "./samples.ts";
 import { idsOf } from "./set-tests.ts";
-import { runRuleSql, tablesOf } from "./sql-rule.ts";
+import { runRuleSql, shownOf, tablesOf, type Shown } from "./sql-rule.ts";
 
 /** One rule to be asked of one dataset, under the key of all that it looks at. */
 export interface Question {
   rule: Rule;
   hash: string;
   key: string;
+  /** What of a query's answer is shown. */
+  shown: Shown;
 }
 
 /** What a rule found, with all that evidence keeps of it. */
@@ -57,13 +59,17 @@ export async function questionOf({ deps, sides, state }: AskContext, rule: Rule)
     engine: deps.engine.version,
   };
   if (test.kind === "foreign_key") inputs["target"] = await keyOfNamed(sides.candidate, test.to.dataset);
-  if (test.kind === "sql")
-    inputs["tables"] = (await tablesOf(sides.candidate, state, test.query)).map(({ name, content }) => [name, dataKeyOf(content)]);
+  let shown: Shown = "all";
+  if (test.kind === "sql") {
+    const tables = await tablesOf(sides.candidate, state, test.query);
+    inputs["tables"] = tables.map(({ name, content }) => [name, dataKeyOf(content)]);
+    shown = await shownOf(deps.db, state, tables, test.query);
+  }
   if (test.kind === "history") {
     const versions = await lastVersions(deps, state, test.last, test.season, momentOf(state, deps));
     inputs["versions"] = versions.map(({ source }) => source.files.map(({ file }) => file.key));
   }
-  return { rule, hash, key: evidenceKey("check", inputs) };
+  return { rule, hash, key: evidenceKey("check", inputs), shown };
 }
 
 /** When the candidate came to be; a draft comes to be now. */

@@ -31,9 +31,9 @@ export function resultOf(asked: Asked): CheckResult {
     verdict,
     effect: effectOf(rule, { verdict, isMild, reason }),
     reason,
-    found: shownFound(rule, reading, state, { verdict, isMild, reason }),
+    found: shownFound(question, reading, state, { verdict, isMild, reason }),
     expected: expectedOf(rule),
-    measured: showsMasked(rule, state) ? null : reading.value,
+    measured: showsMasked(question, reading, state) ? null : reading.value,
     evaluated: reading.evaluated === null ? null : Number(reading.evaluated),
     bad: reading.bad === null ? null : Number(reading.bad),
     badAdded: null,
@@ -82,15 +82,22 @@ function effectOf(rule: Rule, { verdict, isMild, reason }: Judgement): CheckResu
   return rule.severity === "warning" || isMild ? "warn" : "block";
 }
 
-/** Whether the number that a rule measures is a value of a masked column. */
-function showsMasked({ test }: Rule, { masked }: DatasetState): boolean {
+const saidBy = ({ found, value, detail }: Reading): string | null => found ?? value ?? detail ?? null;
+
+/** Whether what a rule measures is a value of a masked column. */
+function showsMasked({ rule: { test }, shown }: Pick<Question, "rule" | "shown">, reading: Reading, { masked }: DatasetState): boolean {
+  if (test.kind === "sql") return shown === "nothing" || (shown === "counts" && Number.isNaN(Number(saidBy(reading) ?? 0)));
   if (!("column" in test) || test.column?.fieldId === undefined || !masked.has(test.column.fieldId)) return false;
   if (test.kind === "metric" || test.kind === "metric_change" || test.kind === "history") return !/count|share/.test(test.metric);
   return ["most_common", "drift", "scaled", "freshness", "retention"].includes(test.kind);
 }
 
-function shownFound(rule: Rule, reading: Reading, state: DatasetState, { verdict, reason }: Judgement): string | null {
-  if (showsMasked(rule, state) && (reading.found ?? reading.value) !== null) return maskText;
+function shownFound(question: Question, reading: Reading, state: DatasetState, { verdict, reason }: Judgement): string | null {
+  const { rule, shown } = question;
+  // Why a query failed is told without the values that the engine quotes.
+  if (reason === "rule_error" && shown !== "all") return (reading.found ?? reading.detail)?.replaceAll(/'[^']*'/g, `'${maskText}'`) ?? null;
+  if (showsMasked(question, reading, state) && (rule.test.kind === "sql" ? saidBy(reading) : (reading.found ?? reading.value)) !== null)
+    return maskText;
   if (reason === "vacuous") return countsRows(rule) ? "nothing to look at" : (reading.found ?? "nothing to look at");
   const text = foundText(rule, reading);
   if (verdict === "fail" && reading.bad !== null && reading.evaluated !== null && rule.unit === "rows" && reading.evaluated > 0n) {

@@ -1,7 +1,7 @@
 import { getDataset } from "../catalog/dataset-store.ts";
 import { ownersOf } from "../contracts/contract.ts";
 import { getContract } from "../contracts/contract-store.ts";
-import type { Rule } from "../contracts/rule.ts";
+import type { Rule, RuleTest } from "../contracts/rule.ts";
 import { builtIn } from "../contracts/rule.ts";
 import type { Scratch } from "../engine/engine.ts";
 import { evidenceKey } from "../evidence/evidence.ts";
@@ -15,12 +15,13 @@ import type { CheckResult, DatasetChecks } from "./check.ts";
 import { openDataset, type DatasetState } from "./dataset-state.ts";
 import { keptOf, answerOf, type AnswerBody, type AnswerValues } from "./kept-answer.ts";
 import { standing } from "./drift.ts";
+import { namedIn, readsOthers } from "./sql-rule.ts";
 
 export type { CheckDeps, CheckOptions, CheckSides } from "./check-deps.ts";
 
 /**
  * Checks datasets: every rule of the contracts of both sides on the candidate. What was asked before, on the same inputs, is answered from the
- * store and runs no query. Datasets that point at the given ones by a foreign key are looked at for those rules alone.
+ * store and runs no query. Datasets that look at the given ones by a foreign key or a query are looked at for those rules alone.
  */
 export async function checkDatasets(deps: CheckDeps, sides: CheckSides, options: CheckOptions = {}): Promise<DatasetChecks[]> {
   return deps.engine.withScratch(async (scratch) => {
@@ -65,18 +66,20 @@ async function openAll(deps: CheckDeps, sides: CheckSides, options: CheckOptions
   }
   if (sides.base === undefined) return asked;
   for (const neighbour of await neighbours(deps, sides, options)) {
-    const rules = neighbour.rules.filter(
-      (rule) => rule.test.kind === "foreign_key" && pointsAt(rule.test.to.dataset, names, sides.datasetIds.length),
-    );
+    const rules = neighbour.rules.filter(({ test }) => looksAt(test, names, sides.datasetIds.length));
     const chosen = options.rules === undefined ? rules : rules.filter(({ id }) => options.rules?.includes(id) === true);
     if (chosen.length > 0) asked.push({ context: { deps, sides, state: neighbour, options }, rules: chosen });
   }
   return asked;
 }
 
-/** A foreign key names a dataset in full or by its last part; one that the change takes out is pointed at all the same. */
-const pointsAt = (name: string, names: ReadonlySet<string>, changed: number): boolean =>
-  names.size < changed || [...names].some((full) => full === name || full.endsWith(`.${name}`));
+/** A foreign key or a query names a dataset in full or by its last part; one that the change takes out is looked at all the same. */
+function looksAt(test: RuleTest, names: ReadonlySet<string>, changed: number): boolean {
+  if (test.kind === "sql") return readsOthers(test.query) && (names.size < changed || [...names].some(namedIn(test.query)));
+  if (test.kind !== "foreign_key") return false;
+  const { dataset } = test.to;
+  return names.size < changed || [...names].some((full) => full === dataset || full.endsWith(`.${dataset}`));
+}
 
 async function neighbours(deps: CheckDeps, sides: CheckSides, options: CheckOptions & { scratch: Scratch }): Promise<DatasetState[]> {
   const found: DatasetState[] = [];

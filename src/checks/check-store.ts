@@ -56,14 +56,14 @@ export async function failingSince(
   return found;
 }
 
-/** Datasets whose contracts point at other datasets by a foreign key, among all versions there are. */
+/** Datasets whose contracts may look at other datasets, by a foreign key or a query, among all versions there are. */
 export async function pointingDatasets(db: Reader): Promise<Map<string, Set<string>>> {
   const rows = await db
     .selectFrom("contracts")
     .innerJoin("versions", "versions.contract_hash", "contracts.hash")
     .select(["versions.dataset_id", "contracts.hash"])
     .distinct()
-    .where("contracts.document", "like", '%"relationships"%')
+    .where((eb) => eb.or([eb("contracts.document", "like", '%"relationships"%'), eb("contracts.document", "like", '%"query"%')]))
     .execute();
   const found = new Map<string, Set<string>>();
   for (const row of rows) found.set(row.dataset_id, (found.get(row.dataset_id) ?? new Set()).add(row.hash));

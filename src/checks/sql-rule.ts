@@ -1,4 +1,7 @@
-import type { Side, SideDataset, VersionContent } from "../catalog/side.ts";
+import type { Side, VersionContent } from "../catalog/side.ts";
+import { isMasked } from "../contracts/contract.ts";
+import { getContract } from "../contracts/contract-store.ts";
+import type { Reader } from "../db/db.ts";
 import { scan } from "../effects/table-state.ts";
 import { asAppError } from "../lib/errors.ts";
 import { parseJson } from "../lib/json.ts";
@@ -13,17 +16,43 @@ interface NamedContent {
 
 const lastPart = (name: string): string => name.slice(name.lastIndexOf(".") + 1);
 
+const wordsOf = (query: string): Set<string> => new Set(query.toLowerCase().match(/[a-z0-9_]+(?:\.[a-z0-9_]+)*/g) ?? []);
+
+/** Whether a query reads tables at all. */
+export const readsOthers = (query: string): boolean => /\b(join|from)\b/i.test(query);
+
+/** Tells of datasets whether a query names them, in full or by their last part. */
+export function namedIn(query: string): (dataset: string) => boolean {
+  const [names, unquoted] = [wordsOf(query), query.toLowerCase().replaceAll('"', "")];
+  return (dataset) => names.has(lastPart(dataset)) || unquoted.includes(dataset);
+}
+
+/** What of a query's answer is shown: all; or numbers alone, because it reads masked columns; or not even those, because it gives their values. */
+export type Shown = "all" | "counts" | "nothing";
+
+/** Masked columns of any dataset that the query reads count. */
+export async function shownOf(db: Reader, state: DatasetState, tables: readonly NamedContent[], query: string): Promise<Shown> {
+  // Of the rule's own dataset also what base masks: a change cannot unmask for its own look.
+  const own = [state.candidate, state.base].flatMap((side) => side?.source.schema.fields ?? []);
+  const hidden = own.filter(({ id }) => state.masked.has(id)).map(({ name }) => name.toLowerCase());
+  for (const { content } of tables) {
+    const { schema } = await getContract(db, content.contractHash);
+    hidden.push(...(schema[0]?.properties ?? []).filter(isMasked).map((property) => property.name.toLowerCase()));
+  }
+  if (hidden.length === 0) return "all";
+  if (/^\s*select\s+count\s*\(/i.test(query)) return "counts";
+  const text = query.toLowerCase().replaceAll(/count\s*\(\s*\*\s*\)/g, "");
+  return text.includes("*") || hidden.some((name) => text.includes(name)) ? "nothing" : "counts";
+}
+
 /** The datasets whose names stand in the query, in full or by their last part; the rule's own one first. */
 export async function tablesOf(side: Side, state: DatasetState, query: string): Promise<NamedContent[]> {
   const own = { name: state.dataset, content: state.candidate.content };
-  const text = query.toLowerCase();
-  const names = new Set(text.match(/[a-z0-9_]+(?:\.[a-z0-9_]+)*/g) ?? []);
-  const unquoted = text.replaceAll('"', "");
-  const isNamed = ({ dataset }: SideDataset): boolean => names.has(lastPart(dataset.name)) || unquoted.includes(dataset.name);
   // A query that names only its own dataset needs no list of all the others.
-  const words = [...names].filter((word) => word !== state.dataset && word !== lastPart(state.dataset));
-  if (!/\b(join|from)\b/.test(text) || words.length === 0) return [own];
-  const others = (await side.all()).filter((item) => item.dataset.id !== state.datasetId && isNamed(item));
+  const words = [...wordsOf(query)].filter((word) => word !== state.dataset && word !== lastPart(state.dataset));
+  if (!readsOthers(query) || words.length === 0) return [own];
+  const isNamed = namedIn(query);
+  const others = (await side.all()).filter(({ dataset }) => dataset.id !== state.datasetId && isNamed(dataset.name));
   const found = others.map(({ dataset, content }) => ({ name: dataset.name, content }));
   return [own, ...found.sort((a, b) => (a.name < b.name ? -1 : 1))];
 }

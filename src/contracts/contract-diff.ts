@@ -1,6 +1,6 @@
 import { canonicalJson } from "../lib/json.ts";
 import type { Schema } from "../lake/schema.ts";
-import { fieldIdOf, isMasked, ownersOf, type Contract, type ContractProperty, type ContractTable } from "./contract.ts";
+import { fieldIdOf, isMasked, ownersOf, tagsOf, type Contract, type ContractProperty, type ContractTable } from "./contract.ts";
 import { rulesOf } from "./contract-rules.ts";
 import { withoutFieldIds } from "./contract-text.ts";
 import { boundText } from "./rule-bounds.ts";
@@ -135,9 +135,15 @@ const propertiesOf = (contract: Contract): readonly ContractProperty[] => contra
 
 function diffColumns(before: Contract, after: Contract): ContractItem[] {
   const items: ContractItem[] = [];
+  const columns = propertiesOf(after);
+  const known = new Set(propertiesOf(before).map(fieldIdOf));
+  // A retyped column has another field id, and so has one that is dropped and added again: what has its name stands in its place.
+  const isInPlaceOf = (next: ContractProperty, old: ContractProperty): boolean =>
+    next.name.toLowerCase() === old.name.toLowerCase() && (fieldIdOf(next) === undefined || !known.has(fieldIdOf(next)));
   for (const old of propertiesOf(before)) {
     const id = fieldIdOf(old);
-    const next = propertiesOf(after).find((property) => (id === undefined ? property.name === old.name : fieldIdOf(property) === id));
+    const next =
+      columns.find((property) => id !== undefined && fieldIdOf(property) === id) ?? columns.find((property) => isInPlaceOf(property, old));
     if (next === undefined || next.classification === old.classification) continue;
     const [was, is] = [isMasked(old), isMasked(next)];
     items.push({
@@ -151,8 +157,8 @@ function diffColumns(before: Contract, after: Contract): ContractItem[] {
   return items;
 }
 
-/** Parts whose change needs an owner, beside rules, owners and classification. */
-const guarded = new Set(["service levels", "derived SQL", "roles"]);
+/** Parts whose change needs an owner, beside rules, owners and classification. By its tags policy knows a dataset. */
+const guarded = new Set(["service levels", "derived SQL", "roles", "tags"]);
 
 function diffParts(before: Contract, after: Contract): ContractItem[] {
   const [old, next] = [partsOf(before), partsOf(after)];
@@ -165,13 +171,15 @@ function diffParts(before: Contract, after: Contract): ContractItem[] {
 }
 
 function partsOf(contract: Contract): Map<string, string> {
-  const { team, schema, slaProperties, roles, ...top } = withoutFieldIds(contract);
+  const { team, schema, slaProperties, roles, tags: _tags, ...top } = withoutFieldIds(contract);
+  const tags = tagsOf(contract).sort();
   const [table] = schema;
   const {
     properties = [],
     quality: _quality,
     relationships: _relationships,
     customProperties,
+    tags: _labels,
     ...rest
   }: Partial<ContractTable> = table ?? {};
   const derived = list(customProperties).filter((custom) => custom["property"] === "tidegate.derivedSql");
@@ -180,6 +188,7 @@ function partsOf(contract: Contract): Map<string, string> {
     ["service levels", slaProperties],
     ["roles", roles],
     ["derived SQL", derived[0]?.["value"]],
+    ["tags", tags.length === 0 ? undefined : tags],
     ["table", { ...rest, customProperties: others }],
     ["team", team],
     ...Object.entries(top),

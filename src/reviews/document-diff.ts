@@ -48,12 +48,12 @@ const levels = ["low", "normal", "high", "critical"];
 function declaredLoosened(consumer: string, present: KnownConsumer, document: unknown, owners: readonly string[]): Loosened[] {
   const { criticality, owner } = (document ?? {}) as { criticality?: unknown; owner?: unknown };
   const isLower = typeof criticality === "string" && levels.indexOf(criticality) < levels.indexOf(present.criticality);
-  const isOther = typeof owner === "string" && present.owner !== null && owner !== present.owner;
+  const isOther = typeof owner === "string" && owner !== present.owner;
   return [
     ...(isLower
       ? [{ item: `${consumer}: criticality`, what: "loosened" as const, before: present.criticality, after: String(criticality), owners }]
       : []),
-    ...(isOther ? [{ item: `${consumer}: owner`, what: "changed" as const, before: present.owner ?? "", after: owner, owners }] : []),
+    ...(isOther ? [{ item: `${consumer}: owner`, what: "changed" as const, before: present.owner ?? "nobody", after: owner, owners }] : []),
   ];
 }
 

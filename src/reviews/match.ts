@@ -30,8 +30,11 @@ export interface Sender {
 /** All that a policy says about a change. Every subject is covered: by the rules that match it, or by `otherwise`. */
 export function matchPolicy(policy: Policy, assessment: Assessment, { origin, isFlapping }: Sender): Match[] {
   const subjects = subjectsOf(assessment);
-  // Nobody can have relied on what was not there: a new dataset comes in alone, unless a rule is about imports.
-  if (origin === "import" && !policy.rules.some((rule) => rule.when.origin?.includes("import")))
+  // Nobody can have relied on what was not there: a new dataset comes in alone, unless a rule is about imports or about new datasets like it.
+  const isAbout = ({ when }: PolicyRule): boolean =>
+    when.origin?.includes("import") === true ||
+    (when.created === true && subjects.some((subject) => fits(when, subject, assessment, { origin, isFlapping })));
+  if (origin === "import" && !policy.rules.some(isAbout))
     return subjects.length === 0 ? [] : [{ rule: newDataset, requirement: newDataset, subjects }];
   const matches = policy.rules.map((rule): Match => ({
     rule,
