@@ -1,4 +1,3 @@
-import { counted } from "../lib/text.ts";
 import type { TestResult } from "../consumers/consumer-test.ts";
 import type { DatasetChecks } from "../checks/check.ts";
 import { counted, grouped } from "../lib/text.ts";
