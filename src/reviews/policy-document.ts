@@ -70,6 +70,9 @@ const rule = z.strictObject({
 
 const document = z.strictObject({ rules: z.array(rule).max(500), otherwise: z.strictObject(requirement).optional() });
 
+/** The keys of a rule and of its conditions. */
+export const policyKeys = { rule: Object.keys(rule.shape), when: Object.keys(condition.shape) } as const;
+
 /** Reads a policy; `policy.invalid` tells all that is wrong with it, each with its line. */
 export function parsePolicy(text: string): Policy {
   const read = readYaml(text);
