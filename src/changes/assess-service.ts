@@ -1,3 +1,4 @@
+import type { DocumentEdits } from "../catalog/commit-store.ts";
 import { readTexts } from "../catalog/document-store.ts";
 import { getDatasets } from "../catalog/dataset-store.ts";
 import type { Dataset } from "../catalog/dataset.ts";
@@ -36,8 +37,9 @@ export function mergeSides(
   deps: Pick<ChangeDeps, "db">,
   mainTree: string,
   results: ReadonlyMap<string, VersionContent | null>,
+  documents: DocumentEdits,
 ): AssessedSides {
-  return { base: treeSide(deps.db, mainRef, mainTree), candidate: treeSide(deps.db, "candidate", mainTree, results) };
+  return { base: treeSide(deps.db, mainRef, mainTree), candidate: treeSide(deps.db, "candidate", mainTree, results, documents) };
 }
 
 /**

@@ -192,7 +192,7 @@ async function openGate(
   const contracts = plan.pieces.flatMap(({ result }) => (result?.kind === "draft" ? [result.draft.contract] : []));
   if (contracts.length > 0) await putContracts(deps.db, contracts);
   const results = new Map(plan.pieces.map(({ dataset, result }) => [dataset.id, contentOf(result)]));
-  const assessment = await assessChange(deps, change, mergeSides(deps, plan.mainTree, results), { signal });
+  const assessment = await assessChange(deps, change, mergeSides(deps, plan.mainTree, results, plan.documents), { signal });
   const gate: Gate = async (db, now) => {
     const decision = await decideNow(db, now, assessment, plan.mainTree);
     requireReady(now, decision, { byPerson });

@@ -356,9 +356,10 @@ async function suspiciousCount(context: RelativeContext, rule: Rule): Promise<Re
 }
 
 function nameReused(context: RelativeContext): RelativeReading {
-  const known = new Set((context.base?.source.schema.fields ?? []).map(({ id }) => id));
-  const added = context.candidate.source.schema.fields.filter(({ id }) => !known.has(id));
-  const reused = added.filter(({ name, id }) =>
+  // What base calls so already is nothing that this change does.
+  const known = new Map((context.base?.source.schema.fields ?? []).map(({ id, name }) => [id, name]));
+  const named = context.candidate.source.schema.fields.filter(({ id, name }) => known.get(id) !== name);
+  const reused = named.filter(({ name, id }) =>
     [...context.earlierNames].some(
       ([other, names]) => other !== id && names.some((earlier) => earlier.toLowerCase() === name.toLowerCase()),
     ),

@@ -25,8 +25,8 @@ test("tests are added by a change that is merged at once; the same again changes
   });
   expect(await add([total])).toMatchObject({ change: null, unchanged: ["total"] });
   expect(await app.ask("GET", "/v1/consumer-tests?consumer=board")).toMatchObject([
-    { consumer: "board", test: "total", kind: "query", text: total.query.sql, last: null },
-    { test: "rows", last: null },
+    { consumer: "board", test: "total", kind: "query", text: total.query.sql, last: { outcome: "new" } },
+    { test: "rows", last: { outcome: "new" } },
   ]);
 });
 
