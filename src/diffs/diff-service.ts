@@ -3,11 +3,13 @@ import type { Field } from "../lake/schema.ts";
 import { columnStatistics } from "./column-statistics.ts";
 import { typeText } from "./common-type.ts";
 import type { ColumnDiff, ColumnSide, ColumnStatistics, DiffResult, DiffSide, Matching, RowFilter, RowPage } from "./diff.ts";
+import { findRenames } from "./find-renames.ts";
 import { findChanges, isMasked, type Changes } from "./find-changes.ts";
 import { headline } from "./headline.ts";
 import { prepare, storedFields, wholePlan, type DiffOptions, type Prepared, type Sides } from "./prepare.ts";
 import { pageOfRows, sampleRows, type Examples } from "./row-reads.ts";
-import type { ColumnPair } from "./schema-diff.ts";
+import { renameText, type LooksRenamed } from "./looks-renamed.ts";
+import type { ColumnPair, SchemaItem } from "./schema-diff.ts";
 
 const defaultSamples = 20;
 
@@ -20,7 +22,8 @@ export async function diffTables(engine: Engine, before: DiffSide, after: DiffSi
     const context = { engine, prepared: settled, changes, signal: options.signal };
     const { samples, examples } = await sampleRows(context, options.samples ?? defaultSamples);
     const statistics = await statisticsOf(engine, settled, options);
-    return resultOf(settled, changes, { samples, examples, statistics, options });
+    const renames = await findRenames(engine, settled, options);
+    return resultOf(settled, changes, { samples, examples, statistics, renames, options });
   });
 }
 
@@ -71,6 +74,7 @@ interface Found {
   samples: DiffResult["samples"];
   examples: Examples;
   statistics: Statistics | undefined;
+  renames: readonly LooksRenamed[];
   options: DiffOptions;
 }
 
@@ -83,7 +87,7 @@ function resultOf(prepared: Prepared, changes: Changes, found: Found): DiffResul
     matching,
     rows: { ...counts, differing: counts.added + counts.removed + counts.modified },
     cells: changes.cells.reduce((sum, cells) => sum + cells, 0),
-    schema: prepared.schema.items,
+    schema: prepared.schema.items.map((item) => withRename(item, found.renames)),
     columns: columnsOf(prepared, changes, found),
     duplicateKeys: changes.duplicateKeys,
   };
@@ -94,8 +98,14 @@ function resultOf(prepared: Prepared, changes: Changes, found: Found): DiffResul
     samples: found.samples,
     statistics: found.options.statistics ?? "none",
     files: prepared.files,
-    notes: [...matchingNotes(matching), ...comparisonNotes(prepared), ...changes.notes],
+    notes: [...found.renames.map(renameText), ...matchingNotes(matching), ...comparisonNotes(prepared), ...changes.notes],
   };
+}
+
+/** What was dropped says what it is probably called now. */
+function withRename(item: SchemaItem, renames: readonly LooksRenamed[]): SchemaItem {
+  const found = item.kind === "dropped" ? renames.find((rename) => rename.before === item.column) : undefined;
+  return found === undefined ? item : { ...item, text: `${item.text}; ${renameText(found)}` };
 }
 
 function matchingNotes(matching: Matching): string[] {

@@ -37,7 +37,7 @@ export async function diffVersions(
   const { statistics, samples, signal } = options;
   const dataset = await getDataset(deps.db, pair.datasetId);
   const key = evidenceKey("diff", {
-    format: 2,
+    format: 3,
     before: pair.before?.id ?? null,
     after: pair.after?.id ?? null,
     engine: deps.engine.version,

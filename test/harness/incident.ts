@@ -1,3 +1,4 @@
+import { vi } from "vitest";
 import { addConsumer, type NewConsumer } from "../../src/access/consumer-service.ts";
 import { addPerson } from "../../src/access/person-service.ts";
 import { applyFolder } from "../../src/apply/apply-service.ts";
@@ -8,6 +9,9 @@ import { asAppError, type AppError } from "../../src/lib/errors.ts";
 import { importText, proposeText } from "./changes.ts";
 import { lakehouse, type Lakehouse } from "./lakehouse.ts";
 import { rowsOf } from "./reads.ts";
+
+/** Each stored query runs in a process of its own, several times over: on a busy machine that takes its time. */
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 /** A replayed incident: data in the sizes of the replay, its contracts, its consumers, its policy, on real parts. */
 export interface Incident {
