@@ -356,9 +356,12 @@ async function suspiciousCount(context: RelativeContext, rule: Rule): Promise<Re
 }
 
 function nameReused(context: RelativeContext): RelativeReading {
-  // What base calls so already is nothing that this change does.
+  // What base calls so already is nothing that this change does; a new column under a name that base has is that column with another type.
   const known = new Map((context.base?.source.schema.fields ?? []).map(({ id, name }) => [id, name]));
-  const named = context.candidate.source.schema.fields.filter(({ id, name }) => known.get(id) !== name);
+  const present = new Set([...known.values()].map((name) => name.toLowerCase()));
+  const named = context.candidate.source.schema.fields.filter(({ id, name }) =>
+    known.has(id) ? known.get(id) !== name : !present.has(name.toLowerCase()),
+  );
   const reused = named.filter(({ name, id }) =>
     [...context.earlierNames].some(
       ([other, names]) => other !== id && names.some((earlier) => earlier.toLowerCase() === name.toLowerCase()),
