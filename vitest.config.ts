@@ -10,13 +10,22 @@ export default defineConfig({
         test: {
           ...common,
           name: "fast",
-          include: ["src/**/*.test.ts", "test/*.test.ts", "test/incidents/*.test.ts"],
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
+          include: ["src/**/*.test.ts", "test/*.test.ts"],
+          // No test is timed: this only ends one that hangs, also on a busy machine.
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
         },
       },
       { test: { name: "house", include: ["test/house/*.test.ts"], testTimeout: 60_000 } },
-      { test: { ...common, name: "slow", include: ["test/slow/**/*.test.ts"], testTimeout: 900_000, hookTimeout: 300_000 } },
+      {
+        test: {
+          ...common,
+          name: "slow",
+          include: ["test/slow/**/*.test.ts", "test/incidents/*.test.ts"],
+          testTimeout: 900_000,
+          hookTimeout: 300_000,
+        },
+      },
     ],
   },
 });

@@ -58,7 +58,7 @@ export async function lakehouse(options: { rowsPerFile?: number; files?: FileSys
     tables: new TableReader(store),
     headFile: undefined,
     rowsPerFile: options.rowsPerFile ?? 1000,
-    sqlCaps: { rows: 1_000_000, bytes: 1 << 28, memoryMb: 256, milliseconds: 20_000 },
+    sqlCaps: { rows: 1_000_000, bytes: 1 << 28, memoryMb: 256, milliseconds: 60_000 },
     environment,
     resolver: new ViewResolver({ db, clock, environment }),
     ledger: new ExposureLedger({ db, clock }),
