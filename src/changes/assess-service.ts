@@ -10,9 +10,11 @@ import { checkDatasets } from "../checks/check-service.ts";
 import type { DatasetChecks } from "../checks/check.ts";
 import { testConsumers } from "../consumers/test-service.ts";
 import { listConsumers } from "../access/consumer-service.ts";
-import { getContract } from "../contracts/contract-store.ts";
+import { getContracts } from "../contracts/contract-store.ts";
 import { diffContracts, loosenedItems, type ContractSide } from "../contracts/contract-diff.ts";
-import { ownersOf, tagsOf } from "../contracts/contract.ts";
+import { rulesOf } from "../contracts/contract-rules.ts";
+import { ownersOf, tagsOf, type Contract } from "../contracts/contract.ts";
+import { builtIn, type Rule } from "../contracts/rule.ts";
 import type { ShownCell } from "../diffs/diff.ts";
 import { diffVersions } from "../diffs/version-diff.ts";
 import { byText } from "../lib/text.ts";
@@ -55,35 +57,44 @@ export async function assessChange(
   const items = await changeDatasets(deps.db, change.id);
   const ids = items.map((item) => item.datasetId);
   const datasets = await getDatasets(deps.db, ids);
-  const checks = await checkDatasets(deps, { ...sides, datasetIds: ids }, options);
+  const versions = await getVersions(
+    deps.db,
+    items.flatMap((item) => [item.baseVersion ?? [], item.candidateVersion ?? []].flat()),
+  );
+  const known = await getContracts(deps.db, [...new Set([...versions.values()].map((version) => version.contractHash))]);
+  const empty = new Set(
+    items.flatMap((item) => {
+      const created = item.baseVersion === null ? versions.get(item.candidateVersion ?? "") : undefined;
+      return created !== undefined && hasNothingToCheck(created, known.get(created.contractHash) as Contract) ? [item.datasetId] : [];
+    }),
+  );
+  const checks = await checkDatasets(deps, { ...sides, datasetIds: ids.filter((id) => !empty.has(id)) }, options);
   const tests = await testConsumers(deps, { ...sides, datasetIds: ids }, options);
   const documents = await describeDocuments(deps, change.id);
   const consumers = new Map((await listConsumers(deps)).map((consumer) => [consumer.name, consumer]));
   const assessed: DatasetAssessment[] = [];
   const loosened: Loosened[] = documentLoosened(documents, consumers);
-  const versions = await getVersions(
-    deps.db,
-    items.flatMap((item) => [item.baseVersion ?? [], item.candidateVersion ?? []].flat()),
-  );
   for (const item of items) {
     const dataset = datasets.get(item.datasetId) as Dataset;
     const pair = { before: versions.get(item.baseVersion ?? ""), after: versions.get(item.candidateVersion ?? "") };
-    const contracts = { before: await contractSide(deps, pair.before), after: await contractSide(deps, pair.after) };
-    const present = contracts.before ?? contracts.after;
-    const named = present === undefined ? [] : ownersOf(present.contract);
-    const none: DatasetChecks = { datasetId: dataset.id, dataset: dataset.name, owners: named, untested: true, checks: [] };
+    const present = known.get((pair.before ?? pair.after)?.contractHash ?? "");
+    const named = present === undefined ? [] : ownersOf(present);
+    const untested = present === undefined || rulesOf(present, undefined).every((rule) => rule.source === builtIn);
+    const none: DatasetChecks = { datasetId: dataset.id, dataset: dataset.name, owners: named, untested, checks: [] };
     assessed.push({
       datasetId: dataset.id,
       dataset: dataset.name,
       owners: named,
-      tags: present === undefined ? [] : tagsOf(present.contract),
+      tags: present === undefined ? [] : tagsOf(present),
       created: pair.before === undefined,
       dropped: pair.after === undefined,
       ...(await describeRows(deps, dataset, pair, options.signal)),
       checks: checks.find((found) => found.datasetId === item.datasetId) ?? none,
     });
-    if (contracts.before !== undefined && contracts.after !== undefined)
-      loosened.push(...loosenedItems(dataset.name, diffContracts(contracts.before, contracts.after)));
+    if (pair.before !== undefined && pair.after !== undefined) {
+      const [before, after] = [await contractSide(deps, pair.before, known), await contractSide(deps, pair.after, known)];
+      loosened.push(...loosenedItems(dataset.name, diffContracts(before, after)));
+    }
   }
   assessed.sort((a, b) => byText(a.dataset, b.dataset));
   return {
@@ -98,10 +109,23 @@ export async function assessChange(
   };
 }
 
-async function contractSide(deps: ChangeDeps, version: Version | undefined): Promise<ContractSide | undefined> {
-  if (version === undefined) return undefined;
+const rowRules: ReadonlySet<Rule["test"]["kind"]> = new Set([
+  "null_values",
+  "missing_values",
+  "invalid_values",
+  "compare_columns",
+  "ordered",
+  "duplicate_values",
+]);
+
+/** A new dataset without rows: rules on single rows hold of nothing, and there is no base to compare with. Ten thousand of them cost no more than one. */
+function hasNothingToCheck(created: Version, contract: Contract): boolean {
+  return created.rows === 0n && rulesOf(contract, undefined).every((rule) => rule.source === builtIn || rowRules.has(rule.test.kind));
+}
+
+async function contractSide(deps: ChangeDeps, version: Version, known: ReadonlyMap<string, Contract>): Promise<ContractSide> {
   const { state } = await deps.tables.open(version);
-  return { contract: await getContract(deps.db, version.contractHash), schema: state.schema };
+  return { contract: known.get(version.contractHash) as Contract, schema: state.schema };
 }
 
 /** What the change does to rows and columns. What it creates or drops whole needs no comparison. */

@@ -21,3 +21,19 @@ export async function getContract(db: Reader, hash: string): Promise<Contract> {
   if (row === undefined) throw new AppError("store.corrupt", `Contract ${hash} is missing.`, { hint: "tidegate doctor" });
   return parseContract(row.document);
 }
+
+/** Several contracts at once, by hash. */
+export async function getContracts(db: Reader, hashes: readonly string[]): Promise<Map<string, Contract>> {
+  const found = new Map<string, Contract>();
+  for (let from = 0; from < hashes.length; from += 1000) {
+    const rows = await db
+      .selectFrom("contracts")
+      .selectAll()
+      .where("hash", "in", hashes.slice(from, from + 1000))
+      .execute();
+    for (const row of rows) found.set(row.hash, parseContract(row.document));
+  }
+  const missing = hashes.find((hash) => !found.has(hash));
+  if (missing !== undefined) throw new AppError("store.corrupt", `Contract ${missing} is missing.`, { hint: "tidegate doctor" });
+  return found;
+}

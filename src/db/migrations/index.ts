@@ -6,6 +6,7 @@ import { consumerTests } from "./0005-consumer-tests.ts";
 import { derived } from "./0006-derived.ts";
 import { reviews } from "./0007-reviews.ts";
 import { lineageKey } from "./0008-lineage-key.ts";
+import { contractsAsking } from "./0009-contracts-asking.ts";
 
 /** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -17,4 +18,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   derived,
   reviews,
   lineageKey,
+  contractsAsking,
 ];
