@@ -90,7 +90,7 @@ test("four processes without a server, and Postgres killed midway", async () => 
   const killer = sleep((seconds * 1000) / 2).then(() => kill(postmasterOf(data)));
   await Promise.all([killer, ...[0, 1, 2, 3].map((worker) => work(worker, 11 + worker, until))]);
   await invariants();
-}, 700_000);
+}, 1_500_000);
 
 test("a server with four clients, killed midway and started again", async () => {
   const serve = () => start(data, ["serve", "--port", "0"]);
@@ -105,7 +105,7 @@ test("a server with four clients, killed midway and started again", async () => 
   server.child.kill("SIGTERM");
   await server.done;
   await invariants();
-}, 700_000);
+}, 1_500_000);
 
 async function invariants(): Promise<void> {
   console.info(

@@ -100,4 +100,4 @@ test(`${rounds} kills, spread over ${phases.length} phases`, async () => {
   await must(data, "doctor");
   const swept = await must<{ kept: number; condemned: unknown[] }>(data, "gc", "--dry-run");
   console.info(`${merged.length} merges and ${imported.length} imports acknowledged; gc keeps ${swept.kept} files`);
-}, 1_800_000);
+}, 7_200_000);

@@ -41,7 +41,7 @@ beforeAll(async () => {
   const set = ["--set", "label='edited'", "--where", "id = 3"];
   branch = (await must<{ change: { id: string } }>(first, "propose", "spark.keyed", ...set)).change.id;
   renameSync(first, second);
-}, 300_000);
+}, 900_000);
 afterAll(() => {
   kill(postmasterOf(second));
   rmSync(folder, { recursive: true, force: true });

@@ -90,7 +90,7 @@ let large: Lakehouse;
 beforeAll(async () => {
   small = await catalogueOf(10);
   large = await catalogueOf(10_000);
-}, 280_000);
+}, 900_000);
 afterAll(async () => {
   await small.close();
   await large.close();
