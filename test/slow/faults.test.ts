@@ -133,7 +133,7 @@ test("a merge whose n-th file operation finds the disk full or broken leaves all
   expect(await content("main")).toEqual(sorted(model));
   console.info(`merge: ${n - 1} file operations failed, each with ENOSPC and with EIO`);
   expect(n).toBeGreaterThan(8);
-}, 900_000);
+}, 1_800_000);
 
 test("a merge whose connection breaks at the n-th statement is wholly done or not at all, before the statement and after it", async () => {
   for (const moment of ["before", "after"] as const) {
@@ -170,7 +170,7 @@ test("a merge whose connection breaks at the n-th statement is wholly done or no
     console.info(`merge: the connection broke ${moment} each of ${n - 1} statements; ${outcomes.before} times it was undone`);
     expect(n).toBeGreaterThan(20);
   }
-}, 900_000);
+}, 1_800_000);
 
 let pairs = 0;
 
@@ -220,7 +220,7 @@ test("what a rollback orders is written in the end, whichever of its file operat
   }
   console.info(`rollback: ${n - 1} file operations of what follows failed`);
   expect(n).toBeGreaterThan(8);
-}, 900_000);
+}, 1_800_000);
 
 test("a rollback whose connection breaks after its n-th statement is done or not, and what it orders happens once", async () => {
   let n = 1;
@@ -246,7 +246,7 @@ test("a rollback whose connection breaks after its n-th statement is done or not
   }
   console.info(`rollback and what follows: the connection broke after each of ${n - 1} statements`);
   expect(n).toBeGreaterThan(20);
-}, 900_000);
+}, 1_800_000);
 
 test("afterwards every version reads as it did, gc lists what failed writes left and takes it, and nothing else", async () => {
   const intact = async (): Promise<void> => {
@@ -270,4 +270,4 @@ test("afterwards every version reads as it did, gc lists what failed writes left
   await intact();
   expect(await verifyAudit(lake.db)).toMatchObject({ ok: true });
   console.info(`${acknowledged.size} commits read in full; ${swept.deleted.length} orphans swept of ${files.length} files`);
-}, 900_000);
+}, 1_800_000);

@@ -170,7 +170,7 @@ test("a rollback survives the failure of every SQL statement", async () => {
   });
   console.info(`rollback: ${steps} statements failed, one after the other`);
   expect(steps).toBeGreaterThan(10);
-}, 900_000);
+}, 1_800_000);
 
 test("after all that every version is read in full, and the audit chain is whole", async () => {
   const report = await examine(lake, {});
