@@ -193,7 +193,7 @@ async function addRows(
   if (!isKeyed(schema)) {
     const result = await writeKeyless(context, state, { added: rows });
     if (result.added > 0) piece.state = result.state;
-    return { ...noOutcome, inserted: result.added, notes: notes };
+    return { ...noOutcome, inserted: result.added, notes };
   }
   const written = await writeKeyed(context, state, { dataset: piece.dataset.name, upserts: rows, insertOnly: operation.kind === "append" });
   return settle(piece, written, notes);

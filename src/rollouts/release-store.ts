@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { atOnce } from "../db/at-once.ts";
+import type { ReleasesTable } from "../db/line-tables.ts";
 import type { Reader, Tx } from "../db/db.ts";
 
 export type ReleaseState = "waiting" | "running" | "completed" | "rolled_back" | "superseded";
@@ -42,17 +43,7 @@ export const releaseColumns = [
   "ordinary",
 ] as const;
 
-export function releaseFromRow(row: {
-  id: string;
-  environment: string;
-  change_id: string | null;
-  state: string;
-  reason: string;
-  created_at: Date;
-  finished_at: Date | null;
-  live_commit: string | null;
-  ordinary: boolean;
-}): Release {
+export function releaseFromRow(row: ReleasesTable): Release {
   return {
     id: row.id,
     environment: row.environment,
