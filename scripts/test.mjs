@@ -20,7 +20,7 @@ const args = ["run", "--project", project, "--reporter=default", "--reporter=jso
 const done = spawnSync(join(root, "node_modules", ".bin", "vitest"), args, {
   cwd: root,
   stdio: "inherit",
-  env: { ...process.env, FORCE_COLOR: "0" },
+  env: { ...process.env, NO_COLOR: "1" },
 });
 let summary = { passed: 0, failed: 1, noData: 0, notRun: 0 };
 try {
