@@ -255,7 +255,8 @@ async function recordFailure(deps: MergeDeps, entry: QueueEntry, actor: string, 
     m.record({
       action: conflicted ? "change.conflict" : "change.merge_failed",
       subject: entry.changeId,
-      payload: { code: error.code, message: error.message },
+      // The record is read by many: the words of a driver are not for them.
+      payload: { code: error.code, message: error.code === "internal" ? "a failure that nobody foresaw" : error.message },
     });
   });
 }

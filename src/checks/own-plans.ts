@@ -2,7 +2,7 @@ import type { Rule } from "../contracts/rule.ts";
 import type { RunOptions } from "../engine/engine.ts";
 import type { Expr, Plan } from "../engine/plan.ts";
 import type { Schema } from "../lake/schema.ts";
-import { asAppError } from "../lib/errors.ts";
+import { AppError } from "../lib/errors.ts";
 import { divideDecimal, plainDecimal } from "./decimal.ts";
 import { isProblem, literalOf, type Problem } from "./literals.ts";
 import { noReading, rowReading, type Reading } from "./reading.ts";
@@ -54,9 +54,8 @@ export async function readOwnPlan(context: OwnPlanContext, rule: Rule, source: S
   try {
     return await read(context, rule, source);
   } catch (error) {
-    const failure = asAppError(error);
-    if (!ownFailures.has(failure.code)) throw error;
-    return { reading: noReading("rule_error", failure.found ?? failure.message) };
+    if (!(error instanceof AppError) || !ownFailures.has(error.code)) throw error;
+    return { reading: noReading("rule_error", error.found ?? error.message) };
   }
 }
 

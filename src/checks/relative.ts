@@ -5,7 +5,7 @@ import { call, column, type Plan } from "../engine/plan.ts";
 import { evidenceKey } from "../evidence/evidence.ts";
 import { ask } from "../evidence/evidence-store.ts";
 import type { Schema } from "../lake/schema.ts";
-import { asAppError } from "../lib/errors.ts";
+import { AppError } from "../lib/errors.ts";
 import { grouped } from "../lib/text.ts";
 import { countOf, filtered, metricRule } from "./compile.ts";
 import { divideDecimal, subtractDecimals } from "./decimal.ts";
@@ -64,13 +64,15 @@ const relativeKinds: ReadonlySet<string> = new Set([
 
 export const isRelative = ({ test }: Rule): boolean => relativeKinds.has(test.kind);
 
+/** Failures that are the rule's own; any other ends the check. */
+const ownFailures = new Set(["type.unsupported", "pattern.invalid", "internal"]);
+
 export async function readRelative(context: RelativeContext, rule: Rule): Promise<RelativeReading> {
   try {
     return await read(context, rule);
   } catch (error) {
-    const failure = asAppError(error);
-    if (failure.code !== "type.unsupported" && failure.code !== "pattern.invalid" && failure.code !== "internal") throw error;
-    return { reading: noReading("rule_error", failure.found ?? failure.message) };
+    if (!(error instanceof AppError) || !ownFailures.has(error.code)) throw error;
+    return { reading: noReading("rule_error", error.found ?? error.message) };
   }
 }
 

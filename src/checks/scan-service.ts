@@ -6,7 +6,7 @@ import { evidenceKey } from "../evidence/evidence.ts";
 import { keepEvidence, readEvidence, type KeptFinding } from "../evidence/evidence-store.ts";
 import type { LiveFile } from "../lake/data-file.ts";
 import type { Schema } from "../lake/schema.ts";
-import { asAppError } from "../lib/errors.ts";
+import { AppError } from "../lib/errors.ts";
 import { decodeCell, emptyCell, encodeCell, isFailed, mergeCells, showsValues, type Measured, type ScanMeasure } from "./measure.ts";
 import { metadataAnswer } from "./metadata-answers.ts";
 import { idName } from "./row-test.ts";
@@ -197,7 +197,7 @@ async function askEach(
     for (const row of rows) for (const { id } of measures) answers[Number(row[place])]?.set(id, row[id] ?? null);
     return answers;
   } catch (error) {
-    if (!ownFailures.has(asAppError(error).code)) throw error;
+    if (!(error instanceof AppError) || !ownFailures.has(error.code)) throw error;
     const answers: Map<string, Measured>[] = [];
     for (const plan of plans) answers.push(await askEngine(engine, plan, measures, options));
     return answers;
@@ -215,9 +215,8 @@ async function askEngine(
     const [row] = await engine.rows(aggregate(plan, measures), options);
     return new Map(measures.map(({ id }) => [id, row?.[id] ?? null]));
   } catch (error) {
-    const failure = asAppError(error);
-    if (!ownFailures.has(failure.code)) throw error;
-    if (measures.length === 1) return new Map([[(measures[0] as ScanMeasure).id, { failed: failure.found ?? failure.message }]]);
+    if (!(error instanceof AppError) || !ownFailures.has(error.code)) throw error;
+    if (measures.length === 1) return new Map([[(measures[0] as ScanMeasure).id, { failed: error.found ?? error.message }]]);
     const middle = measures.length >> 1;
     const halves = [
       await askEngine(engine, plan, measures.slice(0, middle), options),

@@ -3,7 +3,7 @@ import { isMasked } from "../contracts/contract.ts";
 import { getContract } from "../contracts/contract-store.ts";
 import type { Reader } from "../db/db.ts";
 import { scan } from "../effects/table-state.ts";
-import { asAppError } from "../lib/errors.ts";
+import { AppError } from "../lib/errors.ts";
 import { parseJson } from "../lib/json.ts";
 import type { CheckDeps } from "./check-deps.ts";
 import type { DatasetState } from "./dataset-state.ts";
@@ -89,8 +89,7 @@ export async function runRuleSql(
     const [value] = Object.values(parseJson(texts[0] as string) as Record<string, unknown>);
     return { value: value === null || value === undefined ? null : String(value as string | number) };
   } catch (error) {
-    const failure = asAppError(error);
-    if (!ownFailures.has(failure.code)) throw error;
-    return { failed: failure.found ?? failure.message };
+    if (!(error instanceof AppError) || !ownFailures.has(error.code)) throw error;
+    return { failed: error.found ?? error.message };
   }
 }

@@ -60,6 +60,11 @@ export class Output {
     if (!this.#options.quiet) this.#options.writeError(`${this.#plain(text)}\n`);
   }
 
+  /** A line of the log of what runs on: also under --quiet, since answers refer to it. */
+  log(text: string): void {
+    this.#options.writeError(`${this.#plain(text)}\n`);
+  }
+
   failure(error: AppError): void {
     const { json, write, writeError } = this.#options;
     if (json) {

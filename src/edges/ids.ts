@@ -1,6 +1,22 @@
 import { randomBytes } from "node:crypto";
 
-export type IdPrefix = "chg" | "rel" | "csm" | "ver" | "inc" | "ds" | "per" | "grp" | "tok" | "upl" | "run" | "lse" | "mq" | "req" | "rev";
+export type IdPrefix =
+  | "chg"
+  | "rel"
+  | "csm"
+  | "ver"
+  | "inc"
+  | "ds"
+  | "per"
+  | "grp"
+  | "tok"
+  | "upl"
+  | "run"
+  | "lse"
+  | "mq"
+  | "req"
+  | "rev"
+  | "err";
 
 /** Where identity and randomness come from, so that a test can repeat a run. */
 export interface Ids {

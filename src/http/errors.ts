@@ -9,14 +9,28 @@ export function answerJson(c: Context, status: number, text: string): Response {
   return c.body(text, status as 200);
 }
 
-/** The answer to a failed request. What we did not foresee tells its message, never its stack. */
-export function answerError(c: Context, error: unknown): Response {
-  const failure = failureOf(error);
+/** The answer to a failed request. */
+export function answerError(c: Context, failure: AppError): Response {
   return answerJson(c, failure.status, envelope({ ok: false, error: failure.toJSON() }));
 }
 
+/**
+ * What others are told of a failure of ours: not the words of a driver or an engine, which may name files, tables and addresses of this machine,
+ * but an id under which the server's log has them. Undefined where nothing is to be kept back.
+ */
+export function withoutDriverText(failure: AppError, nextId: () => string): { id: string; failure: AppError } | undefined {
+  const { code, message, expected, cause, status } = failure;
+  const ours = status >= 500 || code.startsWith("store.");
+  if (!ours || (code !== "internal" && (cause === undefined || cause instanceof AppError))) return undefined;
+  const id = nextId();
+  const facts = { details: { id }, hint: `who runs the server finds ${id} in its log` };
+  return code === "internal"
+    ? { id, failure: new AppError("internal", "The server failed in a way that nobody foresaw.", { ...facts, found: id }) }
+    : { id, failure: new AppError(code, message, { ...facts, expected, found: id }) };
+}
+
 /** The framework's own complaints, such as JSON that does not parse, become ours. */
-function failureOf(error: unknown): AppError {
+export function failureOf(error: unknown): AppError {
   if (!(error instanceof HTTPException)) return asAppError(error);
   const code = error.status === 413 ? "request.too_large" : error.status < 500 ? "request.invalid" : "internal";
   return new AppError(code, "The request is not understood.", {

@@ -16,8 +16,8 @@ export interface Entrance {
   localToken?: string | undefined;
   /** Called after each request that may have changed something. */
   afterMutation?: (() => void) | undefined;
-  /** Told of failures that nobody foresaw. */
-  report?: ((error: unknown) => void) | undefined;
+  /** Told of failures that nobody foresaw; `id` when the answer names one instead of what failed. */
+  report?: ((error: unknown, id?: string) => void) | undefined;
 }
 
 /** The machine's own user. */

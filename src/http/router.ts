@@ -2,9 +2,9 @@ import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { actorOf, requireRole, type Principal, type Role } from "../access/principal.ts";
-import { AppError, asAppError } from "../lib/errors.ts";
+import { AppError } from "../lib/errors.ts";
 import { envelope } from "../lib/envelope.ts";
-import { answerError, answerJson } from "./errors.ts";
+import { answerError, answerJson, failureOf, withoutDriverText } from "./errors.ts";
 import { frontPage, frontPageHeaders } from "./front-page.ts";
 import { onceOnly, type FreshAnswer } from "./idempotency.ts";
 import { identify, localUser, type Entrance } from "./identify.ts";
@@ -105,8 +105,10 @@ export class Router {
     this.#services = services;
     this.#entrance = entrance;
     this.app.onError((error, c) => {
-      if (asAppError(error).code === "internal") entrance.report?.(error);
-      return answerError(c, error);
+      const failure = failureOf(error);
+      const kept = entrance.local ? undefined : withoutDriverText(failure, () => services.ids.next("err"));
+      if (kept !== undefined || failure.code === "internal") entrance.report?.(error, kept?.id);
+      return answerError(c, kept?.failure ?? failure);
     });
     this.app.notFound((c) =>
       answerError(

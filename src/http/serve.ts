@@ -19,8 +19,8 @@ export interface RunningServer {
 export interface ServeOptions {
   host: string;
   port: number;
-  /** Told of failures that nobody foresaw. */
-  report?: ((error: unknown) => void) | undefined;
+  /** Told of failures that nobody foresaw; `id` when the answer names one instead of what failed. */
+  report?: ((error: unknown, id?: string) => void) | undefined;
 }
 
 /** How long requests under way may take to end when the server is told to stop. */

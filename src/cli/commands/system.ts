@@ -42,7 +42,7 @@ export function addSystemCommands(surroundings: Surroundings): void {
     const services = await openServices(config);
     try {
       const out = surroundings.output();
-      const report = (error: unknown): void => out.note(`unforeseen: ${(error as Error | undefined)?.stack ?? String(error)}`);
+      const report = (error: unknown, id?: string): void => out.log(`unforeseen${id === undefined ? "" : ` ${id}`}: ${wholeText(error)}`);
       const server = await start(services, { host: options.host ?? config.host, port: portOf(options.port) ?? config.port, report });
       out.result({ url: server.url, dataDir: config.dataDir }, [`Tidegate serves ${config.dataDir} at ${server.url}  (Ctrl-C stops)`]);
       await interrupted(surroundings.signal);
@@ -55,6 +55,13 @@ export function addSystemCommands(surroundings: Surroundings): void {
     ["--host <host>", "address; only this machine, unless said (TIDEGATE_HOST)"],
     ["--port <port>", "0 takes a free one (TIDEGATE_PORT, 7420)"],
   ]);
+}
+
+/** An error as the log keeps it: with its stack, and what caused it. */
+function wholeText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const text = error.stack ?? error.message;
+  return error.cause === undefined ? text : `${text}\ncaused by ${wholeText(error.cause)}`;
 }
 
 /** A port as the command line gives it. */
