@@ -111,3 +111,60 @@ test("what a change only proposes is not restored", async () => {
   await proposeText(lake, "open.t", { kind: "append", csv: "id\n2\n" });
   await expect(openRestore(lake, { datasets: ["open.t"], to: "@2", actor: "ana" })).rejects.toMatchObject({ code: "version.not_found" });
 });
+
+test("a revert that several people open at once is one revert, and undoes what it reverts once", async () => {
+  await importText(lake, "both.t", "v\na\n");
+  const bad = await proposeText(lake, "both.t", { kind: "append", csv: "v\na\n" });
+  await lake.merge(bad);
+  const opened = await Promise.all(["ana", "ben", "eve"].map((actor) => openRevert(lake, { changeId: bad, actor })));
+  const [first] = opened;
+  expect(new Set(opened.map((change) => change.id)).size).toBe(1);
+  expect((await showChange(lake.db, bad)).revertedBy).toEqual([first?.id]);
+  await lake.merge(first?.id ?? "");
+  expect(await rowsOf(lake, "both.t")).toEqual([{ v: "a" }]);
+  // One revert is in effect, so its own revert brings the batch back.
+  await lake.merge((await openRevert(lake, { changeId: first?.id ?? "", actor: "ana" })).id);
+  expect(await rowsOf(lake, "both.t")).toHaveLength(2);
+});
+
+test.each(["the revert first", "the correction first"])("what is undone already is not undone again by a merge, %s", async (order) => {
+  const name = `again.${order.replaceAll(" ", "_")}`;
+  await importText(lake, name, "v\na\n");
+  const batch = { sourceId: "b" };
+  const bad = await proposeText(lake, name, { kind: "append", csv: "v\na\n" }, batch);
+  await lake.merge(bad);
+  const revert = (await openRevert(lake, { changeId: bad, actor: "ana" })).id;
+  const correction = await proposeText(lake, name, { kind: "append", csv: "v\nb\n" }, { ...batch, correct: true });
+  const [first, second] = order === "the revert first" ? [revert, correction] : [correction, revert];
+  await lake.merge(first);
+  const rows = await rowsOf(lake, name, { at: "main" });
+  // The row that stays says the same as the one that was taken out: nothing but what the change was opened to undo tells them apart.
+  await expect(lake.merge(second)).rejects.toMatchObject({
+    code: "merge.conflict",
+    message: expect.stringContaining(`${bad} has no effect on main any more`) as unknown,
+  });
+  expect(await rowsOf(lake, name, { at: "main" })).toEqual(rows);
+  expect(rows).toContainEqual({ v: "a" });
+});
+
+test("a correction of a correction, and a revert after changes of other rows, merge onto a main that has moved", async () => {
+  await importText(lake, "moved.t", "id,v\n1,a\n", ["id"]);
+  const batch = { sourceId: "b" };
+  await lake.merge(await proposeText(lake, "moved.t", { kind: "append", csv: "id,v\n2,first\n" }, batch));
+  const second = await proposeText(lake, "moved.t", { kind: "append", csv: "id,v\n2,second\n" }, { ...batch, correct: true });
+  await lake.merge(await proposeText(lake, "moved.t", { kind: "append", csv: "id,v\n7,x\n" }));
+  await lake.merge(second);
+  const third = await proposeText(lake, "moved.t", { kind: "append", csv: "id,v\n2,third\n" }, { ...batch, correct: true });
+  await lake.merge(await proposeText(lake, "moved.t", { kind: "append", csv: "id,v\n8,x\n" }));
+  await lake.merge(third);
+  const revert = await openRevert(lake, { changeId: third, actor: "ana" });
+  await lake.merge(await proposeText(lake, "moved.t", { kind: "append", csv: "id,v\n9,x\n" }));
+  await lake.merge(revert.id);
+  expect((await rowsOf(lake, "moved.t")).map((row) => [row["id"], row["v"]])).toEqual([
+    [1, "a"],
+    [2, "second"],
+    [7, "x"],
+    [8, "x"],
+    [9, "x"],
+  ]);
+});

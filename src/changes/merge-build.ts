@@ -16,6 +16,7 @@ import type { Change } from "./change.ts";
 import { buildDerived } from "./merge-derived.ts";
 import { conflictOn, type MergeConflict, type MergePiece, type MergeSides } from "./merge-piece.ts";
 import { resolutionsOf } from "./resolution-store.ts";
+import { undoneMeanwhile } from "./undoing-reads.ts";
 import { locationOf } from "./workpiece.ts";
 
 /** What a merge would do; a dry run shows exactly what the commit does. */
@@ -56,6 +57,13 @@ export async function buildMerge(deps: LakeDeps, change: Change, scratch: Scratc
     const dataset = datasets.get(item.datasetId) as Dataset;
     const onto = versions.get(entries.get(item.datasetId) ?? "");
     const sides = { base: versions.get(item.baseVersion ?? ""), candidate: versions.get(item.candidateVersion ?? ""), onto };
+    const undone = await undoneMeanwhile(deps.db, change, { dataset, item, ...sides });
+    if (undone !== undefined) {
+      conflicts.push(
+        conflictOn({ dataset, item, ...sides }, { reason: `${undone} has no effect on main any more: it was undone already` }),
+      );
+      continue;
+    }
     if (sides.candidate?.inputs != null) {
       derived.push({ dataset, item, ...sides });
       continue;

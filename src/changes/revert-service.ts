@@ -17,16 +17,19 @@ import type { Change, ChangeDataset } from "./change.ts";
 import type { BranchPiece } from "./branch-write.ts";
 import { branchPieces, completeBranch, locationsOf, type BranchDerived, type BranchState } from "./derived-pieces.ts";
 import { inverse, inverseDerivation, isDerived } from "./revert-piece.ts";
-import { commitUndo } from "./undo-commit.ts";
+import { commitUndo, openRevertOf, RevertIsOpen } from "./undo-commit.ts";
+
+export interface RevertRequest {
+  changeId: string;
+  actor: string;
+  title?: string | undefined;
+}
 
 /**
  * Opens a change that undoes a merged one on today's main and keeps what came later. A revert that is open already is the same revert.
  * `revert.conflict` when later changes touched the same rows or documents, `change.empty` when main no longer has its effect.
  */
-export async function openRevert(
-  deps: LakeDeps,
-  request: { changeId: string; actor: string; title?: string | undefined },
-): Promise<Change> {
+export async function openRevert(deps: LakeDeps, request: RevertRequest): Promise<Change> {
   const reverted = await getChange(deps.db, request.changeId);
   if (reverted.state !== "merged") {
     throw new AppError("change.closed", `${reverted.id} is ${reverted.state}: there is nothing to revert.`, {
@@ -35,8 +38,17 @@ export async function openRevert(
       hint: `tidegate change close ${reverted.id}`,
     });
   }
-  const open = await openRevertOf(deps, reverted.id);
-  if (open !== undefined) return request.title === undefined || request.title === open.title ? open : retitle(deps, open, request);
+  const open = await openRevertOf(deps.db, reverted.id);
+  if (open !== undefined) return retitle(deps, open, request);
+  try {
+    return await buildRevert(deps, reverted, request);
+  } catch (error) {
+    if (!(error instanceof RevertIsOpen)) throw error;
+    return retitle(deps, await getChange(deps.db, error.changeId), request);
+  }
+}
+
+async function buildRevert(deps: LakeDeps, reverted: Change, request: RevertRequest): Promise<Change> {
   const main = await readCommit(deps.db, (await getRef(deps.db, mainRef)).commitId);
   const touched = (await changeDatasets(deps.db, reverted.id)).filter((item) => item.beforeVersion !== item.mergedVersion);
   const ids = touched.map((item) => item.datasetId);
@@ -105,20 +117,10 @@ function withoutEffect(change: Change): AppError {
   });
 }
 
-async function openRevertOf(deps: LakeDeps, changeId: string): Promise<Change | undefined> {
-  const row = await deps.db
-    .selectFrom("changes")
-    .select("id")
-    .where("reverts", "=", changeId)
-    .where("state", "in", ["open", "queued", "conflicted"])
-    .limit(1)
-    .executeTakeFirst();
-  return row && getChange(deps.db, row.id);
-}
-
 /** The revert that opened by itself takes the title that a person gives it. */
-async function retitle(deps: LakeDeps, open: Change, request: { actor: string; title?: string | undefined }): Promise<Change> {
+async function retitle(deps: LakeDeps, open: Change, request: RevertRequest): Promise<Change> {
   const title = request.title ?? open.title;
+  if (title === open.title) return open;
   await mutate(deps, request.actor, async (m) => {
     await lockChange(m.tx, open.id);
     await setTitle(m.tx, open.id, { title, at: m.at });

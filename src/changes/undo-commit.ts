@@ -1,9 +1,11 @@
 import { mutate } from "../audit/mutation.ts";
 import type { Commit } from "../catalog/commit-store.ts";
 import type { WriteLease } from "../catalog/write-lease.ts";
+import type { Reader } from "../db/db.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { writeBranch, type BranchPiece } from "./branch-write.ts";
 import type { DocumentPiece } from "./change-documents.ts";
+import { getChange, lockChange } from "./change-store.ts";
 import type { Change } from "./change.ts";
 
 export interface Undo {
@@ -18,10 +20,27 @@ export interface Undo {
   documents: readonly DocumentPiece[];
 }
 
-/** Opens a revert or a restore as a change like any other, in one transaction. */
+/** Somebody else has opened the same revert meanwhile: that is the revert. */
+export class RevertIsOpen extends Error {
+  readonly changeId: string;
+  constructor(changeId: string) {
+    super(`${changeId} reverts it already`);
+    this.changeId = changeId;
+  }
+}
+
+/**
+ * Opens a revert or a restore as a change like any other, in one transaction. Reverts of one change come one after the other; the second
+ * finds the first: `RevertIsOpen`.
+ */
 export async function commitUndo(deps: LakeDeps, undo: Undo): Promise<Change> {
   const { base, pieces, documents, title, origin, reverts } = undo;
   return mutate(deps, undo.actor, async (m) => {
+    if (reverts !== null) {
+      await lockChange(m.tx, reverts);
+      const open = await openRevertOf(m.tx, reverts);
+      if (open !== undefined) throw new RevertIsOpen(open.id);
+    }
     const { change } = await writeBranch(m, { ...undo, onto: undefined, start: base });
     m.record({
       action: `change.${origin}`,
@@ -35,4 +54,16 @@ export async function commitUndo(deps: LakeDeps, undo: Undo): Promise<Change> {
     });
     return change;
   });
+}
+
+/** The revert of a change that is open. */
+export async function openRevertOf(db: Reader, changeId: string): Promise<Change | undefined> {
+  const row = await db
+    .selectFrom("changes")
+    .select("id")
+    .where("reverts", "=", changeId)
+    .where("state", "in", ["open", "queued", "conflicted"])
+    .limit(1)
+    .executeTakeFirst();
+  return row && getChange(db, row.id);
 }
