@@ -182,7 +182,8 @@ export async function badAdded(context: AskContext, rule: Rule, bad: bigint): Pr
   return bad > before.bad ? bad - before.bad : 0n;
 }
 
-function ownContext({ deps, sides, state, options }: AskContext): OwnPlanContext {
+/** What the plans of rules that need their own work with. */
+export function ownContext({ deps, sides, state, options }: AskContext): OwnPlanContext {
   return {
     deps,
     signal: options.signal,

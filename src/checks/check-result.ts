@@ -1,5 +1,6 @@
 import type { Rule } from "../contracts/rule.ts";
 import { grouped } from "../lib/text.ts";
+import type { StandingOnBase } from "./already-failing.ts";
 import type { Answer, Question } from "./ask-rules.ts";
 import type { CheckReason, CheckResult } from "./check.ts";
 import { ageOf } from "./compile.ts";
@@ -17,6 +18,8 @@ export interface Asked {
   now: Date;
   /** Of drift rules: the shift stands when all drift rules of the batch are looked at together. */
   isShifted: boolean;
+  /** Of a failing rule of a dataset that the change leaves alone. */
+  standing?: StandingOnBase | undefined;
 }
 
 /** What an answer means: the verdict, its effect, and the words for people. */
@@ -24,12 +27,15 @@ export function resultOf(asked: Asked): CheckResult {
   const { question, answer, reused, state } = asked;
   const { rule, key } = question;
   const reading = atThisTime(rule, answer.reading, asked.now);
-  const { verdict, isMild, reason } = judgementOf(rule, reading, asked);
+  const judged = judgementOf(rule, reading, asked);
+  const { verdict, isMild } = judged;
+  const isKnown = asked.standing === "already" || asked.standing === "unclear";
+  const reason = isKnown && verdict === "fail" ? "already_failing" : judged.reason;
   const names = new Map(state.candidate.source.schema.fields.map(({ id, name }) => [id, name]));
   return {
     rule,
     verdict,
-    effect: effectOf(rule, { verdict, isMild, reason }),
+    effect: effectOf(rule, { verdict, isMild: isMild || asked.standing === "unclear", reason }, asked.standing),
     reason,
     found: shownFound(question, reading, state, { verdict, isMild, reason }),
     expected: expectedOf(rule),
@@ -75,7 +81,8 @@ function judgementOf(rule: Rule, reading: Reading, { answer, isShifted }: Asked)
 }
 
 /** What a result does to a change. Inconclusive is never a pass; what cannot be told for want of rows or history is only said. */
-function effectOf(rule: Rule, { verdict, isMild, reason }: Judgement): CheckResult["effect"] {
+function effectOf(rule: Rule, { verdict, isMild, reason }: Judgement, standing?: StandingOnBase): CheckResult["effect"] {
+  if (verdict === "fail" && standing === "already") return "info";
   const quiet: readonly (CheckReason | null)[] = ["too_few_rows", "no_history"];
   if (verdict === "pass") return quiet.includes(reason) ? "info" : "none";
   if (rule.severity === "info") return "info";

@@ -7,12 +7,14 @@ import type { Scratch } from "../engine/engine.ts";
 import { evidenceKey } from "../evidence/evidence.ts";
 import { ask, keepEvidence, readEvidence, type KeptFinding } from "../evidence/evidence-store.ts";
 import { AppError } from "../lib/errors.ts";
+import { askedOfBase, isLeftAlone, standingOnBase, type StandingOnBase } from "./already-failing.ts";
 import { askRules, badAdded, questionOf, type Answer, type AskContext, type Question } from "./ask-rules.ts";
 import type { CheckDeps, CheckOptions, CheckSides } from "./check-deps.ts";
 import { resultOf, type Asked } from "./check-result.ts";
 import { failingSince, keepRuns, pointingDatasets } from "./check-store.ts";
 import type { CheckResult, DatasetChecks } from "./check.ts";
 import { openDataset, type DatasetState } from "./dataset-state.ts";
+import { judge } from "./reading.ts";
 import { keptOf, answerOf, type AnswerBody, type AnswerValues } from "./kept-answer.ts";
 import { standing } from "./drift.ts";
 import { namedIn, readsOthers } from "./sql-rule.ts";
@@ -145,8 +147,10 @@ function significantDrift(answers: readonly Answered[]): Set<string> {
 async function datasetChecks(context: AskContext, answers: readonly Answered[], shifted: ReadonlySet<string>): Promise<DatasetChecks> {
   const { deps, state } = context;
   const checks: (CheckResult & { hash: string })[] = [];
+  const standings = await standingsOf(context, answers);
   for (const { question, answer, reused } of answers) {
-    const asked: Asked = { question, answer, reused, state, now: deps.clock.now(), isShifted: shifted.has(question.key) };
+    const standing = standings.get(question.key);
+    const asked: Asked = { question, answer, reused, state, now: deps.clock.now(), isShifted: shifted.has(question.key), standing };
     const result = resultOf(asked);
     if (result.verdict === "fail" && answer.reading.bad !== null) result.badAdded = await addedBy(context, question, answer.reading.bad);
     checks.push({ ...result, hash: question.hash });
@@ -163,6 +167,24 @@ async function datasetChecks(context: AskContext, answers: readonly Answered[], 
     checks: checks.map(({ hash, ...check }) => ({ ...check, failingSince: check.verdict === "fail" ? (since.get(hash) ?? null) : null })),
   };
 }
+
+/** How rules that fail in a dataset which the change leaves alone stood on base: they are asked there too, or answered from the store. */
+async function standingsOf(context: AskContext, answers: readonly Answered[]): Promise<Map<string, StandingOnBase>> {
+  const found = new Map<string, StandingOnBase>();
+  const onBase = isLeftAlone(context) ? askedOfBase(context) : undefined;
+  if (onBase === undefined) return found;
+  const failing = answers.filter(
+    ({ question, answer }) => asksOthers(question.rule) && judge(question.rule, answer.reading).verdict === "fail",
+  );
+  const before = await answerRules(
+    onBase,
+    failing.map(({ question }) => question.rule),
+  );
+  for (const [at, now] of failing.entries()) found.set(now.question.key, await standingOnBase(context, now, before[at] as Answered));
+  return found;
+}
+
+const asksOthers = ({ test }: Rule): boolean => test.kind === "foreign_key" || test.kind === "sql";
 
 /** How many bad rows are the change's own; kept under its own key, since it looks at base where the rule itself does not. */
 async function addedBy(context: AskContext, { rule, key }: Question, bad: bigint): Promise<number | null> {

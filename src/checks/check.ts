@@ -14,13 +14,18 @@ export type CheckReason =
   | "no_base"
   | "no_history"
   | "too_few_rows"
-  | "dataset_missing";
+  | "dataset_missing"
+  /** It fails on base too, by no less, and the change leaves the dataset alone. */
+  | "already_failing";
 
 /** One rule, checked: the unit test of data. */
 export interface CheckResult {
   rule: Rule;
   verdict: Verdict;
-  /** A fail outside only the milder bound, or of a rule of severity warning: it does not block, it waits for an acknowledgement. */
+  /**
+   * A fail outside only the milder bound, or of a rule of severity warning: it does not block, it waits for an acknowledgement. What already
+   * fails on base, in a dataset that the change leaves alone, is only said.
+   */
   effect: "block" | "warn" | "info" | "none";
   reason: CheckReason | null;
   /** What was measured, as people read it: `12 rows`, `0.59 %`, `41.2`; null when nothing could be. */

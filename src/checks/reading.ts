@@ -126,6 +126,24 @@ export function isNoWorse(rule: Rule, candidate: Reading, base: Reading): boolea
   return now !== undefined && before !== undefined && compareDecimals(now, before) <= 0;
 }
 
+/**
+ * Whether a number that lay outside of its bound lies no farther outside of it now, on the same side. Undefined where the answer does not tell
+ * how far: a yes or no, or a bound without a direction.
+ */
+export function isNoFarther(rule: Rule, now: Reading, before: Reading): boolean | undefined {
+  const bound = boundOf(rule);
+  if (now.verdict !== undefined || before.verdict !== undefined || bound === undefined) return undefined;
+  if (now.value === null || before.value === null || !isDecimal(now.value) || !isDecimal(before.value)) return undefined;
+  const [is, was] = [distance(now.value, bound), distance(before.value, bound)];
+  if (is === undefined || was === undefined) return undefined;
+  const way = subtractDecimals(before.value, now.value);
+  const nearer = subtractDecimals(was, is);
+  // On the way back to its bound it is nearer by as much as it moved.
+  return (
+    compareDecimals(nearer, "0") >= 0 && (compareDecimals(way, nearer) === 0 || compareDecimals(subtractDecimals("0", way), nearer) === 0)
+  );
+}
+
 /** How far a number lies outside of a bound; undefined where farther is not worse. */
 function distance(value: string, bound: Bound): string | undefined {
   const positive = (text: string): string => (compareDecimals(text, "0") < 0 ? "0" : text);

@@ -224,6 +224,20 @@ export function orphanRows(
   };
 }
 
+/** Of rows without a partner in the target those that had one in an earlier state of it; undefined when the two cannot be compared. */
+export function orphansSince(deps: ScanDeps, orphans: Plan, target: Target, earlier: Target): Plan | undefined {
+  const on: { left: string; right: string }[] = [];
+  const theirs: { name: string; expr: Expr }[] = [];
+  for (const [at, id] of earlier.fieldIds.entries()) {
+    const was = earlier.source.schema.fields.find((field) => field.id === id);
+    const is = target.source.schema.fields.find((field) => field.id === target.fieldIds[at]);
+    if (was === undefined || is === undefined || !sameType(was.type, is.type)) return undefined;
+    on.push({ left: partner(at), right: `\u0001earlier${at}` });
+    theirs.push({ name: `\u0001earlier${at}`, expr: column(idName(was.id)) });
+  }
+  return { op: "join", how: "semi", left: orphans, right: { op: "project", input: sourcePlan(deps, earlier.source), columns: theirs }, on };
+}
+
 export async function countRows(deps: ScanDeps, input: Plan, options: RunOptions): Promise<bigint> {
   const plan: Plan = { op: "aggregate", input, by: [], measures: [{ name: "rows", of: { fn: "count_all" } }] };
   return big((await one(deps, plan, options))["rows"]);

@@ -69,7 +69,8 @@ function lines(check: ShownCheck, width: number, owners: readonly string[]): str
   const why = verdict === "inconclusive" ? (reasons[check.reason ?? ""] ?? check.reason ?? "") : "";
   const told =
     verdict === "fail" ? `expected ${expected}, found ${found ?? "nothing"}` : [why, found ?? ""].filter((text) => text !== "").join(": ");
-  const mild = effect === "warn" ? "  (a warning)" : effect === "info" ? "  (only said)" : "";
+  const old = check.reason === "already_failing" ? "fails on base too; " : "";
+  const mild = effect === "warn" ? `  (${old}a warning)` : effect === "info" ? `  (${old}only said)` : "";
   const facts = [
     badAdded === null ? "" : `${badAdded === 0 ? "none" : grouped(badAdded)} of them new`,
     samples.length === 0 ? "" : `such as ${samples.map(sampleText).join("; ")}`,
