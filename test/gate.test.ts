@@ -5,6 +5,8 @@ import { merge } from "../src/changes/merge-service.ts";
 import { review } from "../src/changes/review-service.ts";
 import { verdictOf } from "../src/changes/verdict-service.ts";
 import type { Contract } from "../src/contracts/contract.ts";
+import { AppError } from "../src/lib/errors.ts";
+import { rollback } from "../src/rollouts/rollback-service.ts";
 import { contractOnMain, importText, proposeText } from "./harness/changes.ts";
 import { lakehouse, source, type Lakehouse } from "./harness/lakehouse.ts";
 import { rowsOf } from "./harness/reads.ts";
@@ -129,15 +131,72 @@ describe("people", () => {
     // The origin that somebody claims earns nothing.
     const claimed = proposeAndMerge(lake, { operations, actor: "eve", origin: "feed", byPerson: false, title: "again" });
     await expect(claimed).rejects.toThrow(code("merge.waits"));
-    const batch = await proposeAndMerge(lake, { operations, actor: "eve", origin: "pipeline", byPerson: false, sourceId: `b${round}` });
-    expect(batch.merged?.change.state).toBe("merged");
+  });
+
+  describe("a feed's batch merges alone", () => {
+    const batch = async (dataset: string, actor: string, sourceId: string, csv: string) => {
+      const file = source(await lake.file(`${sourceId}.csv`, csv));
+      const operations = [{ kind: "upsert" as const, dataset, source: file }];
+      return proposeAndMerge(lake, { operations, actor, origin: "pipeline", byPerson: false, sourceId });
+    };
+    const openChange = async (sourceId: string): Promise<string> =>
+      (await lake.db.selectFrom("sources").select("change_id").where("source_id", "=", sourceId).executeTakeFirstOrThrow()).change_id;
+
+    test("only after somebody let in an earlier one of the same source and sender", async () => {
+      const name = await start();
+      await expect(batch(name, "eve", `eves-${round}-1`, "id,v\n4,4\n")).rejects.toThrow(code("merge.waits"));
+      await expect(batch(name, "eve", `eves-${round}-2`, "id,v\n5,5\n"), "an open one earns nothing").rejects.toThrow(code("merge.waits"));
+      const first = await openChange(`eves-${round}-1`);
+      const { decision } = await verdictOf(lake, first);
+      expect(decision.items.filter((item) => item.kind === "feed")).toMatchObject([
+        { state: "met", text: expect.stringContaining("the first batch from eve") },
+      ]);
+      await approve(first);
+      await mergeIt(first);
+      expect((await batch(name, "eve", `eves-${round}-3`, "id,v\n6,6\n")).merged?.change.state).toBe("merged");
+      await expect(batch(name, "eve", `others-${round}-1`, "id,v\n7,7\n"), "another source").rejects.toThrow(code("merge.waits"));
+      await expect(batch(name, "cid", `eves-${round}-4`, "id,v\n8,8\n"), "another sender").rejects.toThrow(code("merge.waits"));
+    });
+
+    test("and not any more when all that was let in has been rolled back", async () => {
+      const name = await start();
+      await expect(batch(name, "eve", `back-${round}-1`, "id,v\n4,4\n")).rejects.toThrow(code("merge.waits"));
+      const first = await openChange(`back-${round}-1`);
+      await approve(first);
+      lake.clock.advance(1000);
+      await mergeIt(first);
+      await rollback(lake, { target: name, reason: "bad feed", actor: "ana", environment: "production" });
+      await expect(batch(name, "eve", `back-${round}-2`, "id,v\n5,5\n")).rejects.toThrow(code("merge.waits"));
+    });
+
+    test("and not when it brings rows of another dataset along", async () => {
+      const [name, other] = [await start(), `along${round}.t`];
+      await importText(lake, other, "id,v\n1,1\n", ["id"]);
+      await expect(batch(name, "eve", `along-${round}-1`, "id,v\n4,4\n")).rejects.toThrow(code("merge.waits"));
+      const first = await openChange(`along-${round}-1`);
+      await approve(first);
+      await mergeIt(first);
+      const file = source(await lake.file(`along${round}.csv`, "id,v\n9,9\n"));
+      const operations = [name, other].map((dataset) => ({ kind: "upsert" as const, dataset, source: file }));
+      const both = proposeAndMerge(lake, { operations, actor: "eve", origin: "pipeline", byPerson: false, sourceId: `along-${round}-2` });
+      await expect(both).rejects.toBeInstanceOf(AppError);
+    });
   });
 
   test("what is written to a feed's batch or to a revert afterwards is a person's change", async () => {
     const name = await start();
     const file = source(await lake.file(`joined${round}.csv`, "id,v\n4,4\n"));
     const operations = [{ kind: "upsert" as const, dataset: name, source: file }];
-    const { change } = await lake.propose({ operations, actor: "eve", origin: "pipeline", sourceId: `j${round}` });
+    const earlier = source(await lake.file(`before${round}.csv`, "id,v\n5,5\n"));
+    const first = await lake.propose({
+      operations: [{ kind: "upsert", dataset: name, source: earlier }],
+      actor: "eve",
+      origin: "pipeline",
+      sourceId: `j-${round}-1`,
+    });
+    await approve(first.change?.id ?? "");
+    await mergeIt(first.change?.id ?? "");
+    const { change } = await lake.propose({ operations, actor: "eve", origin: "pipeline", sourceId: `j-${round}-2` });
     const id = change?.id ?? "";
     expect((await verdictOf(lake, id)).decision.automatic).toBe(true);
     await proposeAs("eve", name, "id,v\n9,9\n", id);

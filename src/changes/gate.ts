@@ -28,7 +28,7 @@ export async function decideNow(db: Reader, change: Change, assessment: Assessme
     reviewers: await reviewersIn(db),
     reviews: await reviewsOf(db, change.id),
     override: await overrideOf(db, change.id),
-    feed: await feedOfChange(db, change.id),
+    feed: await feedOfChange(db, change),
   });
 }
 

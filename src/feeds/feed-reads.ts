@@ -37,19 +37,50 @@ function standing(first: FeedBatch, later: FeedBatch): FeedBatch {
 }
 
 /** The feed by which a change came, and how its other batches have alternated; undefined when it is no batch of a feed. */
-export async function feedOfChange(db: Reader, changeId: string): Promise<{ name: string; flap: Flap } | undefined> {
+export async function feedOfChange(
+  db: Reader,
+  change: { id: string; author: string },
+): Promise<{ name: string; flap: Flap; isTrusted: boolean } | undefined> {
   const source = await db
     .selectFrom("sources")
     .innerJoin("datasets", "datasets.id", "sources.dataset_id")
     .select(["sources.dataset_id", "sources.source_id", "datasets.name"])
-    .where("sources.change_id", "=", changeId)
+    .where("sources.change_id", "=", change.id)
     .limit(1)
     .executeTakeFirst();
   if (source === undefined) return undefined;
   const name = feedName(source.name, stemOf(source.source_id));
   const feed = (await listFeeds(db, source.dataset_id)).find((item) => item.name === name);
   const others = (feed?.batches ?? []).filter((batch) => batch.sourceId !== source.source_id);
-  return { name, flap: flapOf(others) };
+  return { name, flap: flapOf(others), isTrusted: await isTrustedFeed(db, change) };
+}
+
+/**
+ * Whether a batch comes from a sender who has had an earlier batch of the same feed merged that was not rolled back, and brings nothing else
+ * with it. Without that anybody who may propose would pass the review by naming a source.
+ */
+export async function isTrustedFeed(db: Reader, change: { id: string; author: string }): Promise<boolean> {
+  const touched = await db.selectFrom("operations").select("dataset_id").distinct().where("change_id", "=", change.id).execute();
+  const source = await db.selectFrom("sources").select(["dataset_id", "source_id"]).where("change_id", "=", change.id).executeTakeFirst();
+  if (source === undefined || touched.some(({ dataset_id: id }) => id !== source.dataset_id)) return false;
+  const merged = await db
+    .selectFrom("sources as s")
+    .innerJoin("changes as c", "c.id", "s.change_id")
+    .select("s.source_id")
+    .where("s.dataset_id", "=", source.dataset_id)
+    .where("c.id", "!=", change.id)
+    .where("c.author", "=", change.author)
+    .where("c.state", "=", "merged")
+    .where((eb) =>
+      eb.not(
+        eb.exists(eb.selectFrom("bars").select("bars.change_id").whereRef("bars.change_id", "=", "c.id").where("bars.lifted_at", "is", null)),
+      ),
+    )
+    .orderBy("s.at", "desc")
+    .limit(arrivalsPerDataset)
+    .execute();
+  const stem = stemOf(source.source_id);
+  return merged.some((earlier) => stemOf(earlier.source_id) === stem);
 }
 
 type Arrival = FeedBatch & { dataset: string };

@@ -180,7 +180,7 @@ describe("people and policy", () => {
   });
 
   test("a feed that flaps is named with each of its batches; a rule about it holds them until somebody acknowledges them", () => {
-    const feed = { name: "t.features", flap: { isFlapping: true, alternations: 4, batches: 8, bad: 2 } };
+    const feed = { name: "t.features", isTrusted: true, flap: { isFlapping: true, alternations: 4, batches: 8, bad: 2 } };
     const said = "t.features: this feed has alternated 4 times in its last 8 batches.";
     const free = decide(madeFacts({ origin: "feed", feed }));
     expect(free).toMatchObject({ outcome: "ready", automatic: true, items: [{ kind: "feed", state: "met", text: said }] });

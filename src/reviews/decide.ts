@@ -22,7 +22,7 @@ export interface DecisionFacts {
   reviews: readonly Review[];
   override: Override | undefined;
   /** The feed by which the change came, and how its earlier batches fared; absent for what is no batch of a feed. */
-  feed?: { name: string; flap: Flap } | undefined;
+  feed?: { name: string; flap: Flap; isTrusted: boolean } | undefined;
 }
 
 /**
@@ -39,7 +39,7 @@ export function decide(facts: DecisionFacts): Decision {
     ...blockItems(facts),
     ...loosenedItems(facts),
     ...matches.flatMap((match) => (match.rule?.when.feed === undefined ? ruleItems(facts, match) : flapItems(facts, match))),
-    ...flapNote(facts, matches),
+    ...feedNotes(facts, matches),
   ];
   const isOverridden = facts.override !== undefined && facts.override.contentHash === facts.assessment.contentHash;
   const items = isOverridden ? bare.map((item) => (item.state === "met" ? item : { ...item, overridden: true })) : bare;
@@ -269,10 +269,13 @@ function flapItems(facts: DecisionFacts, match: Match): DecisionItem[] {
 
 const flapSentence = ({ name, flap }: NonNullable<DecisionFacts["feed"]>): string => `${name}: ${flapText(flap)}.`;
 
-/** That a feed flaps is told with each of its batches, also where no rule minds. */
-function flapNote({ feed }: DecisionFacts, matches: readonly Match[]): DecisionItem[] {
-  if (feed === undefined || !feed.flap.isFlapping || matches.some((match) => match.rule?.when.feed !== undefined)) return [];
-  return [plain("feed", "met", flapSentence(feed))];
+/** That a feed flaps is told with each of its batches, also where no rule minds; so is what lets a feed in. */
+function feedNotes({ feed, authors }: DecisionFacts, matches: readonly Match[]): DecisionItem[] {
+  if (feed === undefined) return [];
+  const isTold = !feed.flap.isFlapping || matches.some((match) => match.rule?.when.feed !== undefined);
+  const flap = isTold ? [] : [plain("feed", "met", flapSentence(feed))];
+  const first = `${feed.name}: the first batch from ${authors.join(", ")}. Once it is merged, later ones count as a feed and need no person when policy lets feeds merge alone.`;
+  return feed.isTrusted ? flap : [plain("feed", "met", first), ...flap];
 }
 
 /** A batch that is held for its own sake says with it that it is one of many. */
