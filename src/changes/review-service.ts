@@ -103,7 +103,7 @@ async function requireAbsent(m: Mutation, request: { person: string; by: string 
  */
 export async function overridePolicy(
   deps: ReviewDeps,
-  request: { changeId: string; person: string; actor: string; reason: string },
+  request: { changeId: string; person: string; actor: string; reason: string; contentHash?: string | undefined },
 ): Promise<void> {
   const { id } = await getChange(deps.db, request.changeId);
   const reason = request.reason.trim();
@@ -111,6 +111,7 @@ export async function overridePolicy(
   await mutate(deps, request.actor, async (m) => {
     const change = await lockChange(m.tx, id);
     requireOpen(change);
+    if (request.contentHash !== undefined && request.contentHash !== change.contentHash) throw contentMoved(change);
     await insertOverride(m.tx, {
       changeId: id,
       contentHash: change.contentHash,

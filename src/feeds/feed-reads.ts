@@ -73,7 +73,9 @@ export async function isTrustedFeed(db: Reader, change: { id: string; author: st
     .where("c.state", "=", "merged")
     .where((eb) =>
       eb.not(
-        eb.exists(eb.selectFrom("bars").select("bars.change_id").whereRef("bars.change_id", "=", "c.id").where("bars.lifted_at", "is", null)),
+        eb.exists(
+          eb.selectFrom("bars").select("bars.change_id").whereRef("bars.change_id", "=", "c.id").where("bars.lifted_at", "is", null),
+        ),
       ),
     )
     .orderBy("s.at", "desc")

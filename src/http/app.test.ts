@@ -234,7 +234,9 @@ test("people's words, the policy and break-glass, every answer as it is promised
   expect((await app.refused("POST", `/v1/changes/${gone.change.id}/override`, { body: { reason: " " } })).code).toBe(
     "review.reason_missing",
   );
-  await ask("POST", `/v1/changes/${gone.change.id}/override`, { body: { reason: "outage 12" } });
+  const unseen = { reason: "outage 12", contentHash: "of what it was before" };
+  expect((await app.refused("POST", `/v1/changes/${gone.change.id}/override`, { body: unseen })).code).toBe("review.stale");
+  await ask("POST", `/v1/changes/${gone.change.id}/override`, { body: { ...unseen, contentHash: gone.change.contentHash } });
   await ask("POST", `/v1/changes/${gone.change.id}/merge`);
   expect(await ask("GET", "/v1/overrides")).toMatchObject([{ change: gone.change.id, reason: "outage 12" }]);
   expect((await app.refused("POST", `/v1/changes/${gone.change.id}/override-review`, { body: {} })).code).toBe("review.own_work");

@@ -146,13 +146,13 @@ export function addReviewRoutes(router: Router): void {
       summary: "Break-glass: let a change merge against the policy",
       needs: "maintainer",
       params: changeParam,
-      body: z.object({ reason: text }),
+      body: z.object({ reason: text, contentHash: z.string().optional() }),
       answer: "Nothing; the change can merge now, and waits for a look afterwards.",
       data: nothing,
     },
     async (call) => {
-      const { reason } = call.body;
-      await overridePolicy(call.services, { changeId: call.params.id, person: selfOf(call.principal), actor: call.actor, reason });
+      const asked = { ...call.body, changeId: call.params.id, person: selfOf(call.principal), actor: call.actor };
+      await overridePolicy(call.services, asked);
       return {};
     },
   );
