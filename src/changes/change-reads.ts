@@ -5,7 +5,7 @@ import type { Reader } from "../db/db.ts";
 import { parseJson } from "../lib/json.ts";
 import { barredChanges } from "../rollouts/bar-store.ts";
 import { changeDatasets, getChange } from "./change-store.ts";
-import type { Change, ChangeState } from "./change.ts";
+import type { Change, ChangeDataset, ChangeState } from "./change.ts";
 
 export interface ChangeLine {
   id: string;
@@ -93,6 +93,12 @@ export interface ShownChange {
   conflict: { message: string; hint: string | null } | null;
 }
 
+/** Datasets of a change as they are shown: what it writes before what is built from that, each by name. */
+export function inOrder(items: readonly ChangeDataset[], name: (id: string) => string): ChangeDataset[] {
+  const rank = (item: ChangeDataset): string => `${item.derived ? 1 : 0} ${name(item.datasetId)}`;
+  return items.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1));
+}
+
 /** One change with all that belongs to it. */
 export async function showChange(db: Reader, text: string): Promise<ShownChange> {
   const change = await getChange(db, text);
@@ -113,7 +119,7 @@ export async function showChange(db: Reader, text: string): Promise<ShownChange>
     barred,
     revertWaits: barred && reverts.length === 0 ? await lastRevertConflict(db, change.id) : null,
     authors: authors.map((row) => row.author),
-    datasets: items.map((item) => ({
+    datasets: inOrder(items, name).map((item) => ({
       dataset: name(item.datasetId),
       datasetId: item.datasetId,
       base: versions.get(item.baseVersion ?? ""),

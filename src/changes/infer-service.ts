@@ -2,6 +2,7 @@ import { getVersionByNumber } from "../catalog/version-store.ts";
 import type { Dataset } from "../catalog/dataset.ts";
 import type { Version } from "../catalog/version.ts";
 import { checkDatasets } from "../checks/check-service.ts";
+import type { CheckResult } from "../checks/check.ts";
 import { acceptChecks, type AcceptEdit, type Accepted } from "../contracts/accept.ts";
 import { getContract } from "../contracts/contract-store.ts";
 import { inferContract, type Inferred } from "../contracts/infer.ts";
@@ -174,7 +175,7 @@ export async function acceptChange(
   const operations: OperationRequest[] = [];
   const said = { edits: [] as AcceptEdit[], rules: [] as Accepted["rules"][number][], left: [] as Accepted["left"][number][] };
   for (const { datasetId, dataset, checks } of found) {
-    const failed = checks.filter((check) => check.verdict === "fail" && check.effect !== "info");
+    const failed = ownChecks(checks).filter((check) => check.verdict === "fail" && check.effect !== "info");
     const [base, candidate] = [await sides.base?.get(datasetId), await sides.candidate.get(datasetId)];
     if (failed.length === 0 || candidate === undefined || (request.dataset !== undefined && request.dataset !== dataset)) continue;
     const { state } = await deps.tables.open(candidate);
@@ -192,4 +193,10 @@ export async function acceptChange(
     await propose(deps, { operations, changeId: change.id, actor: request.actor, origin: change.origin, signal: request.signal });
   }
   return said;
+}
+
+/** Checks by the change's own contract. A rule that it has edited is checked as base has it too, behind its own: what base says was accepted. */
+function ownChecks(checks: readonly CheckResult[]): CheckResult[] {
+  const ids = checks.map((check) => check.rule.id);
+  return checks.filter((check, at) => ids.indexOf(check.rule.id) === at);
 }

@@ -172,8 +172,8 @@ export function addContractRoutes(router: Router): void {
     async ({ services, params, body, actor, signal }) => {
       const { rules, left, edits } = await acceptChange(services, { changeId: params.id, dataset: body.dataset, actor, signal });
       if (rules.length + left.length === 0) {
-        throw new AppError("change.empty", `No check of ${params.id} fails.`, {
-          expected: "a failing check",
+        throw new AppError("change.empty", `Nothing of ${params.id} is left to accept.`, {
+          expected: "a failing check that the change's own contract does not allow yet",
           found: "none",
           hint: `tidegate check ${params.id}`,
         });

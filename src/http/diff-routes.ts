@@ -1,8 +1,9 @@
 import { z } from "@hono/zod-openapi";
+import { inOrder } from "../changes/change-reads.ts";
 import { changeDatasets, getChange } from "../changes/change-store.ts";
 import { parseVersionName } from "../catalog/dataset.ts";
 import { diffTrees } from "../catalog/commit-store.ts";
-import { resolveDataset } from "../catalog/dataset-store.ts";
+import { getDatasets, resolveDataset } from "../catalog/dataset-store.ts";
 import { resolveCommit } from "../catalog/revision.ts";
 import { getVersionByNumber, getVersions } from "../catalog/version-store.ts";
 import { diffVersionRows, diffVersions, type VersionPair } from "../diffs/version-diff.ts";
@@ -121,7 +122,11 @@ async function pairsOfChange(services: Services, text: string): Promise<VersionP
   const items = await changeDatasets(services.db, change.id);
   const ids = items.flatMap((item) => [item.baseVersion ?? [], item.candidateVersion ?? []].flat());
   const versions = await getVersions(services.db, ids);
-  return items.map((item) => ({
+  const datasets = await getDatasets(
+    services.db,
+    items.map((item) => item.datasetId),
+  );
+  return inOrder(items, (id) => datasets.get(id)?.name ?? id).map((item) => ({
     datasetId: item.datasetId,
     before: versions.get(item.baseVersion ?? ""),
     after: versions.get(item.candidateVersion ?? ""),

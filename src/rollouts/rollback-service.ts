@@ -173,10 +173,13 @@ async function orderCarrying(m: Mutation, deps: LakeDeps, request: RollbackReque
 
 async function describe(m: Mutation, move: Move, good: ReadonlyMap<string, Version | null>): Promise<RolledBack["datasets"]> {
   const versions = await getVersions(m.tx, [...move.from.values()]);
-  return [...move.datasets.values()].map(({ id, name }) => ({
+  const moved = [...move.datasets.values()].map(({ id, name }) => ({
     datasetId: id,
     dataset: name,
     from: versions.get(move.from.get(id) ?? ""),
     to: good.get(id) ?? undefined,
   }));
+  // What was written stands before what is built from it.
+  const rank = ({ from, to, dataset }: (typeof moved)[number]): string => `${(from ?? to)?.inputs == null ? 0 : 1} ${dataset}`;
+  return moved.sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
 }

@@ -1,4 +1,6 @@
 import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { shortTime } from "../output.ts";
@@ -80,7 +82,7 @@ function addWithdraw(surroundings: Surroundings): void {
           .output()
           .result(
             { change: id, ...options },
-            [`The word of ${options.person ?? "yours"} on ${id} is withdrawn.`],
+            [`${options.person === undefined ? "Your word" : `The word of ${options.person}`} on ${id} is withdrawn.`],
             `tidegate policy explain ${id}`,
           );
       }),
@@ -88,14 +90,25 @@ function addWithdraw(surroundings: Surroundings): void {
   addFlags(command, "Whose", [["--person <person>", "of somebody who is disabled; for admins"]]);
 }
 
+const textOf = (surroundings: Surroundings, file: string): Promise<string> =>
+  readFile(resolve(surroundings.cwd, file), "utf8").catch((cause: unknown) => {
+    throw new AppError("input.not_found", `${file} cannot be read.`, {
+      expected: "a policy as YAML",
+      found: file,
+      hint: "tidegate policy show",
+      cause,
+    });
+  });
+
 function addPolicy(surroundings: Surroundings): void {
   const policy = addGroup(surroundings.program, "policy", "Which reviews, checks and tests a change needs.");
   const examples = ["tidegate policy show", "tidegate policy explain chg_7fk2", "tidegate policy set policy.yaml"];
   addVerb(policy, "show", "Print the policy that holds, as a document to edit.", examples).action(() =>
     withClient(surroundings, { doing: "Reading the policy" }, async (client) => {
       const shown = await client.ask<{ source: string; text: string }>("GET", "/v1/policy");
-      const note = shown.source === "default" ? "# The default: no policy has been set.\n" : "";
-      surroundings.output().result(shown, `${note}${shown.text}`.trimEnd().split("\n"), "tidegate policy set <file>");
+      // Beside the document, not in it: it is edited and given back, and then no default any more.
+      if (shown.source === "default") surroundings.output().note("The default: no policy has been set.");
+      surroundings.output().result(shown, shown.text.trimEnd().split("\n"), "tidegate policy set <file>");
     }),
   );
   addVerb(policy, "explain", "Say why a change can or cannot merge, and what to do next.", examples)
@@ -114,7 +127,7 @@ function addPolicy(surroundings: Surroundings): void {
     .argument("<file>", "YAML: rules and otherwise")
     .action((file: string, options: { title?: string; change?: string }) =>
       withClient(surroundings, { doing: "Proposing the policy" }, async (client) => {
-        const text = await readFile(file, "utf8");
+        const text = await textOf(surroundings, file);
         const change = await client.ask<{ id: string }>("POST", "/v1/policy", { body: { text, ...options } });
         surroundings.output().result(change, [`${change.id} proposes the policy of ${file}.`], `tidegate merge ${change.id}`);
       }),
@@ -145,7 +158,12 @@ function addOverride(surroundings: Surroundings): void {
       const next = lines[0] === undefined ? "tidegate change list" : `tidegate override review ${lines[0].change}`;
       out.result(
         lines,
-        [lines.length === 0 ? "Nothing waits for a look." : `${counted(lines.length, "change")} waits for a look.`, ...table],
+        [
+          lines.length === 0
+            ? "Nothing waits for a look."
+            : `${counted(lines.length, "change")} ${lines.length === 1 ? "waits" : "wait"} for a look.`,
+          ...table,
+        ],
         next,
       );
     }),
