@@ -1,7 +1,8 @@
 import type { QueryProfile } from "../engine/sandbox.ts";
 import { grouped } from "../lib/text.ts";
-import { compareResults, type CompareOptions } from "./compare-results.ts";
+import { compareResults, type CompareOptions, type Comparison } from "./compare-results.ts";
 import type { QueryTest, TestFinding } from "./consumer-test.ts";
+import { maskedOf } from "./masked-result.ts";
 import { runQueryOn, type QueryRun, type QueryRunner } from "./query-run.ts";
 import type { SideTable } from "./test-sides.ts";
 import { readsOf } from "./test-reads.ts";
@@ -51,8 +52,14 @@ export async function runQueryTest(runner: QueryRunner, test: QueryTest, sides: 
       error: { before: words(again), after: null },
     };
   const options: CompareOptions = { key: test.key, tolerance: test.tolerance };
-  const masked = maskedResult([first, next], sides);
-  const itself = compareResults(first.result, again.result, { ...options, masked });
+  const hides = touchesMasked([first, next], sides);
+  const compare = async (was: GoodRun, is: GoodRun): Promise<Comparison> => {
+    const masked = new Set(hides ? [was, is].flatMap(({ result }) => result.columns.map(({ name }) => name)) : []);
+    const compared = compareResults(was.result, is.result, { ...options, masked });
+    if (compared.same || !hides) return compared;
+    return compareResults(was.result, is.result, { ...options, masked: await maskedResult(runner, test.sql, [was, is], sides) });
+  };
+  const itself = await compare(first, again);
   if (!itself.same)
     return {
       ...failed("nondeterministic", before),
@@ -62,7 +69,7 @@ export async function runQueryTest(runner: QueryRunner, test: QueryTest, sides: 
     };
   if (!next.ok) return { ...failed("broken", before), reads, summary: words(next), error: { before: null, after: words(next) } };
 
-  const compared = compareResults(first.result, next.result, { ...options, masked });
+  const compared = await compare(first, next);
   const times = await timesOf(runner, test, sides, { before: Math.min(first.milliseconds, again.milliseconds), after: next.milliseconds });
   const slow = isSlower(times);
   const cost = compared.same && !slow ? undefined : await costs(runner, test, before, after);
@@ -165,16 +172,38 @@ function maskedColumns({ before, after }: QueryTestSides): Set<string> {
   return new Set([...(before ?? []), ...after].flatMap(({ name, masked }) => masked.map((column) => `${name}.${column}`)));
 }
 
-/** Columns of the result whose values are shown to nobody: all, when the query reads a column that is masked on either side. */
-function maskedResult(runs: readonly QueryRun[], sides: QueryTestSides): Set<string> {
-  const good = runs.filter((run): run is GoodRun => run.ok);
+/** Whether a run reads a column that is masked on either side. */
+function touchesMasked(runs: readonly QueryRun[], sides: QueryTestSides): boolean {
   const hidden = maskedColumns(sides);
-  const touches = good.some(({ used }) =>
-    used.some(({ table, columns }) =>
-      columns === "all"
-        ? [...hidden].some((name) => name.startsWith(`${table}.`))
-        : columns.some((column) => hidden.has(`${table}.${column}`)),
-    ),
+  return runs.some(
+    (run) =>
+      run.ok &&
+      run.used.some(({ table, columns }) =>
+        columns === "all"
+          ? [...hidden].some((name) => name.startsWith(`${table}.`))
+          : columns.some((column) => hidden.has(`${table}.${column}`)),
+      ),
   );
-  return touches ? new Set(good.flatMap(({ result }) => result.columns.map((column) => column.name))) : new Set();
+}
+
+/** Columns of the result whose values are shown to nobody: those that come from masked columns on either side; all, where that cannot be told. */
+async function maskedResult(
+  { sandbox, caps }: QueryRunner,
+  sql: string,
+  runs: readonly GoodRun[],
+  { before, after }: QueryTestSides,
+): Promise<Set<string>> {
+  const names = runs.flatMap(({ result }) => result.columns.map(({ name }) => name));
+  const tables = [...(before ?? []), ...after].map(({ name, masked }) => ({ name, masked }));
+  const found = new Set<string>();
+  const told = new Set<string>();
+  for (const side of [before ?? [], after]) {
+    const planned = side.map(({ name, plan }) => ({ name, columns: plan.fields.map((field) => ({ name: field.name, type: field.type })) }));
+    const derivation = await sandbox.derivation({ sql, tables: planned, milliseconds: caps.milliseconds }).catch(() => undefined);
+    const masked = derivation === undefined ? undefined : maskedOf(derivation, tables);
+    if (derivation === undefined || masked === undefined) return new Set(names);
+    for (const name of masked) found.add(name);
+    for (const { name } of derivation.columns) told.add(name);
+  }
+  return new Set(names.filter((name) => found.has(name) || !told.has(name)));
 }

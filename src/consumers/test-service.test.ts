@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { addConsumer } from "../access/consumer-service.ts";
+import { proposeContract } from "../../test/harness/checks.ts";
 import { lakehouse, source, type Lakehouse } from "../../test/harness/lakehouse.ts";
 import { readCommit } from "../catalog/commit-store.ts";
 import { changeRef, getRef, mainRef } from "../catalog/ref-store.ts";
 import { treeSide, type Side } from "../catalog/side.ts";
 import type { DocumentEdit, OperationRequest } from "../changes/operation.ts";
+import type { Contract } from "../contracts/contract.ts";
 import type { Sandbox } from "../engine/sandbox.ts";
 import type { TestResult } from "./consumer-test.ts";
 import { testConsumers } from "./test-service.ts";
@@ -174,5 +176,27 @@ describe("tests are read from base", () => {
       verdict: "fail",
       summary: expect.stringContaining("a new test that does not run") as string,
     });
+  });
+});
+
+describe("masked columns", () => {
+  test("what comes from them is masked in the words of a test, other columns are not; where that cannot be told all is", async () => {
+    const edit = (contract: Contract): Contract => ({
+      ...contract,
+      schema: contract.schema.map((table) => ({
+        ...table,
+        properties: table.properties.map((item) => (item.name === "email" ? { ...item, classification: "pii" } : item)),
+      })),
+    });
+    await lake.merge(await proposeContract(lake, "shop.orders", edit));
+    const change = sql("shop.orders", "update shop.orders set email = 'zoe@x.org', amount = amount + 1 where id <= 3");
+    const moved = async (text: string) => {
+      await tests(query("mails", text));
+      const [found] = await run([change]);
+      return [found?.summary, JSON.stringify(found?.moves).includes("zoe")];
+    };
+    const numbers = "select sum(amount) as revenue, max(email) as last, count(*) as n from orders";
+    expect(await moved(numbers)).toEqual(["last ••• → •••, revenue 5 100 → 5 103", false]);
+    expect(await moved("select min(id) as id, email from orders where email like 'z%' group by email")).toEqual(["1 new key: •••", false]);
   });
 });

@@ -32,6 +32,14 @@ export interface SandboxResult {
 /** Which columns of which table a query uses (WHERE, views and `*` included). `all`: its plan could not be resolved. */
 export type ColumnsUsed = { table: string; columns: string[] | "all" }[];
 
+/** A SELECT over tables and joins alone, told from its words. Names are those of columns, in lower case, whatever their table. */
+export interface PlainSelect {
+  /** Names that each column of the result is computed from, in the order of the result. */
+  columns: string[][];
+  /** Names that choose rows together with others, as in a join; those of a condition or a group of one column alone are not among them. */
+  choosing: string[];
+}
+
 /** What a SELECT makes of the tables that it names, told from its plan, without data. */
 export interface Derivation {
   columns: Column[];
@@ -43,6 +51,8 @@ export interface Derivation {
   changing: string[];
   /** What depends on the order of rows without saying it, such as `limit` and `first`. */
   unordered: string[];
+  /** Absent for SELECTs that hold others, `*` and the like. */
+  plain?: PlainSelect | undefined;
 }
 
 /** A dataset as planning sees it. */

@@ -6,6 +6,7 @@ import { Layout, type Place } from "./layout.ts";
 import type { Job, JobTable, JobUpdate, Statement } from "./protocol.ts";
 import { hasOrder } from "./order.ts";
 import type { ColumnsUsed, Derivation, PlannedQuery } from "../../sandbox.ts";
+import { plainSelect } from "./plain-select.ts";
 import { findUnrepeatable } from "./repeatable.ts";
 import { columnsOf, refuseType } from "./result-columns.ts";
 import { quoteName, quoteText } from "../sql.ts";
@@ -156,7 +157,8 @@ export async function deriveFrom(connection: DuckDBConnection, job: Job): Promis
       "select distinct lower(function_name) from duckdb_functions() where stability <> 'CONSISTENT'",
     );
     const volatile = new Set(functions.getRows().map(([name]) => String(name)));
-    return { columns, from, rows: await usedBy("count(*)"), ...findUnrepeatable(await serialize(connection, job.sql), volatile, names) };
+    const tree = await serialize(connection, job.sql);
+    return { columns, from, rows: await usedBy("count(*)"), ...findUnrepeatable(tree, volatile, names), plain: plainSelect(tree) };
   } catch (error) {
     throw sqlError(error, layout.known().names);
   }
