@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { stopwatch } from "../edges/stopwatch.ts";
 import { AppError } from "../lib/errors.ts";
 import type { CommandSettings } from "./command-settings.ts";
+import { endLeftBehind } from "./left-behind.ts";
 
 export interface CommandRun {
   exit: number;
@@ -24,7 +25,10 @@ export interface CommandOrder {
 
 const shownOutput = 500;
 
-/** Runs a command in a process group of its own, which is killed whole at the limit of time or output. */
+/** How long what a command left behind may hold its output open. */
+const graceMilliseconds = 1000;
+
+/** Runs a command in a process group of its own. At its end, or at the limit of time or output, it is killed with all that it started. */
 export async function runCommand(settings: CommandSettings, order: CommandOrder): Promise<CommandRun> {
   const [program = "", ...args] = order.command;
   const elapsed = stopwatch();
@@ -52,6 +56,15 @@ export async function runCommand(settings: CommandSettings, order: CommandOrder)
   order.signal?.addEventListener("abort", stop, { once: true });
   if (order.signal?.aborted === true) stop();
   const over = new AbortController();
+  // Its output stays open as long as anything that it started lives; nobody waits for that.
+  child.once("exit", () => {
+    kill();
+    void endLeftBehind(order.folder);
+    void sleep(graceMilliseconds, undefined, { signal: over.signal }).then(
+      () => [child.stdout, child.stderr].forEach((stream) => stream.destroy()),
+      () => undefined,
+    );
+  });
   void sleep(order.milliseconds, undefined, { signal: over.signal }).then(
     () => kill(limit(`took longer than ${order.milliseconds} ms`)),
     () => undefined,
@@ -64,8 +77,8 @@ export async function runCommand(settings: CommandSettings, order: CommandOrder)
   } finally {
     over.abort();
     order.signal?.removeEventListener("abort", stop);
-    // What the command left behind in its group goes too.
     kill();
+    await endLeftBehind(order.folder);
   }
 }
 
@@ -86,10 +99,15 @@ const notStarted = (program: string, error: Error): AppError =>
 async function gather(stream: AsyncIterable<Buffer>, most: number, kill: (reason: AppError) => void): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;
-  for await (const part of stream) {
-    bytes += part.length;
-    if (bytes > most) kill(limit(`wrote more than ${most} bytes`));
-    else parts.push(part);
+  try {
+    for await (const part of stream) {
+      bytes += part.length;
+      if (bytes > most) kill(limit(`wrote more than ${most} bytes`));
+      else parts.push(part);
+    }
+  } catch (error) {
+    // Cut off at the end of the command; what came before counts.
+    if ((error as NodeJS.ErrnoException).code !== "ERR_STREAM_PREMATURE_CLOSE") throw error;
   }
   return Buffer.concat(parts).toString("utf8");
 }
@@ -105,7 +123,16 @@ export function numbersOf(text: string): Record<string, number> {
       hint: "print the numbers that should stay the same",
     });
   }
-  return Object.fromEntries(Object.entries(value).filter((item): item is [string, number] => typeof item[1] === "number"));
+  const numbers = Object.entries(value).filter((item): item is [string, number] => typeof item[1] === "number");
+  const beyond = numbers.find(([, number]) => !Number.isFinite(number));
+  if (beyond !== undefined) {
+    throw new AppError("command.failed", `The command printed a number beyond all bounds: ${beyond[0]}.`, {
+      expected: "numbers that a double can hold",
+      found: beyond[0],
+      hint: "print the numbers that should stay the same",
+    });
+  }
+  return Object.fromEntries(numbers);
 }
 
 function objectOf(text: string): Record<string, unknown> | undefined {

@@ -13,6 +13,7 @@ import {
   type YAMLMap,
 } from "yaml";
 import { parseJson } from "../lib/json.ts";
+import { holdsTooMuch } from "../lib/yaml.ts";
 import type { Schema } from "../lake/schema.ts";
 import type { Contract, ContractProperty, ContractTable } from "./contract.ts";
 import { pathText, type ContractProblem, type DocumentPath } from "./contract-problem.ts";
@@ -119,6 +120,10 @@ export function parseText(given: string): Parsed {
     const places = (): Document.Parsed => parseDocument(text, { ...parsing, lineCounter: counter });
     let document: Document.Parsed | undefined;
     return { value: plain, problems: [], locate: (item) => locate((document ??= places()), counter, item) };
+  }
+  if (holdsTooMuch(text)) {
+    const facts = { expected: "at most 60000 lines and 100000 commas, or JSON", found: "more" };
+    return fail({ reason: "too_large", message: "The contract has too many lines or lists too many values.", ...facts });
   }
   let document: Document.Parsed;
   try {

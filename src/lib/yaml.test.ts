@@ -44,8 +44,12 @@ test.each([
   ["braces", `${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}`],
   ["dashes", `${"- ".repeat(5000)}1`],
   ["indentation", Array.from({ length: 3000 }, (_, i) => `${" ".repeat(i * 2)}a:`).join("\n")],
+  ["question marks", `${"? ".repeat(5000)}1`],
+  ["lines", "\n".repeat(100_000)],
+  ["lines of one quoted text", `a: "${"\\\n".repeat(100_000)}"`],
+  ["values", `[${"1,".repeat(150_000)}1]`],
   ["size", `a: ${"x".repeat(5 * 2 ** 20)}`],
-])("a document that is too deep or too large (%s) is refused quickly", (_name, text) => {
+])("a document that is too deep, too long or too large (%s) is refused quickly", (_name, text) => {
   expect(problems(text).length).toBeGreaterThan(0);
 });
 
@@ -56,4 +60,15 @@ test("what a schema refuses is named by path and line, unknown keys by their nam
     { path: "rules[0].name", line: 3 },
     { path: "rules[0].wenn", line: 4, message: "unknown key wenn" },
   ]);
+});
+
+test("no text keeps its reader busy: spaces before a key, and a map of very many keys", () => {
+  const began = process.cpuUsage();
+  for (let spaces = 120; spaces < 300; spaces += 1) readYaml(`${" ".repeat(spaces)}key: 1`);
+  expect(sourceOf(`${" ".repeat(257)}key: 1`).value).toEqual({ key: 1 });
+  const keys = Array.from({ length: 20_000 }, (_, at) => `k${at}: ${at}\n`);
+  expect(Object.keys(sourceOf(keys.join("")).value as object)).toHaveLength(20_000);
+  expect(problems([...keys, "k7: 1\n"].join(""))).toMatchObject([{ line: 20_001, message: "Map keys must be unique" }]);
+  const { user, system } = process.cpuUsage(began);
+  expect((user + system) / 1e6).toBeLessThan(8);
 });

@@ -1,4 +1,4 @@
-import { isAlias, isCollection, LineCounter, parseDocument, visit, type Document } from "yaml";
+import { isAlias, isCollection, isMap, isScalar, LineCounter, parseDocument, visit, type Document } from "yaml";
 import type { z } from "zod";
 
 /*
@@ -27,16 +27,21 @@ export interface YamlSource {
 }
 
 const maxDepth = 64;
-const maxDocumentBytes = 4 * 2 ** 20;
+const maxDocumentBytes = 2 ** 20;
+const maxProblems = 1000;
+const maxLines = 60_000;
+const maxCommas = 100_000;
 
 /** Reads a document; all that is wrong with its form is told at once. */
 export function readYaml(text: string): { source: YamlSource } | { problems: DocumentProblem[] } {
   const whole = (message: string) => ({ problems: [{ path: "", line: 1, column: 1, message }] });
   if (Buffer.byteLength(text) > maxDocumentBytes) return whole(`larger than ${maxDocumentBytes} bytes`);
+  if (holdsTooMuch(text)) return whole(`more than ${maxLines} lines or ${maxCommas} commas`);
   if (isTooDeep(text)) return whole(`nested more than ${maxDepth} levels deep`);
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, intAsBigInt: true });
-  const found = document.errors.map((error) => {
+  // The parser compares each key with all before it: of a map of many keys we find those that stand twice ourselves.
+  const document = parseDocument(text, { lineCounter: lines, intAsBigInt: true, uniqueKeys: false, prettyErrors: false });
+  const found = document.errors.slice(0, maxProblems).map((error) => {
     const { line, col } = lines.linePos(error.pos[0]);
     return { path: "", line, column: col, message: error.message.split("\n")[0]?.replace(/ at line \d+, column \d+:?$/, "") ?? "not YAML" };
   });
@@ -57,22 +62,59 @@ export function readYaml(text: string): { source: YamlSource } | { problems: Doc
   return { source: { value: document.toJS({ maxAliasCount: 0, reviver: safeNumber }), document, place } };
 }
 
+/** More lines or listed values than people write: the parser would be busy with them, and with nothing else, for seconds. */
+export function holdsTooMuch(text: string): boolean {
+  let lines = 0;
+  let commas = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text.charCodeAt(at);
+    if (char === 10) lines += 1;
+    else if (char === 44) commas += 1;
+  }
+  return lines > maxLines || commas > maxCommas;
+}
+
 /** Integers beyond 2^53 stay bigints: no digit is lost. */
 function safeNumber(_key: unknown, value: unknown): unknown {
   return typeof value === "bigint" && Number.isSafeInteger(Number(value)) ? Number(value) : value;
 }
 
-/** Brackets and indentation tell the depth before a parser recurses into it. */
+/** Brackets and indentation tell the depth before a parser recurses into it. One pass: no text makes it slow. */
 function isTooDeep(text: string): boolean {
   let open = 0;
-  let worst = 0;
-  for (let at = 0; at < text.length; at += 1) {
-    const char = text.charCodeAt(at);
-    if (char === 91 || char === 123) worst = Math.max(worst, (open += 1));
-    else if (char === 93 || char === 125) open = Math.max(0, open - 1);
+  const indents: number[] = [];
+  for (let at = 0; at < text.length;) {
+    const end = text.indexOf("\n", at);
+    const stop = end < 0 ? text.length : end;
+    const { indent, nested } = marksOf(text, at, stop);
+    if (at + indent < stop) {
+      while ((indents.at(-1) ?? -1) >= indent) indents.pop();
+      indents.push(indent);
+      if (nested > maxDepth || indents.length > maxDepth * 2) return true;
+    }
+    for (; at < stop; at += 1) {
+      const char = text.charCodeAt(at);
+      if (char === 91 || char === 123) open += 1;
+      else if (char === 93 || char === 125) open = Math.max(0, open - 1);
+      if (open > maxDepth * 4) return true;
+    }
+    at = stop + 1;
   }
-  if (worst > maxDepth * 4) return true;
-  return /^(?: {2,}|- ?|\? ?|\t){129,}/m.test(text) || /^(?:- ){64,}/m.test(text);
+  return false;
+}
+
+/** How far a line is indented, and how many levels the `- ` and `? ` at its start add. */
+function marksOf(text: string, from: number, stop: number): { indent: number; nested: number } {
+  let at = from;
+  while (at < stop && (text[at] === " " || text[at] === "\t")) at += 1;
+  const indent = at - from;
+  let nested = 0;
+  while (at < stop && (text[at] === "-" || text[at] === "?") && (at + 1 === stop || text[at + 1] === " " || text[at + 1] === "\t")) {
+    nested += 1;
+    at += 1;
+    while (at < stop && (text[at] === " " || text[at] === "\t")) at += 1;
+  }
+  return { indent, nested };
 }
 
 function refusedNodes(document: Document, lines: LineCounter): DocumentProblem[] {
@@ -83,10 +125,19 @@ function refusedNodes(document: Document, lines: LineCounter): DocumentProblem[]
   };
   visit(document, {
     Node: (_key, node, path) => {
+      if (problems.length >= maxProblems) return visit.BREAK;
       if (isAlias(node)) add(node, "aliases (*name) are not taken: write the value out");
       else if (isCollection(node) && path.length > maxDepth * 2) {
         add(node, `nested more than ${maxDepth} levels deep`);
         return visit.SKIP;
+      }
+      if (isMap(node)) {
+        const seen = new Set<unknown>();
+        for (const { key } of node.items) {
+          const value = isScalar(key) ? key.value : undefined;
+          if (isScalar(key) && seen.has(value)) add(key, "Map keys must be unique");
+          seen.add(value);
+        }
       }
       return undefined;
     },
@@ -100,7 +151,7 @@ function pathText(path: readonly PathPart[]): string {
 
 /** What a schema found wrong, each with its place in the document. */
 export function schemaProblems(error: z.ZodError, source: YamlSource): DocumentProblem[] {
-  return error.issues.map((issue) => {
+  return error.issues.slice(0, maxProblems).map((issue) => {
     const path = issue.path.filter((part): part is PathPart => typeof part !== "symbol");
     const unknown = issue.code === "unrecognized_keys" ? issue.keys[0] : undefined;
     const full = unknown === undefined ? path : [...path, unknown];

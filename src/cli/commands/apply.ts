@@ -1,5 +1,5 @@
-import { readdir, readFile, stat } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { readdir, readFile, realpath, stat } from "node:fs/promises";
+import { basename, join, resolve, sep } from "node:path";
 import { isOurs, type FolderFile } from "../../apply/folder.ts";
 import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
@@ -80,7 +80,7 @@ function tell(
   out.result({ ...answer, verdict }, judged, nextOfDecision(change.id, verdict.decision));
 }
 
-/** The folder's files that are ours, by name. Hidden folders and links to folders are left out. */
+/** The folder's files that are ours, by name. Hidden folders are left out. */
 async function filesOf(root: string): Promise<FolderFile[]> {
   const found = await stat(root).catch(() => undefined);
   if (found?.isDirectory() !== true) {
@@ -98,18 +98,48 @@ async function filesOf(root: string): Promise<FolderFile[]> {
       hint: "tidegate contract show <dataset> --yaml > contracts/<name>.odcs.yaml",
     });
   }
+  if (paths.length > mostFiles) {
+    throw new AppError("request.too_large", `${root} holds too many files.`, {
+      expected: `at most ${mostFiles} for the catalogue`,
+      found: counted(paths.length, "file"),
+      hint: "tidegate apply <folder> for a part of it",
+    });
+  }
+  const real = await realpath(root);
   const files: FolderFile[] = [];
-  for (const path of paths) files.push({ path, text: await textOf(join(root, path), path) });
+  for (const path of paths) files.push({ path, text: await textOf(real, path) });
   return files;
 }
 
 /** Beyond this a folder holds something else than texts that people write. */
 const mostBytes = 4 * 2 ** 20;
 
-async function textOf(file: string, path: string): Promise<string> {
-  const bytes = await readFile(file);
+const mostFiles = 20_000;
+
+/**
+ * The text of a file in the folder. A link is followed only where it stays inside: a folder that somebody else wrote must not send other files of
+ * this machine. What is no plain file (a pipe, a device) is not opened, since it may have no end.
+ */
+async function textOf(root: string, path: string): Promise<string> {
+  const file = await realpath(join(root, path)).catch((error: unknown) => {
+    throw new AppError("input.not_found", `${path} points to nothing.`, {
+      expected: "a file",
+      found: path,
+      hint: `ls -l ${path}`,
+      cause: error,
+    });
+  });
+  if (!file.startsWith(root.endsWith(sep) ? root : root + sep)) {
+    throw new AppError("input.path_escapes", `${path} points out of the folder.`, {
+      expected: "files below the folder",
+      found: path,
+      hint: "put the file itself there, in place of the link",
+    });
+  }
   try {
-    if (bytes.byteLength > mostBytes) throw new Error(`larger than ${mostBytes} bytes`);
+    const { size } = await plainFile(file);
+    if (size > mostBytes) throw new Error(`larger than ${mostBytes} bytes`);
+    const bytes = await readFile(file);
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
     throw new AppError("input.format", `${path} cannot be read as text.`, {
@@ -121,6 +151,12 @@ async function textOf(file: string, path: string): Promise<string> {
   }
 }
 
+async function plainFile(file: string): Promise<{ size: number }> {
+  const found = await stat(file);
+  if (!found.isFile()) throw new Error("no plain file");
+  return found;
+}
+
 async function pathsBelow(root: string, below: string): Promise<string[]> {
   const entries = await readdir(join(root, below), { withFileTypes: true });
   const paths: string[] = [];
@@ -128,7 +164,7 @@ async function pathsBelow(root: string, below: string): Promise<string[]> {
     const path = below === "" ? entry.name : `${below}/${entry.name}`;
     if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
     if (entry.isDirectory()) paths.push(...(await pathsBelow(root, path)));
-    else if ((entry.isFile() || entry.isSymbolicLink()) && isOurs(path)) paths.push(path);
+    else if (isOurs(path)) paths.push(path);
   }
   return paths.sort();
 }
