@@ -17,6 +17,8 @@ test.each([
   ["tour.md", 15],
   ["how-to/feed-by-cron.md", 12],
   ["how-to/apply-from-git.md", 9],
+  ["consumer-tests.md", 15],
+  ["derived-datasets.md", 15],
 ])("docs/%s runs as it is written, output included", (page, least) => {
   expect(runPage(page, folder)).toBeGreaterThan(least);
 });
