@@ -26,6 +26,7 @@ import type { Services } from "./http/services.ts";
 import { makeDataFolder } from "./lib/data-folder.ts";
 import { localStore } from "./lake/local-store.ts";
 import type { ObjectStore } from "./lake/store.ts";
+import { advanceDue } from "./rollouts/release-service.ts";
 import { ViewResolver } from "./rollouts/view-resolver.ts";
 import { ExposureLedger } from "./usage/exposure-ledger.ts";
 
@@ -74,7 +75,10 @@ export async function openServices(config: Config): Promise<Services> {
       ledger,
       resolver: new ViewResolver({ ...base, environment: config.environment }),
       localAdmin: admin.name,
-      drainOutbox: () => drainOutbox({ db: database.db, clock, handlers: outboxHandlers(lake) }),
+      drainOutbox: async () => {
+        await advanceDue(base);
+        return drainOutbox({ db: database.db, clock, handlers: outboxHandlers(lake) });
+      },
       close,
     };
   } catch (error) {

@@ -22,6 +22,14 @@ export function contains(set: ChangeSet, seq: number): boolean {
   return seq <= set.watermark && !set.minus.includes(seq);
 }
 
+/** Whether a set holds all merged changes of another. */
+export function containsAll(set: ChangeSet, other: ChangeSet): boolean {
+  const missing = set.minus.some((seq) => contains(other, seq));
+  if (missing) return false;
+  for (let seq = set.watermark + 1; seq <= other.watermark; seq += 1) if (contains(other, seq)) return false;
+  return true;
+}
+
 /** The set with one more change that is merged under `seq`. */
 export function withMerged(set: ChangeSet, seq: number): ChangeSet {
   if (seq <= set.watermark) return { ...set, minus: set.minus.filter((other) => other !== seq) };

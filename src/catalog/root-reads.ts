@@ -95,14 +95,14 @@ async function namedVersions(db: Reader, now: Date): Promise<string[]> {
     .selectFrom("release_entries")
     .innerJoin("releases", "releases.id", "release_entries.release_id")
     .select(["before_version as a", "after_version as b"])
-    .where("state", "in", ["waiting", "running"])
+    .where("state", "in", ["waiting", "running", "paused", "held"])
     .execute();
   // What a waiting release will carry to readers is the effect between these two.
   const carried = await db
     .selectFrom("change_datasets")
     .innerJoin("releases", "releases.change_id", "change_datasets.change_id")
     .select(["before_version as a", "merged_version as b"])
-    .where("state", "in", ["waiting", "running"])
+    .where("state", "in", ["waiting", "running", "paused", "held"])
     .execute();
   const views = await db
     .selectFrom("view_leases")
@@ -112,5 +112,5 @@ async function namedVersions(db: Reader, now: Date): Promise<string[]> {
     .where("expires_at", ">", now)
     .execute();
   const pairs = [...changes, ...releases, ...carried].flatMap(({ a, b }) => [a ?? [], b ?? []].flat());
-  return [...pairs, ...views.flatMap(({ overlay }) => Object.values(overlay as Record<string, string>))];
+  return [...pairs, ...views.flatMap(({ overlay }) => Object.values(overlay as Record<string, string | null>).flatMap((id) => id ?? []))];
 }

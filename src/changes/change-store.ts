@@ -1,5 +1,8 @@
 import { sql, type Selectable } from "kysely";
 import { AppError } from "../lib/errors.ts";
+import { toJson } from "../lib/json.ts";
+import { keptPlan } from "../rollouts/plan-document.ts";
+import type { Plan } from "../rollouts/plan.ts";
 import type { Reader, Tx } from "../db/db.ts";
 import type { ChangeDatasetsTable, ChangesTable } from "../db/tables.ts";
 import { nextState, type Change, type ChangeDataset, type ChangeEvent, type ChangeOrigin, type ChangeState } from "./change.ts";
@@ -22,6 +25,7 @@ function fromRow(row: Selectable<ChangesTable>): Change {
     mergedBy: row.merged_by,
     mergeCommit: row.merge_commit,
     closedReason: row.closed_reason,
+    plan: row.rollout === null ? null : keptPlan(row.rollout),
   };
 }
 
@@ -219,4 +223,13 @@ export async function operationKinds(db: Reader, changeId: string): Promise<stri
 
 export async function setTitle(tx: Tx, changeId: string, { title, at }: { title: string; at: Date }): Promise<void> {
   await tx.updateTable("changes").set({ title, updated_at: at }).where("id", "=", changeId).execute();
+}
+
+/** Keeps how a change's release shall reach readers; null: as policy says. */
+export async function putPlan(tx: Tx, changeId: string, plan: Plan | null): Promise<void> {
+  await tx
+    .updateTable("changes")
+    .set({ rollout: plan === null ? null : toJson(plan) })
+    .where("id", "=", changeId)
+    .execute();
 }

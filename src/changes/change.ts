@@ -1,4 +1,5 @@
 import { AppError } from "../lib/errors.ts";
+import type { Plan } from "../rollouts/plan.ts";
 
 export type ChangeState = "open" | "queued" | "conflicted" | "merged" | "closed" | "superseded";
 export type ChangeOrigin = "person" | "pipeline" | "feed" | "agent" | "import" | "revert" | "restore";
@@ -23,6 +24,8 @@ export interface Change {
   mergedBy: string | null;
   mergeCommit: string | null;
   closedReason: string | null;
+  /** How its release shall reach readers; null: as policy says, else at once. */
+  plan: Plan | null;
 }
 
 /** One dataset of a change. */
@@ -58,6 +61,7 @@ export function openedChange(
     mergedBy: null,
     mergeCommit: null,
     closedReason: null,
+    plan: null,
   };
 }
 

@@ -10,6 +10,8 @@ import { AppError } from "../lib/errors.ts";
 import { ship } from "../rollouts/ship.ts";
 import type { Release } from "../rollouts/release-store.ts";
 import { markDocumentsMerged } from "./change-documents.ts";
+import type { Decision } from "../reviews/decision.ts";
+import type { Plan } from "../rollouts/plan.ts";
 import type { Gate } from "./gate.ts";
 import { lockChange, moveChange, putChangeDatasets } from "./change-store.ts";
 import { putDeclaredConsumers } from "./declared-consumers.ts";
@@ -37,6 +39,8 @@ export interface MergeCommitRequest {
   environment: string;
   /** No person took part: rolled back only when named. */
   ordinary: boolean;
+  /** Datasets whose foreign keys point at what it changes. */
+  neighbours: readonly string[];
 }
 
 /**
@@ -87,6 +91,9 @@ export async function commitMerge(deps: LakeDeps, request: MergeCommitRequest): 
       changeId: change.id,
       ordinary: request.ordinary,
       reason: change.title,
+      plan: request.ordinary ? undefined : planFor(now, decision),
+      undoes: change.reverts !== null,
+      neighbours: request.neighbours,
     });
     await undropDatasets(
       m.tx,
@@ -115,6 +122,15 @@ export async function commitMerge(deps: LakeDeps, request: MergeCommitRequest): 
       release,
     };
   });
+}
+
+/**
+ * How a change shall reach readers: as policy says, else as the change itself says. Nobody has what is new, and the way back is short: an
+ * import and a revert follow a plan only when it is their own.
+ */
+function planFor(change: Change, decision: Decision): Plan | undefined {
+  const own = change.plan ?? undefined;
+  return change.origin === "import" || change.reverts !== null ? own : (decision.rollout?.plan ?? own);
 }
 
 /** Main moved between building and committing: the merge is built again. */

@@ -3,6 +3,7 @@ import type { EventHandlers, Events } from "../db/events.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { AppError } from "../lib/errors.ts";
 import { carryOntoLive } from "../rollouts/live-carry.ts";
+import { startQueued } from "../rollouts/queue-service.ts";
 import { openRevert } from "./revert-service.ts";
 
 /** What follows from what was committed. */
@@ -15,7 +16,10 @@ export function outboxHandlers(deps: LakeDeps): EventHandlers {
     "change.merged": nothing,
     "change.barred": (event) => revertBarred(deps, event),
     "release.waiting": (event) => carryOntoLive(deps, event.release),
-    "release.completed": nothing,
+    "release.step_started": nothing,
+    "release.stopped": nothing,
+    "release.ended": (event) => startQueued(deps, event.release),
+    "release.completed": (event) => startQueued(deps, event.release),
   };
 }
 

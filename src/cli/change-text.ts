@@ -1,3 +1,4 @@
+import { shortTime } from "./output.ts";
 import { byText } from "../lib/text.ts";
 
 /** A version as commands show it. */
@@ -8,12 +9,21 @@ export interface ShownVersion {
   bytes: number;
 }
 
+export interface ShownRelease {
+  id: string;
+  change: string | null;
+  state: string;
+  reason: string;
+  step: number;
+  dueAt: string | null;
+}
+
 export interface Merged {
   change: { id: string };
   commit: string;
   previousCommit: string;
   datasets: { dataset: string; before: ShownVersion | null; after: ShownVersion | null }[];
-  release: { id: string; state: string; reason: string };
+  release: ShownRelease;
 }
 
 /** `@7`, or a dash where there is no version. */
@@ -29,5 +39,15 @@ export function mergedLines({ change, commit, previousCommit, datasets, release 
   const moves = sorted.slice(0, shownMoves).map((item) => `${item.dataset} ${at(item.before)} → ${at(item.after)}`);
   const more = datasets.length > shownMoves ? ` and ${datasets.length - shownMoves} more` : "";
   const first = `${change.id} merged: main ${previousCommit.slice(0, 6)} → ${commit.slice(0, 6)}${["", ...moves].join(", ")}${more}.`;
-  return [first, release.state === "completed" ? `${release.id}: readers have it now.` : `‖ ${release.id} is held: ${release.reason}.`];
+  return [first, releaseSentence(release)];
+}
+
+/** What readers have of a release, in one sentence. */
+export function releaseSentence({ id, state, reason, dueAt }: ShownRelease): string {
+  if (state === "completed") return `${id}: readers have it now.`;
+  if (state === "running") {
+    const next = dueAt === null ? `the next waits for \`tidegate release advance ${id}\`` : `the next is due ${shortTime(dueAt)}`;
+    return `▸ ${id} is running: ${reason}; ${next}.`;
+  }
+  return `‖ ${id} is ${state === "waiting" ? "held" : state.replaceAll("_", " ")}: ${reason}.`;
 }

@@ -21,6 +21,7 @@ import { addImpactCommand } from "./commands/impact.ts";
 import { addPeopleCommands } from "./commands/people.ts";
 import { addProposeCommands } from "./commands/propose.ts";
 import { addReadCommands } from "./commands/read.ts";
+import { addReleaseCommands } from "./commands/release.ts";
 import { addReviewCommands } from "./commands/review.ts";
 import { addSystemCommands } from "./commands/system.ts";
 import { addTagCommands } from "./commands/tag.ts";
@@ -167,6 +168,7 @@ function build(program: Command, surroundings: Surroundings, world: World): void
   addChangeCommands(surroundings);
   addReviewCommands(surroundings);
   addFeedCommands(surroundings);
+  addReleaseCommands(surroundings);
   addUndoCommands(surroundings);
   addReadCommands(surroundings);
   addDatasetCommands(surroundings);

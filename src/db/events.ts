@@ -15,6 +15,12 @@ export interface Events {
   "change.barred": { change: string; actor: string };
   /** A release that readers do not have: a bar stands, or it must be carried onto what they have. */
   "release.waiting": { release: string };
+  /** The consumers of a step have the candidates; of the last one, all readers. */
+  "release.step_started": { release: string; step: number };
+  /** It stopped before all readers had it: a person or something odd. */
+  "release.stopped": { release: string; reason: string };
+  /** It ended before all readers had it, or was taken back. */
+  "release.ended": { release: string };
   /** Readers have it. */
   "release.completed": { release: string };
 }

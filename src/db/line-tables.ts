@@ -1,4 +1,4 @@
-import type { ColumnType } from "kysely";
+import type { ColumnType, Generated } from "kysely";
 
 /* The rows of Postgres about what readers have, and about what is built from what. */
 
@@ -14,6 +14,11 @@ export interface ReleasesTable {
   finished_at: Date | null;
   live_commit: string | null;
   ordinary: boolean;
+  planned: Generated<boolean>;
+  step: Generated<number>;
+  due_at: Date | null;
+  live_at: Date | null;
+  neighbours: Generated<string[]>;
 }
 
 export interface ReleaseEntriesTable {
@@ -26,6 +31,13 @@ export interface ReleaseEntriesTable {
 export interface ReleaseChangesTable {
   release_id: string;
   change_id: string;
+}
+
+export interface ReleaseMembersTable {
+  release_id: string;
+  consumer: string;
+  ordinal: number;
+  moved_at: Date;
 }
 
 export interface ReleaseStepsTable {

@@ -5,6 +5,7 @@ import type {
   DerivationsTable,
   ReleaseChangesTable,
   ReleaseEntriesTable,
+  ReleaseMembersTable,
   ReleasesTable,
   ReleaseStepsTable,
   ViewLeasesTable,
@@ -168,6 +169,7 @@ export interface ChangesTable {
   merged_by: string | null;
   merge_commit: string | null;
   closed_reason: string | null;
+  rollout: JsonColumn | null;
 }
 
 export interface ChangeAuthorsTable {
@@ -332,6 +334,7 @@ export interface Database {
   release_entries: ReleaseEntriesTable;
   release_changes: ReleaseChangesTable;
   release_steps: ReleaseStepsTable;
+  release_members: ReleaseMembersTable;
   bars: BarsTable;
   views: ViewsTable;
   view_leases: ViewLeasesTable;

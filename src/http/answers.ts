@@ -1,3 +1,4 @@
+import type { ReleaseState } from "../rollouts/release-machine.ts";
 import { z } from "@hono/zod-openapi";
 import { roles } from "../access/principal.ts";
 
@@ -56,16 +57,33 @@ const proposedDataset = z
   })
   .openapi("ProposedDataset");
 
-const release = z
+/** All states of a release. */
+export const releaseStates = [
+  "waiting",
+  "running",
+  "paused",
+  "held",
+  "completed",
+  "completed_with_holds",
+  "aborted",
+  "rolled_back",
+  "superseded",
+] as const satisfies readonly ReleaseState[];
+
+export const release = z
   .object({
     id: z.string(),
     environment: z.string(),
     change: z.string().nullable(),
-    state: z.enum(["waiting", "running", "completed", "rolled_back", "superseded"]),
+    state: z.enum(releaseStates),
     reason: z.string(),
     createdAt: time,
     finishedAt: time.nullable(),
     ordinary: z.boolean(),
+    planned: z.boolean().openapi({ description: "It reaches its readers in steps." }),
+    step: count.openapi({ description: "The step under way, from 1; 0 before the first." }),
+    dueAt: time.nullable().openapi({ description: "When the next step starts by itself, or the bake ends." }),
+    liveAt: time.nullable().openapi({ description: "Since when all readers have it." }),
   })
   .openapi("Release");
 

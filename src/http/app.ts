@@ -10,6 +10,7 @@ import { addFeedRoutes } from "./feed-routes.ts";
 import { addLineageRoutes } from "./lineage-routes.ts";
 import { addLiveRoutes } from "./live-routes.ts";
 import { addPeopleRoutes } from "./people-routes.ts";
+import { addReleaseRoutes } from "./release-routes.ts";
 import type { Entrance } from "./identify.ts";
 import { addReviewRoutes } from "./review-routes.ts";
 import { Router } from "./router.ts";
@@ -35,6 +36,7 @@ export function createRouter(services: Services, entrance: Entrance): Router {
   addApplyRoutes(router);
   addFeedRoutes(router);
   addLiveRoutes(router);
+  addReleaseRoutes(router);
   addLineageRoutes(router);
   addPeopleRoutes(router);
   addConsumerTestRoutes(router);

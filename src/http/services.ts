@@ -8,6 +8,7 @@ export interface Services extends ChangeDeps, QueryDeps {
   environment: string;
   /** Who acts when the local user gives no token. */
   localAdmin: string;
+  /** Starts the steps of rollouts that are due, and does what committed events ask for. */
   drainOutbox(): Promise<{ done: number; failed: number }>;
   close(): Promise<void>;
 }

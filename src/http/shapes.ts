@@ -53,8 +53,8 @@ export function proposedShape(item: ProposedDataset) {
 }
 
 export function releaseShape(release: Release) {
-  const { id, environment, changeId, state, reason, createdAt, finishedAt, ordinary } = release;
-  return { id, environment, change: changeId, state, reason, createdAt, finishedAt, ordinary };
+  const { id, environment, changeId, state, reason, createdAt, finishedAt, ordinary, planned, step, dueAt, liveAt } = release;
+  return { id, environment, change: changeId, state, reason, createdAt, finishedAt, ordinary, planned, step, dueAt, liveAt };
 }
 
 export function mergedShape(merged: Merged) {

@@ -5,6 +5,23 @@ import { z } from "@hono/zod-openapi";
 const count = z.number().int().min(0);
 const time = z.iso.datetime();
 
+/** A plan, step by step. */
+export const planAnswer = z
+  .object({
+    steps: z.array(
+      z.object({
+        audience: z.union([
+          z.object({ to: z.literal("ring"), consumers: z.array(z.string()), labels: z.record(z.string(), z.string()) }),
+          z.object({ to: z.literal("percent"), percent: z.number() }),
+          z.object({ to: z.literal("everyone") }),
+        ]),
+        waitMs: count.nullable().openapi({ description: "How long the step lasts; null: until somebody advances." }),
+        approval: z.boolean(),
+      }),
+    ),
+  })
+  .openapi("RolloutPlan");
+
 const decisionItem = z
   .object({
     kind: z.enum(["check", "test", "untested", "approval", "loosened", "block", "cap", "refusal", "override", "feed"]),
@@ -24,6 +41,10 @@ export const decisionAnswer = z
     summary: z.string(),
     items: z.array(decisionItem),
     matched: z.array(z.object({ rule: z.string(), subjects: z.array(z.string()) })),
+    rollout: z
+      .object({ rule: z.string(), plan: planAnswer })
+      .nullable()
+      .openapi({ description: "How its release will reach readers, and the rule that says so; null: no rule does." }),
   })
   .openapi("Decision");
 

@@ -14,7 +14,7 @@ export interface QueryAnswer {
   columns: Column[];
   rows: AsyncIterable<string[]>;
   view: string;
-  reason: "live" | "run" | "named";
+  reason: string;
   /** The versions that the query reads. */
   versions: ListedDataset[];
 }

@@ -44,20 +44,25 @@ export async function answerFor(deps: ReadDeps, reader: ReaderIdentity, text: st
     return { dataset, version: await versionInCommit(deps.db, commit, dataset, reader.at), ...named };
   }
   const resolved = await deps.resolver.resolve(reader);
-  const dataset = await resolveWithin(deps, name, resolved.tree);
+  const dataset = await resolveWithin(deps, name, resolved.tree, resolved.view.overlay);
   const version = await deps.resolver.version(resolved, dataset);
   return { dataset, version, view: resolved.view.id, reason: resolved.reason, leaseUntil: resolved.leaseUntil };
 }
 
 /** The dataset that a name stands for among those that are there: what others propose under the same last part disturbs no reader. */
-async function resolveWithin(deps: ReadDeps, name: string, tree: string): Promise<Dataset> {
+async function resolveWithin(
+  deps: ReadDeps,
+  name: string,
+  tree: string,
+  overlay: Readonly<Record<string, string | null>> = {},
+): Promise<Dataset> {
   const called = await datasetsCalled(deps.db, name);
   const entries = await readSome(
     deps.db,
     tree,
     called.map((dataset) => dataset.id),
   );
-  const present = called.filter((dataset) => entries.has(dataset.id));
+  const present = called.filter(({ id }) => (overlay[id] === undefined ? entries.has(id) : overlay[id] !== null));
   return findByName(present.length > 0 ? present : called, name);
 }
 

@@ -16,7 +16,8 @@ export interface Answer {
   version: Version;
   /** Id of the view, or the name of the branch or commit that was asked for. */
   view: string;
-  reason: "live" | "run" | "named";
+  /** `live`, `run`, `named`, or the rollouts that the reader is in: `ring 1 of rel_41h7`. */
+  reason: string;
   leaseUntil: Date | undefined;
 }
 

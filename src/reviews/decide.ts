@@ -51,7 +51,14 @@ export function decide(facts: DecisionFacts): Decision {
     summary: `${summaryOf(facts.assessment, outcome, items)}${outcome === "ready" ? "" : flapSuffix(facts, items)}`,
     items,
     matched: matches.map((match) => ({ rule: match.rule?.name ?? otherwiseName, subjects: match.subjects.map((subject) => subject.name) })),
+    rollout: rolloutOf(matches),
   };
+}
+
+/** The first rule that matches and has a plan gives it for the whole change. */
+function rolloutOf(matches: readonly Match[]): Decision["rollout"] {
+  const rule = matches.find((match) => match.rule?.rollout !== undefined)?.rule;
+  return rule?.rollout === undefined ? null : { rule: rule.name, plan: rule.rollout };
 }
 
 const otherwiseName = "otherwise";

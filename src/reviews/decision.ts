@@ -1,3 +1,4 @@
+import type { Plan } from "../rollouts/plan.ts";
 import type { Acknowledged } from "./review.ts";
 
 export type ItemState =
@@ -40,4 +41,6 @@ export interface Decision {
   items: readonly DecisionItem[];
   /** Names of the rules that matched, with what they matched. */
   matched: readonly { rule: string; subjects: readonly string[] }[];
+  /** How its release shall reach readers, and the rule that says so; null: no rule does. */
+  rollout: { rule: string; plan: Plan } | null;
 }

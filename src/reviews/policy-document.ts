@@ -2,6 +2,8 @@ import { z } from "zod";
 import { AppError } from "../lib/errors.ts";
 import { readYaml, schemaProblems, type DocumentProblem } from "../lib/yaml.ts";
 import { counted } from "../lib/text.ts";
+import { planDocument, planShape } from "../rollouts/plan-document.ts";
+import type { Plan } from "../rollouts/plan.ts";
 import { membersOf } from "./decide.ts";
 import { defaultPolicy, type Limit, type Policy, type PolicyRequirement, type PolicyRule } from "./policy.ts";
 import type { Reviewer } from "./review.ts";
@@ -66,6 +68,7 @@ const rule = z.strictObject({
   automatic: z.boolean().optional(),
   refuse: z.string().min(1).max(500).optional(),
   maxRemoved: z.number().int().min(0).optional(),
+  rollout: planShape.optional(),
 });
 
 const document = z.strictObject({ rules: z.array(rule).max(500), otherwise: z.strictObject(requirement).optional() });
@@ -138,7 +141,8 @@ export function policyText(policy: Policy): string {
   const lines = ["rules:"];
   for (const { name, when, ...rest } of policy.rules) {
     lines.push(`  - name: ${JSON.stringify(name)}`, `    when: ${inline(when)}`);
-    for (const [key, value] of Object.entries(rest)) if (value !== undefined) lines.push(`    ${key}: ${inline(value)}`);
+    for (const [key, value] of Object.entries(rest))
+      if (value !== undefined) lines.push(`    ${key}: ${inline(key === "rollout" ? planDocument(value as Plan) : value)}`);
   }
   lines.push("otherwise:");
   for (const [key, value] of Object.entries(policy.otherwise)) if (value !== undefined) lines.push(`  ${key}: ${inline(value)}`);

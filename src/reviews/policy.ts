@@ -1,4 +1,5 @@
 import type { Verdict } from "../evidence/evidence.ts";
+import type { Plan } from "../rollouts/plan.ts";
 
 /*
  * Policy as data: which reviews, checks and tests a change needs. All rules that match a dataset or a document of a change hold together;
@@ -62,6 +63,8 @@ export interface PolicyRule extends PolicyRequirement {
   refuse?: string;
   /** At most so many rows removed, per dataset. */
   maxRemoved?: number;
+  /** How the release reaches its readers; at once when no rule says. */
+  rollout?: Plan;
 }
 
 export interface Policy {

@@ -1,10 +1,11 @@
-import { mutate } from "../audit/mutation.ts";
-import { readSome, readTree } from "../catalog/commit-store.ts";
-import { emptyChangeSet, withMerged } from "../catalog/change-set.ts";
+import { mutate, type Mutation } from "../audit/mutation.ts";
+import { readTree } from "../catalog/commit-store.ts";
+import { contains, emptyChangeSet, withMerged } from "../catalog/change-set.ts";
 import type { Dataset } from "../catalog/dataset.ts";
 import { everBuiltFrom } from "../catalog/derivation-store.ts";
 import { getDatasets, lockDatasets } from "../catalog/dataset-store.ts";
 import { getRef, liveRef, lockRefs, type Ref } from "../catalog/ref-store.ts";
+import type { VersionContent } from "../catalog/side.ts";
 import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import { endLease, withWriteLease, type WriteLease } from "../catalog/write-lease.ts";
@@ -20,14 +21,17 @@ import { AppError } from "../lib/errors.ts";
 import { completeDerived, type DerivedPiece } from "../lineage/complete.ts";
 import type { Declared } from "../lineage/derived-graph.ts";
 import { barsOn } from "./bar-store.ts";
-import { findRelease, finishRelease, releaseEntries, type Release } from "./release-store.ts";
-import { moveLive } from "./ship.ts";
+import { linesFor, sameLines, versionsOnLine, type Line } from "./lines.ts";
+import { moveLive } from "./live-line.ts";
+import { nextReleaseState } from "./release-machine.ts";
+import { findRelease, finishRelease, putEntriesOf, releaseEntries, type Release } from "./release-store.ts";
 
 const attempts = 10;
 
 /**
- * Carries a waiting ordinary release onto what readers have now, so that feeds flow on while a bar stands. What cannot be carried stays
- * waiting, with the reason, and ships with the revert's release. Safe to run again: a release that is done is left alone.
+ * Carries a waiting ordinary release onto what readers have now, and onto the candidates of each release of its datasets under way, so that
+ * feeds flow on while a bar stands or a rollout runs. What cannot be carried onto live stays waiting, with the reason, and ships with what
+ * comes next; a rollout beside which something could not be carried is held. Safe to run again: a release that is done is left alone.
  */
 export async function carryOntoLive(deps: LakeDeps, releaseId: string): Promise<void> {
   for (let attempt = 0; attempt < attempts; attempt += 1) {
@@ -60,57 +64,102 @@ interface Sides {
 
 type Result = { version: Version } | { draft: Draft };
 
+/** A line with what carrying gives it. */
+interface CarriedLine {
+  line: Line;
+  /** What it had of each dataset. */
+  before: Map<string, Version | undefined>;
+  results: Map<string, Result>;
+}
+
+/** Why a line cannot take the batch. */
+interface Refused {
+  line: Line;
+  why: string;
+}
+
 async function tryCarry(deps: LakeDeps, release: Release, changeId: string): Promise<"done" | "live moved"> {
   const live = await getRef(deps.db, liveRef(release.environment));
   const tree = await readTree(deps.db, live.commitId);
-  const sides = await loadSides(deps, release, changeId, tree);
-  if (sides === undefined) return hold(deps, release, "readers have nothing to carry it onto");
-  const ids = [...sides.carried, ...sides.derived].map((side) => side.datasetId);
+  const ids = (await releaseEntries(deps.db, release.id)).map((entry) => entry.datasetId);
+  const lines = await linesFor(deps.db, release.environment, ids);
   const datasets = await getDatasets(deps.db, ids);
-  const prefixes = [...new Set([...ids, ...(await everBuiltFrom(deps.db, ids))])].map((id) => `tables/${id}/live`);
-  return withWriteLease(deps, "live", prefixes, (lease) =>
+  const touched = [...new Set([...ids, ...(await everBuiltFrom(deps.db, ids))])];
+  const prefixes = lines.flatMap((line) => touched.map((id) => `tables/${id}/${line.folder}`));
+  return withWriteLease(deps, "live", [...new Set(prefixes)], (lease) =>
     deps.engine.withScratch(async (scratch) => {
-      const results = new Map<string, Result>();
-      for (const { datasetId, before, merged, onto, seq } of sides.carried) {
-        const dataset = datasets.get(datasetId);
-        if (dataset === undefined) return hold(deps, release, "its dataset is gone");
-        const changeSet = withMerged(await settledChangeSet(deps.db, onto), seq);
-        const location = `tables/${dataset.id}/live`;
-        const result = await carryVersion(deps, { dataset, before, after: merged, onto, changeSet, changeId, location, scratch });
-        if (result.kind === "conflicts")
-          return hold(deps, release, `${what(result.conflicts)} conflict with what readers have of ${dataset.name}`);
-        results.set(dataset.id, result.kind === "draft" ? { draft: result.draft } : { version: result.version });
+      const done: CarriedLine[] = [];
+      for (const line of lines) {
+        const carried = await carryLine(deps, { release, changeId, tree, line, ids, datasets, live: done[0], scratch });
+        if ("why" in carried) return hold(deps, release, carried, lines);
+        done.push(carried);
       }
-      const before = new Map<string, Version | undefined>(sides.carried.map((side) => [side.datasetId, side.onto]));
-      try {
-        const derived = await deriveOnLive(deps, { changeId, tree, sides, datasets, results, scratch });
-        for (const { dataset, onto, result } of derived) {
-          before.set(dataset.id, onto);
-          results.set(dataset.id, result.kind === "draft" ? { draft: result.draft } : { version: result.version });
-        }
-      } catch (error) {
-        if (!(error instanceof AppError) || !(error.code === "derived.failed" || error.code === "dataset.in_use")) throw error;
-        return hold(deps, release, error.message.replace(/\.$/, ""));
-      }
-      return commitCarried(deps, { release, live, tree, before, results, lease });
+      return commitCarried(deps, { release, live, tree, lines: done, lease });
     }),
   );
 }
 
-const what = ({ contract }: Conflicts): string => (contract.length > 0 ? contract.map(({ item }) => item).join(", ") : "its rows");
-
-interface OnLive {
+interface OnLine {
+  release: Release;
   changeId: string;
   tree: string;
-  sides: Sides;
+  line: Line;
+  /** The datasets of the batch. */
+  ids: readonly string[];
   datasets: ReadonlyMap<string, Dataset>;
-  results: ReadonlyMap<string, Result>;
+  /** What live gets; undefined while live itself is carried onto. */
+  live: CarriedLine | undefined;
   scratch: Scratch;
 }
 
-/** Builds what readers have of derived datasets from what they have of its inputs, with the release's effect. */
-async function deriveOnLive(deps: LakeDeps, work: OnLive): Promise<DerivedPiece[]> {
-  const { derived } = work.sides;
+async function carryLine(deps: LakeDeps, work: OnLine): Promise<CarriedLine | Refused> {
+  const { line, datasets, changeId } = work;
+  const sides = await loadSides(deps, work);
+  if (sides === undefined) return { line, why: "readers have nothing to carry it onto" };
+  const results = new Map<string, Result>();
+  for (const { datasetId, before, merged, onto, seq } of sides.carried) {
+    const dataset = datasets.get(datasetId);
+    if (dataset === undefined) return { line, why: "its dataset is gone" };
+    const changeSet = withMerged(await settledChangeSet(deps.db, onto), seq);
+    const location = `tables/${dataset.id}/${line.folder}`;
+    const request = { dataset, before, after: merged, onto, changeSet, changeId, location, scratch: work.scratch };
+    const result = await carryVersion(deps, request);
+    if (result.kind === "conflicts") return { line, why: `${what(result.conflicts)} conflict with what readers have of ${dataset.name}` };
+    results.set(dataset.id, result.kind === "draft" ? { draft: result.draft } : { version: result.version });
+  }
+  const before = new Map<string, Version | undefined>(sides.carried.map((side) => [side.datasetId, side.onto]));
+  try {
+    const derived = await deriveOnLine(deps, work, sides, results);
+    for (const { dataset, onto, result } of derived) {
+      before.set(dataset.id, onto);
+      results.set(dataset.id, result.kind === "draft" ? { draft: result.draft } : { version: result.version });
+    }
+  } catch (error) {
+    if (!(error instanceof AppError) || !(error.code === "derived.failed" || error.code === "dataset.in_use")) throw error;
+    return { line, why: error.message.replace(/\.$/, "") };
+  }
+  return { line, before, results };
+}
+
+const what = ({ contract }: Conflicts): string => (contract.length > 0 ? contract.map(({ item }) => item).join(", ") : "its rows");
+
+const contentOf = (result: Result): VersionContent => ("draft" in result ? result.draft.version : result.version);
+
+/** What stands in place of live's entries before anything is built on a line: its candidates, and what live gets of the rest. */
+async function editsUnder(deps: LakeDeps, { line, live }: OnLine): Promise<Map<string, VersionContent | null>> {
+  if (line.release === undefined) return new Map();
+  const versions = await getVersions(
+    deps.db,
+    line.entries.flatMap((entry) => entry.afterVersion ?? []),
+  );
+  const edits = new Map<string, VersionContent | null>([...(live?.results ?? [])].map(([id, result]) => [id, contentOf(result)]));
+  for (const { datasetId, afterVersion } of line.entries) edits.set(datasetId, versions.get(afterVersion ?? "") ?? null);
+  return edits;
+}
+
+/** Builds what a line has of derived datasets from what it has of their inputs, with the release's effect. */
+async function deriveOnLine(deps: LakeDeps, work: OnLine, sides: Sides, results: ReadonlyMap<string, Result>): Promise<DerivedPiece[]> {
+  const { derived } = sides;
   const bySide = new Map(derived.map((side) => [side.datasetId, side]));
   const declared: Declared[] = [];
   for (const side of derived.filter((item) => item.declared)) {
@@ -124,12 +173,14 @@ async function deriveOnLive(deps: LakeDeps, work: OnLive): Promise<DerivedPiece[
     const key = keyNames((await deps.tables.open(side.merged)).state.schema);
     declared.push({ dataset, created: false, sql, key, contract });
   }
+  const edits = await editsUnder(deps, work);
+  for (const [id, result] of results) edits.set(id, contentOf(result));
   const completed = await completeDerived(deps, {
     tree: work.tree,
-    edits: new Map([...work.results].map(([id, result]) => [id, "draft" in result ? result.draft.version : result.version])),
+    edits,
     declared,
     forced: new Set(derived.filter((side) => !side.declared && side.onto !== undefined).map((side) => side.datasetId)),
-    line: "live",
+    line: work.line.folder,
     changeId: work.changeId,
     actor: "tidegate",
     changeSet: async (datasetId, onto) => {
@@ -140,27 +191,28 @@ async function deriveOnLive(deps: LakeDeps, work: OnLive): Promise<DerivedPiece[
     prefer: new Map(derived.map((side) => [side.datasetId, { version: side.merged, base: side.before?.id ?? null }])),
     scratch: work.scratch,
   });
-  if (completed.kind === "needs_lease") throw new Error("live leases all that may follow");
+  if (completed.kind === "needs_lease") throw new Error("a line leases all that may follow");
   return completed.pieces;
 }
 
-async function loadSides(deps: LakeDeps, release: Release, changeId: string, tree: string): Promise<Sides | undefined> {
-  const entries = await releaseEntries(deps.db, release.id);
-  const live = await readSome(
-    deps.db,
-    tree,
-    entries.map((entry) => entry.datasetId),
-  );
+/** What is to be carried onto a line. What the line contains already is left out. */
+async function loadSides(deps: LakeDeps, { changeId, tree, line, ids }: OnLine): Promise<Sides | undefined> {
+  const present = await versionsOnLine(deps.db, tree, line, ids);
   const rows = await deps.db.selectFrom("change_datasets").selectAll().where("change_id", "=", changeId).execute();
-  const ids = rows.flatMap((row) => [row.before_version ?? [], row.merged_version ?? []].flat());
-  const versions = await getVersions(deps.db, [...ids, ...live.values()]);
+  const versions = await getVersions(
+    deps.db,
+    rows.flatMap((row) => [row.before_version ?? [], row.merged_version ?? []].flat()),
+  );
+  const candidates = new Set(line.entries.map((entry) => entry.datasetId));
   const sides: Sides = { carried: [], derived: [] };
-  for (const entry of entries) {
-    const row = rows.find((item) => item.dataset_id === entry.datasetId);
+  for (const datasetId of ids) {
+    // Of what is none of a release's candidates its readers have what live has.
+    if (line.release !== undefined && !candidates.has(datasetId)) continue;
+    const row = rows.find((item) => item.dataset_id === datasetId);
     const before = versions.get(row?.before_version ?? "");
     const merged = versions.get(row?.merged_version ?? "");
-    const onto = versions.get(live.get(entry.datasetId) ?? "");
-    const { datasetId } = entry;
+    const onto = present.get(datasetId);
+    if (row?.merge_seq != null && onto !== undefined && contains(await settledChangeSet(deps.db, onto), row.merge_seq)) continue;
     if (merged?.inputs != null && row?.merge_seq != null) {
       sides.derived.push({ datasetId, before, merged, onto, seq: row.merge_seq, declared: !row.derived });
       continue;
@@ -171,57 +223,110 @@ async function loadSides(deps: LakeDeps, release: Release, changeId: string, tre
   return sides;
 }
 
-async function hold(deps: LakeDeps, release: Release, reason: string): Promise<"done"> {
+/** The batch waits, and so does each rollout beside which it should have been carried: its readers would lose something otherwise. */
+async function hold(deps: LakeDeps, batch: Release, { line, why }: Refused, lines: readonly Line[]): Promise<"done"> {
   await mutate(deps, "tidegate", async (m) => {
-    await m.tx.updateTable("releases").set({ reason }).where("id", "=", release.id).where("state", "=", "waiting").execute();
-    m.record({ action: "release.hold", subject: release.id, payload: { reason } });
+    await lockRefs(m.tx, [liveRef(batch.environment)]);
+    const reason = line.release === undefined ? why : `beside ${line.release.id}: ${why}`;
+    await m.tx.updateTable("releases").set({ reason }).where("id", "=", batch.id).where("state", "=", "waiting").execute();
+    m.record({ action: "release.hold", subject: batch.id, payload: { reason } });
+    for (const { release } of lines) {
+      const now = release && (await findRelease(m.tx, release.id));
+      if (now !== undefined) await holdRollout(m, now, `${batch.changeId ?? batch.id} cannot be carried to both sides: ${reason}`);
+    }
   });
   return "done";
+}
+
+/** Holds a release under way, if it still is. */
+async function holdRollout(m: Mutation, release: Release, reason: string): Promise<void> {
+  if (release.state !== "running" && release.state !== "paused" && release.state !== "held") return;
+  const state = nextReleaseState(release, "hold");
+  await m.tx.updateTable("releases").set({ state, reason, due_at: null }).where("id", "=", release.id).execute();
+  m.record({ action: "release.hold", subject: release.id, payload: { reason } });
+  m.enqueue("release.stopped", { release: release.id, reason });
 }
 
 interface Carrying {
   release: Release;
   live: Ref;
   tree: string;
-  /** What readers had of each dataset. */
-  before: ReadonlyMap<string, Version | undefined>;
-  results: Map<string, Result>;
+  /** Live first. */
+  lines: readonly CarriedLine[];
   lease: WriteLease;
 }
 
+/** The commit point: live and all candidates have the batch with it, or none has. */
 async function commitCarried(deps: LakeDeps, work: Carrying): Promise<"done" | "live moved"> {
-  const { release, before, results } = work;
+  const { release, lines } = work;
+  const ids = [...new Set(lines.flatMap(({ results }) => [...results.keys()]))];
   return mutate(deps, "tidegate", async (m) => {
     const live = (await lockRefs(m.tx, [work.live.name])).get(work.live.name);
-    if (live?.generation !== work.live.generation) {
+    const entries = (await releaseEntries(m.tx, release.id)).map((entry) => entry.datasetId);
+    const now = await linesFor(m.tx, release.environment, entries);
+    const built = lines.map(({ line }) => line);
+    if (live?.generation !== work.live.generation || !sameLines(now, built)) {
       m.record({ action: "release.retry", subject: release.id, payload: {} });
       return "live moved";
     }
-    await lockDatasets(m.tx, [...results.keys()]);
+    await lockDatasets(m.tx, ids);
     await endLease(m.tx, work.lease, m.at);
-    const drafts = [...results.values()].flatMap((result) => ("draft" in result ? [result.draft] : []));
-    const after = await nameDrafts(m, drafts);
-    for (const [id, result] of results) if ("version" in result) after.set(id, result.version);
+    const named = new Map<Line, Map<string, Version>>();
+    for (const { line, results } of lines) {
+      const after = await nameDrafts(
+        m,
+        [...results.values()].flatMap((result) => ("draft" in result ? [result.draft] : [])),
+      );
+      for (const [id, result] of results) if ("version" in result) after.set(id, result.version);
+      named.set(line, after);
+    }
+    const [own] = lines;
+    const after = (own && named.get(own.line)) ?? new Map<string, Version>();
     const barred = await barsOn(m.tx, [...after.values()]);
     if (barred.size > 0) {
-      await m.tx
-        .updateTable("releases")
-        .set({ reason: `waits for the revert of ${[...barred].join(", ")}` })
-        .where("id", "=", release.id)
-        .execute();
+      const reason = `waits for the revert of ${[...barred].join(", ")}`;
+      await m.tx.updateTable("releases").set({ reason }).where("id", "=", release.id).execute();
       m.record({ action: "release.hold", subject: release.id, payload: { barred: [...barred] } });
       return "done";
     }
-    const edits = new Map([...after].map(([id, version]) => [id, version.id]));
-    const commit = await moveLive(m, live, { edits, message: release.reason, releaseId: release.id, parentTree: work.tree });
-    const entries = [...edits].map(([datasetId, afterVersion]) => ({
-      datasetId,
-      beforeVersion: before.get(datasetId)?.id ?? null,
-      afterVersion,
-    }));
-    await finishRelease(m.tx, release.id, { state: "completed", at: m.at, liveCommit: commit, entries });
-    m.record({ action: "release.complete", subject: release.id, payload: { carried: release.changeId } });
-    m.enqueue("release.completed", { release: release.id });
-    return "done";
+    for (const { line } of lines) {
+      if (line.release === undefined) continue;
+      const versions = [...(named.get(line) ?? [])];
+      const before = new Map(line.entries.map((entry) => [entry.datasetId, entry.beforeVersion]));
+      const moved = versions.map(([datasetId, version]) => ({
+        datasetId,
+        beforeVersion: before.get(datasetId) ?? null,
+        afterVersion: version.id,
+      }));
+      await putEntriesOf(m.tx, line.release.id, moved);
+      m.record({ action: "release.carry", subject: line.release.id, payload: { change: release.changeId } });
+    }
+    return commitToLive(m, { ...work, live, after, before: own?.before ?? new Map() });
   });
+}
+
+async function commitToLive(
+  m: Mutation,
+  work: Pick<Carrying, "release" | "live" | "tree"> & { after: Map<string, Version>; before: ReadonlyMap<string, Version | undefined> },
+): Promise<"done"> {
+  const { release, after, before } = work;
+  if (after.size === 0) {
+    await finishRelease(m.tx, release.id, { state: "superseded", at: m.at, reason: "readers have it already" });
+    m.record({ action: "release.supersede", subject: release.id, payload: { change: release.changeId } });
+    m.enqueue("release.ended", { release: release.id });
+    return "done";
+  }
+  const edits = new Map([...after].map(([id, version]) => [id, version.id]));
+  const title = (await m.tx.selectFrom("changes").select("title").where("id", "=", release.changeId).executeTakeFirst())?.title;
+  const message = title ?? release.reason;
+  const commit = await moveLive(m, work.live, { edits, message, releaseId: release.id, parentTree: work.tree });
+  const entries = [...edits].map(([datasetId, afterVersion]) => ({
+    datasetId,
+    beforeVersion: before.get(datasetId)?.id ?? null,
+    afterVersion,
+  }));
+  await finishRelease(m.tx, release.id, { state: "completed", at: m.at, liveCommit: commit, reason: message, entries });
+  m.record({ action: "release.complete", subject: release.id, payload: { carried: release.changeId } });
+  m.enqueue("release.completed", { release: release.id });
+  return "done";
 }

@@ -1,9 +1,11 @@
-import { sql } from "kysely";
+import { sql, type Selectable } from "kysely";
 import { atOnce } from "../db/at-once.ts";
 import type { ReleasesTable } from "../db/line-tables.ts";
 import type { Reader, Tx } from "../db/db.ts";
-
-export type ReleaseState = "waiting" | "running" | "completed" | "rolled_back" | "superseded";
+import { AppError } from "../lib/errors.ts";
+import { toJson } from "../lib/json.ts";
+import type { Plan, PlanStep } from "./plan.ts";
+import { activeStates, type ReleaseState } from "./release-machine.ts";
 
 /** The versions that merged changes offer to the readers of one environment. */
 export interface Release {
@@ -17,6 +19,16 @@ export interface Release {
   liveCommit: string | null;
   /** Merged by rule alone, with no plan: rolled back only when named. */
   ordinary: boolean;
+  /** It has a plan: it reaches its readers in steps. */
+  planned: boolean;
+  /** The step under way, from 1; 0 before the first. */
+  step: number;
+  /** When the next step starts by itself, or the bake ends. */
+  dueAt: Date | null;
+  /** Since when all readers have it. */
+  liveAt: Date | null;
+  /** Datasets bound to these by foreign keys: no other release moves them meanwhile. */
+  neighbours: readonly string[];
 }
 
 export interface ReleaseEntry {
@@ -29,6 +41,8 @@ export interface NewRelease extends Release {
   entries: readonly ReleaseEntry[];
   /** All changes that it brings, its own first. */
   changes: readonly string[];
+  /** Its steps; one for everyone where none are given. */
+  plan?: Plan | undefined;
 }
 
 export const releaseColumns = [
@@ -41,9 +55,14 @@ export const releaseColumns = [
   "finished_at",
   "live_commit",
   "ordinary",
+  "planned",
+  "step",
+  "due_at",
+  "live_at",
+  "neighbours",
 ] as const;
 
-export function releaseFromRow(row: ReleasesTable): Release {
+export function releaseFromRow(row: Selectable<ReleasesTable>): Release {
   return {
     id: row.id,
     environment: row.environment,
@@ -54,12 +73,33 @@ export function releaseFromRow(row: ReleasesTable): Release {
     finishedAt: row.finished_at,
     liveCommit: row.live_commit,
     ordinary: row.ordinary,
+    planned: row.planned,
+    step: row.step,
+    dueAt: row.due_at,
+    liveAt: row.live_at,
+    neighbours: row.neighbours,
   };
 }
 
-/** Inserts a release with its entries, its changes and its one step. */
+/** A release that nobody has yet. */
+export function newRelease(facts: Pick<Release, "id" | "environment" | "changeId" | "reason" | "createdAt" | "ordinary">): Release {
+  return {
+    ...facts,
+    state: "waiting",
+    finishedAt: null,
+    liveCommit: null,
+    planned: false,
+    step: 0,
+    dueAt: null,
+    liveAt: null,
+    neighbours: [],
+  };
+}
+
+const everyone: PlanStep = { audience: { to: "everyone" }, waitMs: null, approval: false };
+
+/** Inserts a release with its entries, its changes and its steps. */
 export async function insertRelease(tx: Tx, release: NewRelease): Promise<void> {
-  const done = release.state === "completed";
   const inserted = tx.insertInto("releases").values({
     id: release.id,
     environment: release.environment,
@@ -70,25 +110,50 @@ export async function insertRelease(tx: Tx, release: NewRelease): Promise<void> 
     finished_at: release.finishedAt,
     live_commit: release.liveCommit,
     ordinary: release.ordinary,
+    planned: release.planned,
+    step: release.step,
+    due_at: release.dueAt,
+    live_at: release.liveAt,
+    neighbours: [...release.neighbours],
   });
   const changes = [...new Set(release.changes)].map((id) => ({ release_id: release.id, change_id: id }));
-  const step = tx.insertInto("release_steps").values({
-    release_id: release.id,
-    ordinal: 1,
-    kind: "everyone",
-    plan: "{}",
-    state: done ? "done" : "waiting",
-    started_at: done ? release.createdAt : null,
-    finished_at: release.finishedAt,
-  });
+  const steps = tx.insertInto("release_steps").values(stepRows(release, release.plan?.steps ?? [everyone]));
   const [first = [], ...others] = portions(release.entries);
   await atOnce(tx, [
     inserted,
-    step,
+    steps,
     ...(changes.length === 0 ? [] : [tx.insertInto("release_changes").values(changes)]),
     ...(first.length === 0 ? [] : [putEntries(tx, release.id, first)]),
   ]);
   for (const portion of others) await putEntries(tx, release.id, portion).execute();
+}
+
+/** Says which versions a release offers now. */
+export async function putEntriesOf(tx: Tx, releaseId: string, entries: readonly ReleaseEntry[]): Promise<void> {
+  for (const portion of portions(entries)) await putEntries(tx, releaseId, portion).execute();
+}
+
+/** Adds changes that a release brings with it. */
+export async function putChanges(tx: Tx, releaseId: string, changes: readonly string[]): Promise<void> {
+  if (changes.length === 0) return;
+  await tx
+    .insertInto("release_changes")
+    .values([...new Set(changes)].map((id) => ({ release_id: releaseId, change_id: id })))
+    .onConflict((oc) => oc.doNothing())
+    .execute();
+}
+
+function stepRows(release: Release, steps: readonly PlanStep[]) {
+  const done = release.state === "completed";
+  return steps.map((step, index) => ({
+    release_id: release.id,
+    ordinal: index + 1,
+    kind: step.audience.to,
+    plan: toJson(step),
+    state: done ? "done" : "waiting",
+    started_at: done ? release.createdAt : null,
+    finished_at: done ? release.finishedAt : null,
+  }));
 }
 
 function putEntries(tx: Tx, releaseId: string, entries: readonly ReleaseEntry[]) {
@@ -127,36 +192,75 @@ export async function finishRelease(
       state: end.state,
       finished_at: end.at,
       ...(end.reason === undefined ? {} : { reason: end.reason }),
-      ...(end.liveCommit === undefined ? {} : { live_commit: end.liveCommit }),
+      due_at: null,
+      ...(end.liveCommit === undefined ? {} : { live_commit: end.liveCommit, live_at: end.at }),
     })
     .where("id", "=", id);
   const steps = tx
     .updateTable("release_steps")
-    .set({ state: end.state === "completed" ? "done" : "aborted", finished_at: end.at })
+    .set({ state: end.state === "completed" || end.state === "completed_with_holds" ? "done" : "aborted", finished_at: end.at })
     .where("release_id", "=", id)
     .where("state", "in", ["waiting", "running"]);
   await atOnce(tx, [release, steps]);
-  for (const portion of portions(end.entries ?? [])) await putEntries(tx, id, portion).execute();
+  await putEntriesOf(tx, id, end.entries ?? []);
 }
 
-/** Waiting releases that touch any of these datasets, oldest first. */
-export async function waitingReleases(db: Reader, environment: string, datasetIds: readonly string[]): Promise<Release[]> {
+/**
+ * Releases that touch any of these datasets and that not all readers have, oldest first: waiting ones and those under way. With `neighbours`
+ * also those under way that a foreign key binds to them.
+ */
+export async function openReleases(
+  db: Reader,
+  environment: string,
+  datasetIds: readonly string[],
+  neighbours?: readonly string[],
+): Promise<Release[]> {
   if (datasetIds.length === 0) return [];
+  const touches = (ids: readonly string[]) =>
+    sql<boolean>`exists (select from release_entries where release_id = releases.id and dataset_id = any(${[...ids]}::text[]))`;
+  const bound = sql<boolean>`state <> 'waiting' and (neighbours && ${[...datasetIds]}::text[] or ${touches(neighbours ?? [])})`;
   const rows = await db
     .selectFrom("releases")
     .select(releaseColumns)
     .where("environment", "=", environment)
-    .where("state", "=", "waiting")
-    .where((eb) =>
-      eb.exists(
-        eb
-          .selectFrom("release_entries")
-          .select("release_entries.release_id")
-          .whereRef("release_entries.release_id", "=", "releases.id")
-          .where("release_entries.dataset_id", "in", [...datasetIds]),
-      ),
-    )
+    .where("state", "in", ["waiting", ...activeStates])
+    .where((eb) => eb.or([touches(datasetIds), ...(neighbours === undefined ? [] : [bound])]))
     .orderBy("created_at")
+    .orderBy("id")
+    .execute();
+  return rows.map(releaseFromRow);
+}
+
+/** Releases under way in an environment, oldest first. */
+export function activeReleases(db: Reader, environment: string): Promise<Release[]> {
+  return releasesIn(db, environment, activeStates);
+}
+
+/** Releases that wait in an environment, oldest first. */
+export function waitingReleases(db: Reader, environment: string): Promise<Release[]> {
+  return releasesIn(db, environment, ["waiting"]);
+}
+
+async function releasesIn(db: Reader, environment: string, states: readonly ReleaseState[]): Promise<Release[]> {
+  const rows = await db
+    .selectFrom("releases")
+    .select(releaseColumns)
+    .where("environment", "=", environment)
+    .where("state", "in", [...states])
+    .orderBy("created_at")
+    .orderBy("id")
+    .execute();
+  return rows.map(releaseFromRow);
+}
+
+/** Releases whose next step starts by itself, and whose time has come. */
+export async function dueReleases(db: Reader, now: Date): Promise<Release[]> {
+  const rows = await db
+    .selectFrom("releases")
+    .select(releaseColumns)
+    .where("state", "=", "running")
+    .where("due_at", "<=", now)
+    .orderBy("due_at")
     .orderBy("id")
     .execute();
   return rows.map(releaseFromRow);
@@ -174,6 +278,23 @@ export async function findRelease(db: Reader, id: string): Promise<Release | und
     .execute();
   const found = rows.find((row) => row.id === id) ?? (rows.length === 1 ? rows[0] : undefined);
   return found && releaseFromRow(found);
+}
+
+/** The release of this id; `release.not_found` when there is none. */
+export async function getRelease(db: Reader, id: string): Promise<Release> {
+  const release = await findRelease(db, id);
+  if (release !== undefined) return release;
+  throw new AppError("release.not_found", `There is no release ${id}.`, {
+    expected: "the id of a release, or as many of its letters as are unique",
+    found: id,
+    hint: "tidegate release list",
+  });
+}
+
+/** A release as it is now, locked to the end of the transaction. */
+export async function lockRelease(tx: Tx, id: string): Promise<Release> {
+  const row = await tx.selectFrom("releases").select(releaseColumns).where("id", "=", id).forUpdate().executeTakeFirstOrThrow();
+  return releaseFromRow(row);
 }
 
 export async function findReleases(db: Reader, ids: readonly string[]): Promise<Map<string, Release>> {

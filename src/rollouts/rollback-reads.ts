@@ -5,6 +5,7 @@ import type { Dataset } from "../catalog/dataset.ts";
 import type { Version } from "../catalog/version.ts";
 import type { Reader } from "../db/db.ts";
 import { barsByVersion } from "./bar-store.ts";
+import { activeStates } from "./release-machine.ts";
 import { releaseColumns, releaseFromRow, type Release } from "./release-store.ts";
 
 const firstLook = 20;
@@ -22,12 +23,12 @@ export async function goodVersions(db: Reader, environment: string, datasetIds: 
     const { rows } = await sql<{ dataset_id: string; after_version: string | null }>`
       select wanted.id as dataset_id, had.after_version
       from unnest(${pending}::text[]) wanted (id) cross join lateral (
-        select entries.after_version, releases.created_at, releases.id
+        select entries.after_version, releases.live_at, releases.id
         from release_entries entries join releases on releases.id = entries.release_id
         where entries.dataset_id = wanted.id and releases.environment = ${environment}
-          and releases.state <> 'rolled_back' and releases.live_commit is not null
-        order by releases.created_at desc, releases.id desc limit ${most}
-      ) had order by had.created_at desc, had.id desc`.execute(db);
+          and releases.state not in ('rolled_back', 'aborted') and releases.live_commit is not null
+        order by releases.live_at desc, releases.id desc limit ${most}
+      ) had order by had.live_at desc, had.id desc`.execute(db);
     const versions = await getVersions(db, [...new Set(rows.flatMap((row) => row.after_version ?? []))]);
     const barred = await barsByVersion(db, [...versions.values()]);
     for (const { dataset_id: datasetId, after_version: id } of rows) {
@@ -48,13 +49,14 @@ export interface LaterRelease {
   datasetIds: string[];
 }
 
-/** Releases after the one that is rolled back, on the same datasets, oldest first, one line per change. */
+/** Releases that all readers had after the one that is rolled back, on the same datasets, oldest first, one line per change. */
 export async function laterReleases(
   db: Reader,
   environment: string,
-  from: { datasetIds: readonly string[]; after: Release },
+  from: { datasetIds: readonly string[]; after: Pick<Release, "id" | "liveAt"> },
 ): Promise<LaterRelease[]> {
-  const { createdAt, id } = from.after;
+  const { id } = from.after;
+  const liveAt = from.after.liveAt as Date;
   const rows = await db
     .selectFrom("releases")
     .innerJoin("release_entries", "release_entries.release_id", "releases.id")
@@ -62,11 +64,9 @@ export async function laterReleases(
     .select(["releases.id", "release_entries.dataset_id", "release_changes.change_id"])
     .where("release_entries.dataset_id", "in", [...from.datasetIds])
     .where("releases.environment", "=", environment)
-    .where("releases.state", "=", "completed")
-    .where((eb) =>
-      eb.or([eb("releases.created_at", ">", createdAt), eb.and([eb("releases.created_at", "=", createdAt), eb("releases.id", ">", id)])]),
-    )
-    .orderBy("releases.created_at")
+    .where("releases.state", "in", ["completed", "completed_with_holds", ...activeStates])
+    .where((eb) => eb.or([eb("releases.live_at", ">", liveAt), eb.and([eb("releases.live_at", "=", liveAt), eb("releases.id", ">", id)])]))
+    .orderBy("releases.live_at")
     .orderBy("releases.id")
     .orderBy("release_changes.change_id")
     .orderBy("release_entries.dataset_id")
@@ -81,7 +81,7 @@ export async function laterReleases(
   return [...found.values()];
 }
 
-/** Completed releases of a dataset that brought a change, newest first. */
+/** Releases of a dataset that brought a change to readers: those under way first, then the ones that all readers got, newest first. */
 export async function broughtReleases(
   db: Reader,
   of: { environment: string; datasetId: string },
@@ -94,9 +94,11 @@ export async function broughtReleases(
     .select((eb) => eb("release_entries.before_version", "is", null).as("first"))
     .where("releases.environment", "=", of.environment)
     .where("release_entries.dataset_id", "=", of.datasetId)
-    .where("releases.state", "=", "completed")
+    .where("releases.state", "in", ["completed", "completed_with_holds", ...activeStates])
     .where("releases.change_id", "is not", null)
     .$if(wanted.ordinary !== undefined, (query) => query.where("releases.ordinary", "=", wanted.ordinary === true))
+    .orderBy(sql`releases.live_at is null`, "desc")
+    .orderBy("releases.live_at", "desc")
     .orderBy("releases.created_at", "desc")
     .orderBy("releases.id", "desc")
     .limit(wanted.limit)
@@ -111,7 +113,7 @@ export async function releasesSince<R extends Release>(
   dataset: Dataset,
   to: { time: Date } | { number: number },
 ): Promise<R[]> {
-  if ("time" in to) return releases.filter((release) => release.createdAt > to.time);
+  if ("time" in to) return releases.filter((release) => (release.liveAt ?? release.createdAt) > to.time);
   const target = await getVersionByNumber(db, dataset, to.number);
   const set = await settledChangeSet(db, target);
   const chosen: R[] = [];

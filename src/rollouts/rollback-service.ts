@@ -10,8 +10,19 @@ import { AppError } from "../lib/errors.ts";
 import { insertBars } from "./bar-store.ts";
 import { goodState } from "./good-state.ts";
 import { broughtReleases, laterReleases, releasesSince, type LaterRelease } from "./rollback-reads.ts";
-import { finishRelease, findRelease, findReleases, insertRelease, releaseContents, type Release } from "./release-store.ts";
-import { moveLive } from "./ship.ts";
+import { moveLive } from "./live-line.ts";
+import { isActive, nextReleaseState } from "./release-machine.ts";
+import {
+  finishRelease,
+  findRelease,
+  findReleases,
+  insertRelease,
+  newRelease,
+  releaseContents,
+  type Release,
+  type ReleaseEntry,
+} from "./release-store.ts";
+import { requeueBarred } from "./requeue.ts";
 
 export interface RollbackRequest {
   /** A dataset's name, or the id of a release. */
@@ -21,6 +32,8 @@ export interface RollbackRequest {
   reason: string;
   actor: string;
   environment: string;
+  /** `abort` ends a release that not all readers have, and refuses one that they have. */
+  event?: "roll_back" | "abort" | undefined;
 }
 
 export interface RolledBack {
@@ -47,15 +60,31 @@ export async function rollback(deps: LakeDeps, request: RollbackRequest): Promis
     const contents = await releaseContents(m.tx, releaseIds);
     const released = distinct([...contents.values()].flatMap(({ entries }) => entries.map((entry) => entry.datasetId)));
     await lockDatasets(m.tx, released);
-    const now = await findReleases(m.tx, releaseIds);
-    const back = releases.find((release) => now.get(release.id)?.state === "rolled_back");
+    const now = [...(await findReleases(m.tx, releaseIds)).values()];
+    const back = now.find((release) => release.state === "rolled_back" || release.state === "aborted");
     if (back !== undefined) throw alreadyBack(back);
+    const states = new Map(now.map((release) => [release.id, nextReleaseState(release, request.event ?? "roll_back")]));
     const bars = [...contents].flatMap(([releaseId, { entries, changes }]) =>
       changes.flatMap((changeId) => entries.map(({ datasetId }) => ({ changeId, datasetId, releaseId }))),
     );
     await insertBars(m.tx, bars, { at: m.at, by: m.actor, reason });
-    for (const id of releaseIds) await finishRelease(m.tx, id, { state: "rolled_back", at: m.at, reason });
+    for (const [id, state] of states) await finishRelease(m.tx, id, { state, at: m.at, reason });
+    const changes = distinct([...contents.values()].flatMap((content) => content.changes));
+    const announce = (): void => {
+      for (const changeId of changes) m.enqueue("change.barred", { change: changeId, actor: m.actor });
+      for (const id of releaseIds) m.enqueue("release.ended", { release: id });
+    };
     const tree = await readTree(m.tx, live.commitId);
+    const reached = now.filter((release) => release.liveAt !== null);
+    await requeueBarred(m, environment);
+    if (reached.length === 0) {
+      const payload = { barred: changes, reason, datasets: released.length };
+      for (const id of releaseIds) m.record({ action: "release.rollback", subject: id, payload });
+      const candidates = now.filter((release) => isActive(release.state)).flatMap(({ id }) => contents.get(id)?.entries ?? []);
+      const datasets = await describeEnded(m, { tree, datasetIds: released, candidates });
+      announce();
+      return { releases, barred: changes, stays: [], liveCommit: live.commitId, datasets };
+    }
     const good = await goodState(m.tx, { environment, tree }, released);
     const datasetIds = [...good.keys()];
     const datasets = await lockDatasets(m.tx, datasetIds);
@@ -64,13 +93,12 @@ export async function rollback(deps: LakeDeps, request: RollbackRequest): Promis
       m.tx,
       datasetIds.filter((id) => datasets.get(id)?.droppedAt != null && good.get(id) != null),
     );
-    const changes = distinct([...contents.values()].flatMap((content) => content.changes));
     const move: Move = { datasets, from, edits: new Map([...good].map(([id, version]) => [id, version?.id ?? null])), changes };
     const { releaseId, liveCommit } = await recordRollback(m, deps, request, { ...move, live, tree });
-    const after = releases.at(-1) as Release;
+    const after = reached.toSorted((a, b) => Number(a.liveAt) - Number(b.liveAt))[0] as Release;
     const later = (await laterReleases(m.tx, environment, { datasetIds, after })).filter((item) => !releaseIds.includes(item.releaseId));
     const stays = await orderCarrying(m, deps, request, later);
-    for (const changeId of changes) m.enqueue("change.barred", { change: changeId, actor: m.actor });
+    announce();
     m.record({ action: "release.rollback", subject: releaseId, payload: { barred: changes, reason, datasets: datasetIds.length } });
     return { releases, barred: changes, stays, liveCommit, datasets: await describe(m, move, good) };
   });
@@ -88,8 +116,8 @@ async function chooseReleases(deps: LakeDeps, request: RollbackRequest): Promise
   if (request.target.startsWith("rel_")) {
     const release = await findRelease(db, request.target);
     if (release === undefined)
-      throw new AppError("release.not_found", `There is no release ${request.target}.`, { hint: "tidegate log --live" });
-    if (release.state === "rolled_back") throw alreadyBack(release);
+      throw new AppError("release.not_found", `There is no release ${request.target}.`, { hint: "tidegate release list" });
+    if (release.state === "rolled_back" || release.state === "aborted") throw alreadyBack(release);
     return [release];
   }
   const dataset = await resolveDataset(db, request.target);
@@ -126,16 +154,13 @@ async function recordRollback(
   const releaseId = deps.ids.next("rel");
   const message = `roll back ${move.changes.join(", ")}`;
   const liveCommit = await moveLive(m, live, { edits: move.edits, message, releaseId, parentTree: tree });
+  const facts = { environment: request.environment, changeId: null, createdAt: m.at, ordinary: true };
   await insertRelease(m.tx, {
-    id: releaseId,
-    environment: request.environment,
-    changeId: null,
+    ...newRelease({ ...facts, id: releaseId, reason: `rollback: ${request.reason}` }),
     state: "completed",
-    reason: `rollback: ${request.reason}`,
-    createdAt: m.at,
     finishedAt: m.at,
     liveCommit,
-    ordinary: true,
+    liveAt: m.at,
     entries: [...move.edits].map(([datasetId, afterVersion]) => ({
       datasetId,
       beforeVersion: move.from.get(datasetId) ?? null,
@@ -151,16 +176,9 @@ async function orderCarrying(m: Mutation, deps: LakeDeps, request: RollbackReque
   const stays: string[] = [];
   for (const { changeId, releaseId, datasetIds } of later) {
     const id = deps.ids.next("rel");
+    const reason = `carried on after the rollback; released before as ${releaseId}`;
     await insertRelease(m.tx, {
-      id,
-      environment: request.environment,
-      changeId,
-      state: "waiting",
-      reason: `carried on after the rollback; released before as ${releaseId}`,
-      createdAt: m.at,
-      finishedAt: null,
-      liveCommit: null,
-      ordinary: true,
+      ...newRelease({ id, environment: request.environment, changeId, reason, createdAt: m.at, ordinary: true }),
       entries: datasetIds.map((datasetId) => ({ datasetId, beforeVersion: null, afterVersion: null })),
       changes: [changeId],
     });
@@ -169,6 +187,23 @@ async function orderCarrying(m: Mutation, deps: LakeDeps, request: RollbackReque
     stays.push(changeId);
   }
   return stays;
+}
+
+/** What a release that not all readers had moves back: from its candidates to what everybody has. */
+async function describeEnded(
+  m: Mutation,
+  ended: { tree: string; datasetIds: readonly string[]; candidates: readonly ReleaseEntry[] },
+): Promise<RolledBack["datasets"]> {
+  const now = await readSome(m.tx, ended.tree, ended.datasetIds);
+  const offered = new Map(ended.candidates.map((entry) => [entry.datasetId, entry.afterVersion ?? ""]));
+  const versions = await getVersions(m.tx, [...now.values(), ...offered.values()]);
+  const datasets = await lockDatasets(m.tx, ended.datasetIds);
+  return ended.datasetIds.map((datasetId) => ({
+    datasetId,
+    dataset: datasets.get(datasetId)?.name ?? datasetId,
+    from: versions.get(offered.get(datasetId) ?? now.get(datasetId) ?? ""),
+    to: versions.get(now.get(datasetId) ?? ""),
+  }));
 }
 
 async function describe(m: Mutation, move: Move, good: ReadonlyMap<string, Version | null>): Promise<RolledBack["datasets"]> {

@@ -1,11 +1,26 @@
 import type { Mutation } from "../audit/mutation.ts";
-import { readSome, readTree, writeCommit, writeTree } from "../catalog/commit-store.ts";
+import { readSome, readTree } from "../catalog/commit-store.ts";
 import { builtFrom, datasetsOfVersions, everBuiltFrom } from "../catalog/derivation-store.ts";
-import { moveRef, type Ref } from "../catalog/ref-store.ts";
+import type { Ref } from "../catalog/ref-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Ids } from "../edges/ids.ts";
 import { barsOn } from "./bar-store.ts";
-import { finishRelease, insertRelease, releaseContents, waitingReleases, type Release, type ReleaseEntry } from "./release-store.ts";
+import { moveLive } from "./live-line.ts";
+import { isAtOnce, type Plan } from "./plan.ts";
+import { isActive } from "./release-machine.ts";
+import {
+  finishRelease,
+  insertRelease,
+  newRelease,
+  openReleases,
+  putChanges,
+  putEntriesOf,
+  releaseContents,
+  type Release,
+  type ReleaseEntry,
+} from "./release-store.ts";
+import { startStep } from "./step-commit.ts";
+import { putSteps, stepsOf } from "./step-store.ts";
 
 export interface Shipment {
   environment: string;
@@ -18,92 +33,164 @@ export interface Shipment {
   changeId: string | null;
   ordinary: boolean;
   reason: string;
+  /** How it shall reach readers; at once where there is none. */
+  plan?: Plan | undefined;
+  /** It reverts something: what waits for that goes with it. */
+  undoes?: boolean;
+  /** Datasets that point at these by a foreign key, or are pointed at: releases of them do not run at the same time. */
+  neighbours?: readonly string[];
+  /** A release that waited and is tried again. */
+  waited?: Release | undefined;
 }
 
 /**
- * Releases what main now has of some datasets, inside the merge's own transaction: readers get it with the commit, unless it would bring
- * them a barred change; then the release waits. Waiting releases of the same datasets are contained in it and end as superseded.
+ * Releases what main now has of some datasets, inside the merge's own transaction. Without a plan readers get it with the commit. With one its
+ * first step starts with the commit. It waits when it would bring readers a barred change, and when a release of the same datasets is under
+ * way; an ordinary batch is then carried to both sides. Waiting releases of the same datasets are contained in it and end as superseded.
  */
 export async function ship(m: Mutation, ids: Ids, shipment: Shipment): Promise<Release> {
-  const { environment, live } = shipment;
+  const { live } = shipment;
   const contained = await closure(m, shipment);
+  const active = contained.releases.filter((release) => isActive(release.state));
+  const waiting = contained.releases.filter((release) => release.state === "waiting");
   const datasets = [...contained.datasets];
   const after = await readSome(m.tx, shipment.mainTree, datasets);
   const versions = await getVersions(m.tx, [...after.values()]);
   const barred = await barsOn(m.tx, [...versions.values()]);
   const liveTree = await readTree(m.tx, live.commitId);
   const before = await readSome(m.tx, liveTree, datasets);
-  const entry = (datasetId: string): ReleaseEntry => ({
-    datasetId,
-    beforeVersion: before.get(datasetId) ?? null,
-    afterVersion: after.get(datasetId) ?? null,
-  });
-  const release: Release = {
-    id: ids.next("rel"),
-    environment,
-    changeId: shipment.changeId,
-    state: "waiting",
-    reason: barred.size > 0 ? `waits for the revert of ${[...barred].join(", ")}` : shipment.reason,
-    createdAt: m.at,
-    finishedAt: null,
-    liveCommit: null,
-    ordinary: shipment.ordinary,
+  const parcel: Parcel = {
+    release: shipment.waited ?? newRelease({ ...facts(shipment), id: ids.next("rel"), createdAt: m.at }),
+    entry: (datasetId) => ({ datasetId, beforeVersion: before.get(datasetId) ?? null, afterVersion: after.get(datasetId) ?? null }),
+    own: shipment.changeId === null ? [] : [shipment.changeId],
   };
-  const own = shipment.changeId === null ? [] : [shipment.changeId];
-  if (barred.size > 0) {
-    await insertRelease(m.tx, { ...release, entries: shipment.datasetIds.map(entry), changes: own });
-    m.record({ action: "release.wait", subject: release.id, payload: { change: shipment.changeId, barred: [...barred] } });
-    m.enqueue("release.waiting", { release: release.id });
-    return release;
+  if (barred.size > 0)
+    return wait(m, shipment, parcel, { reason: `waits for the revert of ${[...barred].join(", ")}`, barred: [...barred] });
+  const aside = shipment.ordinary && !shipment.undoes && waiting.some((release) => release.planned);
+  if (active.length > 0 || aside) {
+    const others = (active.length > 0 ? active : waiting.filter((release) => release.planned)).map((release) => release.id).join(", ");
+    const reason = shipment.ordinary ? `being carried beside ${others}` : `queued behind ${others}`;
+    return wait(m, shipment, parcel, { reason, barred: [] });
   }
-  const edits = new Map(datasets.map((id) => [id, after.get(id) ?? null]));
-  const completed: Release = { ...release, state: "completed", finishedAt: m.at };
+  const plan = shipment.plan ?? (await planOfNewest(m, waiting));
+  if (plan !== undefined && !isAtOnce(plan)) return startPlan(m, shipment, { ...parcel, plan, waiting, contained });
+  const changes = contained.changesOf(waiting);
+  const entries = datasets.map(parcel.entry);
+  const edits = new Map(entries.map((entry) => [entry.datasetId, entry.afterVersion]));
+  const { release } = parcel;
   const commit = await moveLive(m, live, { edits, message: shipment.reason, releaseId: release.id, parentTree: liveTree });
-  await insertRelease(m.tx, {
-    ...completed,
+  const completed: Release = {
+    ...release,
+    state: "completed",
+    reason: shipment.reason,
+    finishedAt: m.at,
     liveCommit: commit,
-    entries: datasets.map(entry),
-    changes: [...own, ...contained.changes],
-  });
-  for (const older of contained.releases) {
-    await finishRelease(m.tx, older.id, { state: "superseded", at: m.at, reason: `shipped with ${release.id}` });
+    liveAt: m.at,
+  };
+  if (shipment.waited === undefined) await insertRelease(m.tx, { ...completed, entries, changes: [...parcel.own, ...changes] });
+  else {
+    await finishRelease(m.tx, release.id, { state: "completed", at: m.at, liveCommit: commit, reason: shipment.reason, entries });
+    await putChanges(m.tx, release.id, changes);
   }
+  await endContained(m, release.id, waiting);
   m.record({
     action: "release.complete",
     subject: release.id,
-    payload: { change: shipment.changeId, datasets: datasets.length, contains: contained.changes },
+    payload: { change: shipment.changeId, datasets: datasets.length, contains: changes },
   });
   m.enqueue("release.completed", { release: release.id });
-  return { ...completed, liveCommit: commit };
+  return completed;
 }
 
-/** Commits entries to an environment's line and moves its ref. */
-export async function moveLive(
-  m: Mutation,
-  live: Ref,
-  to: { edits: ReadonlyMap<string, string | null>; message: string; releaseId: string; parentTree: string },
-): Promise<string> {
-  const tree = await writeTree(m.tx, to.parentTree, to.edits);
-  const commit = await writeCommit(m.tx, {
-    tree,
-    parents: [live.commitId],
-    author: m.actor,
-    message: to.message,
-    at: m.at,
-    releaseId: to.releaseId,
-  });
-  await moveRef(m.tx, live, { name: live.name, commitId: commit, at: m.at, actor: m.actor, reason: to.message });
-  return commit;
+/** What is about to be released, as far as all ways of releasing it share. */
+interface Parcel {
+  release: Release;
+  entry(datasetId: string): ReleaseEntry;
+  own: readonly string[];
+}
+
+const facts = ({ environment, changeId, ordinary, reason }: Shipment) => ({ environment, changeId, ordinary, reason });
+
+/** Puts a release behind what stands against it; one that waited before goes on waiting, and says for what. */
+async function wait(m: Mutation, shipment: Shipment, parcel: Parcel, why: { reason: string; barred: string[] }): Promise<Release> {
+  const planned = shipment.plan !== undefined && !isAtOnce(shipment.plan);
+  const release: Release = { ...parcel.release, planned, reason: why.reason, neighbours: shipment.neighbours ?? [] };
+  if (shipment.waited === undefined) {
+    const entries = shipment.datasetIds.map(parcel.entry);
+    await insertRelease(m.tx, { ...release, entries, changes: parcel.own, plan: shipment.plan });
+  } else await m.tx.updateTable("releases").set({ reason: why.reason }).where("id", "=", release.id).execute();
+  m.record({ action: "release.wait", subject: release.id, payload: { change: shipment.changeId, reason: why.reason, barred: why.barred } });
+  if (shipment.waited === undefined) m.enqueue("release.waiting", { release: release.id });
+  return release;
+}
+
+/** A waiting release with a plan gives it to the one that contains it: nothing reaches everybody at once because something came after it. */
+async function planOfNewest(m: Mutation, waiting: readonly Release[]): Promise<Plan | undefined> {
+  const newest = waiting.findLast((release) => release.planned);
+  return newest === undefined ? undefined : { steps: (await stepsOf(m.tx, newest.id)).map(({ step }) => step) };
+}
+
+interface Planned extends Parcel {
+  plan: Plan;
+  waiting: readonly Release[];
+  contained: Closure;
+}
+
+/** Starts a release's first step. Ordinary batches that wait stay on their own way to readers: they do not wait for the last step. */
+async function startPlan(m: Mutation, shipment: Shipment, work: Planned): Promise<Release> {
+  const { plan, contained } = work;
+  const entries = [...contained.datasets].map(work.entry);
+  const { neighbours = [] } = shipment;
+  const release: Release = { ...work.release, planned: true, ordinary: false, neighbours };
+  const [batches, others] = [work.waiting.filter((item) => item.ordinary), work.waiting.filter((item) => !item.ordinary)];
+  const contains = contained.changesOf(others);
+  const changes = [...work.own, ...contains];
+  if (shipment.waited === undefined) await insertRelease(m.tx, { ...release, entries, changes, plan });
+  else {
+    await putEntriesOf(m.tx, release.id, entries);
+    await putSteps(m.tx, release.id, plan);
+    await putChanges(m.tx, release.id, changes);
+    await m.tx
+      .updateTable("releases")
+      .set({ planned: true, ordinary: false, neighbours: [...neighbours] })
+      .where("id", "=", release.id)
+      .execute();
+  }
+  await endContained(m, release.id, others);
+  for (const batch of batches) m.enqueue("release.waiting", { release: batch.id });
+  const payload = { change: shipment.changeId, datasets: entries.length, contains, steps: plan.steps.length };
+  m.record({ action: "release.start", subject: release.id, payload });
+  const steps = await stepsOf(m.tx, release.id);
+  if (plan.steps[0]?.approval === true) {
+    const reason = "its first step waits for somebody to advance it";
+    await m.tx.updateTable("releases").set({ state: "running", reason }).where("id", "=", release.id).execute();
+    return { ...release, state: "running", reason };
+  }
+  return startStep(m, { release, live: shipment.live, entries, steps, message: shipment.reason });
+}
+
+async function endContained(m: Mutation, releaseId: string, contained: readonly Release[]): Promise<void> {
+  for (const older of contained) {
+    if (older.id !== releaseId) await finishRelease(m.tx, older.id, { state: "superseded", at: m.at, reason: `shipped with ${releaseId}` });
+  }
+}
+
+interface Closure {
+  datasets: ReadonlySet<string>;
+  releases: Release[];
+  changesOf(releases: readonly Release[]): string[];
 }
 
 /** The datasets to ship, with those of waiting releases that main's versions contain: half a release is never shipped. */
-async function closure(m: Mutation, shipment: Shipment): Promise<{ datasets: Set<string>; releases: Release[]; changes: string[] }> {
+async function closure(m: Mutation, shipment: Shipment): Promise<Closure> {
   const datasets = new Set(shipment.datasetIds);
   const releases = new Map<string, Release>();
-  const changes: string[] = [];
+  const changes = new Map<string, readonly string[]>();
   for (;;) {
     for (const id of await boundBy(m, shipment, datasets)) datasets.add(id);
-    const more = (await waitingReleases(m.tx, shipment.environment, [...datasets])).filter((release) => !releases.has(release.id));
+    const more = (
+      await openReleases(m.tx, shipment.environment, [...datasets], shipment.ordinary ? undefined : (shipment.neighbours ?? []))
+    ).filter((release) => !releases.has(release.id) && release.id !== shipment.waited?.id);
     if (more.length === 0) break;
     const contents = await releaseContents(
       m.tx,
@@ -111,11 +198,17 @@ async function closure(m: Mutation, shipment: Shipment): Promise<{ datasets: Set
     );
     for (const release of more) {
       releases.set(release.id, release);
+      // What is under way is nobody's part: it is gone round.
+      if (release.state !== "waiting") continue;
       for (const entry of contents.get(release.id)?.entries ?? []) datasets.add(entry.datasetId);
-      changes.push(...(contents.get(release.id)?.changes ?? []));
+      changes.set(release.id, contents.get(release.id)?.changes ?? []);
     }
   }
-  return { datasets, releases: [...releases.values()], changes: [...new Set(changes)] };
+  return {
+    datasets,
+    releases: [...releases.values()],
+    changesOf: (of) => [...new Set(of.flatMap((release) => changes.get(release.id) ?? []))],
+  };
 }
 
 /**

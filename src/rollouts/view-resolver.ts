@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { readCommit, readEntries, readSome } from "../catalog/commit-store.ts";
 import { everBuiltFrom } from "../catalog/derivation-store.ts";
 import { getRef, liveRef } from "../catalog/ref-store.ts";
@@ -7,6 +8,8 @@ import type { Clock } from "../edges/clock.ts";
 import type { Db } from "../db/db.ts";
 import { AppError } from "../lib/errors.ts";
 import { barsOn } from "./bar-store.ts";
+import { keptStep } from "./plan-document.ts";
+import type { PlanStep } from "./plan.ts";
 import { overlayText, viewOf, type View, type ViewReason } from "./view.ts";
 
 export interface ResolveRequest {
@@ -42,14 +45,15 @@ export class ViewResolver {
   /** `view.lease_ended` when the run's view holds a version that has been barred since: a new run gets a good one. */
   async resolve(request: ResolveRequest): Promise<Resolved> {
     if (request.run !== undefined) return this.#resolveRun(request.consumer ?? "", request.run);
-    const view = await this.#current();
-    return { view, tree: (await readCommit(this.#db, view.commitId)).tree, reason: "live", leaseUntil: undefined };
+    const { view, reason } = await this.#current(request.consumer);
+    return { view, tree: (await readCommit(this.#db, view.commitId)).tree, reason, leaseUntil: undefined };
   }
 
   /** The version of a dataset in a view. */
   async version(resolved: Pick<Resolved, "view" | "tree">, dataset: { id: string; name: string }): Promise<Version> {
-    const id = resolved.view.overlay[dataset.id] ?? (await readSome(this.#db, resolved.tree, [dataset.id])).get(dataset.id);
-    if (id === undefined) {
+    const candidate = resolved.view.overlay[dataset.id];
+    const id = candidate === undefined ? (await readSome(this.#db, resolved.tree, [dataset.id])).get(dataset.id) : candidate;
+    if (id === undefined || id === null) {
       throw new AppError("dataset.not_found", `${dataset.name} is not released to readers yet.`, {
         expected: "a dataset of the reader's view",
         found: dataset.name,
@@ -61,14 +65,46 @@ export class ViewResolver {
 
   /** All versions of a view, by dataset id. */
   async versions(resolved: Pick<Resolved, "view" | "tree">): Promise<Map<string, Version>> {
-    const entries = new Map([...(await readEntries(this.#db, resolved.tree)), ...Object.entries(resolved.view.overlay)]);
+    const entries = new Map(await readEntries(this.#db, resolved.tree));
+    for (const [dataset, id] of Object.entries(resolved.view.overlay)) {
+      if (id === null) entries.delete(dataset);
+      else entries.set(dataset, id);
+    }
     const versions = await getVersions(this.#db, [...entries.values()]);
     return new Map([...entries].flatMap(([dataset, id]) => (versions.has(id) ? [[dataset, versions.get(id) as Version] as const] : [])));
   }
 
-  async #current(): Promise<View> {
-    const live = await getRef(this.#db, liveRef(this.#environment));
-    const view = viewOf({ environment: this.#environment, commitId: live.commitId, overlay: {} });
+  /** What a reader has now: live, with the candidates of the rollouts that it is in. One statement, so that it sees one moment. */
+  async #current(consumer: string | undefined): Promise<{ view: View; reason: ViewReason }> {
+    const rows = await this.#moved(consumer);
+    const [first] = rows;
+    // Also says it when the environment has no line.
+    const commitId = first?.commit_id ?? (await getRef(this.#db, liveRef(this.#environment))).commitId;
+    const overlay: Record<string, string | null> = {};
+    for (const row of rows) Object.assign(overlay, row.candidates);
+    const view = await this.#keep(viewOf({ environment: this.#environment, commitId, overlay }));
+    const rollouts = rows.flatMap((row) => (row.release === null ? [] : [reasonOf(row.release, row.ordinal ?? 0, keptStep(row.plan))]));
+    return { view, reason: rollouts.length === 0 ? "live" : rollouts.join(", ") };
+  }
+
+  async #moved(consumer: string | undefined): Promise<MovedRow[]> {
+    const { rows } = await sql<MovedRow>`
+      select refs.commit_id, moved.release, moved.ordinal, moved.plan, moved.candidates
+      from refs left join lateral (
+        select releases.id as release, members.ordinal, steps.plan,
+          (select jsonb_object_agg(entries.dataset_id, entries.after_version) from release_entries entries where entries.release_id = releases.id)
+            as candidates
+        from releases
+          join release_members members on members.release_id = releases.id and members.consumer = ${consumer ?? null}
+          join release_steps steps on steps.release_id = releases.id and steps.ordinal = members.ordinal
+        where releases.environment = ${this.#environment} and releases.state in ('running', 'paused', 'held') and releases.live_at is null
+        order by releases.created_at, releases.id
+      ) moved on true
+      where refs.name = ${liveRef(this.#environment)}`.execute(this.#db);
+    return rows;
+  }
+
+  async #keep(view: View): Promise<View> {
     if (!this.#stored.has(view.id)) {
       await this.#db
         .insertInto("views")
@@ -84,7 +120,7 @@ export class ViewResolver {
     const now = this.#clock.now();
     const known = await this.#findLease(consumer, run);
     if (known === undefined) {
-      const view = await this.#current();
+      const { view } = await this.#current(consumer === "" ? undefined : consumer);
       await this.#db
         .insertInto("view_leases")
         .values({
@@ -110,7 +146,10 @@ export class ViewResolver {
     if (lease.endedAt === null && lease.expiresAt > now) {
       const present = await getRef(this.#db, liveRef(this.#environment));
       const moved = present.commitId !== lease.view.commitId;
-      const barred = moved ? await this.#barredIn({ view: lease.view, tree: commit.tree }) : new Set<string>();
+      const barred =
+        moved || Object.keys(lease.view.overlay).length > 0
+          ? await this.#barredIn({ view: lease.view, tree: commit.tree })
+          : new Set<string>();
       if (barred.size === 0) return { view: lease.view, tree: commit.tree, reason: "run", leaseUntil: lease.expiresAt };
       await this.#end(consumer, run, `rolled back: ${[...barred].join(", ")}`);
       throw this.#ended(run, `${[...barred].join(", ")} was rolled back`);
@@ -131,7 +170,8 @@ export class ViewResolver {
     const barred = suspects.map((row) => row.dataset_id);
     const datasetIds = [...barred, ...(await everBuiltFrom(this.#db, barred))];
     const entries = await readSome(this.#db, resolved.tree, datasetIds);
-    const ids = datasetIds.flatMap((id) => resolved.view.overlay[id] ?? entries.get(id) ?? []);
+    const { overlay } = resolved.view;
+    const ids = datasetIds.flatMap((id) => (overlay[id] === undefined ? entries.get(id) : overlay[id]) ?? []);
     return barsOn(this.#db, [...(await getVersions(this.#db, ids)).values()]);
   }
 
@@ -154,10 +194,22 @@ export class ViewResolver {
       .where("run", "=", run)
       .executeTakeFirst();
     if (row === undefined) return undefined;
-    const overlay = row.overlay as Record<string, string>;
+    const overlay = row.overlay as Record<string, string | null>;
     const view: View = { id: row.view_id, environment: row.environment, commitId: row.commit_id, overlay };
     return { view, expiresAt: row.expires_at, endedAt: row.ended_at, endReason: row.end_reason };
   }
+}
+
+interface MovedRow {
+  commit_id: string;
+  release: string | null;
+  ordinal: number | null;
+  plan: unknown;
+  candidates: Record<string, string | null> | null;
+}
+
+function reasonOf(release: string, ordinal: number, { audience }: PlanStep): string {
+  return audience.to === "percent" ? `${audience.percent} % of ${release}` : `ring ${ordinal} of ${release}`;
 }
 
 interface Lease {

@@ -1,7 +1,7 @@
 import { hashOf, toJson } from "../lib/json.ts";
 
-/** Why a reader gets the version that it gets. */
-export type ViewReason = "live" | "run";
+/** Why a reader gets what it gets: `live`, `run` (what its run began with), or the rollouts it is in: `ring 1 of rel_41h7`. */
+export type ViewReason = string;
 
 /** What one reader sees: the environment's live commit, with the candidates of the rollouts that the reader is in. */
 export interface View {
@@ -9,8 +9,8 @@ export interface View {
   id: string;
   environment: string;
   commitId: string;
-  /** Dataset id → version id, in place of the commit's. */
-  overlay: Readonly<Record<string, string>>;
+  /** Dataset id → version id, in place of the commit's; null where the reader has none. */
+  overlay: Readonly<Record<string, string | null>>;
 }
 
 export function viewOf(content: Omit<View, "id">): View {

@@ -14,6 +14,7 @@ import { duckdbEngine } from "../../src/engine/duckdb/duckdb-engine.ts";
 import { duckdbSandbox } from "../../src/engine/duckdb/sandbox/duckdb-sandbox.ts";
 import { sourceReader } from "../../src/engine/input/source-reader.ts";
 import { localStore, type FileSystem } from "../../src/lake/local-store.ts";
+import { advanceDue } from "../../src/rollouts/release-service.ts";
 import { ViewResolver } from "../../src/rollouts/view-resolver.ts";
 import { ExposureLedger } from "../../src/usage/exposure-ledger.ts";
 import type { ReadDeps } from "../../src/reading/read-service.ts";
@@ -81,6 +82,7 @@ export async function lakehouse(options: { rowsPerFile?: number; files?: FileSys
       return mergeAnyway(lake, changeId, "ana");
     },
     drain: async () => {
+      await advanceDue(lake);
       await drainOutbox({ db, clock, handlers: outboxHandlers(lake) });
     },
     close: async () => {

@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
 import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
 import { at, mergedLines, type Merged, type ShownVersion } from "../change-text.ts";
@@ -16,19 +18,27 @@ export function addChangeCommands(surroundings: Surroundings): void {
     "tidegate change list --state waiting",
   ])
     .argument("<change>", "id of the change; its first letters, if they are unique")
-    .action((id: string, options: { acknowledge?: boolean; override?: string }) =>
+    .action((id: string, options: { acknowledge?: boolean; override?: string; plan?: string }) =>
       withClient(surroundings, { doing: `Testing and merging ${id}` }, async (client) => {
         const path = `/v1/changes/${encodeURIComponent(id)}`;
         if (options.acknowledge === true) await client.ask("POST", `${path}/acknowledge`, { body: {} });
         if (options.override !== undefined) await client.ask("POST", `${path}/override`, { body: { reason: options.override } });
+        if (options.plan !== undefined) {
+          const text = await readFile(resolve(surroundings.cwd, options.plan), "utf8");
+          await client.ask("POST", `${path}/plan`, { body: { plan: text } });
+        }
         const merged = await client.ask<Merged>("POST", `${path}/merge`);
-        surroundings.output().result(merged, mergedLines(merged), "tidegate log --live");
+        const isUnderWay = merged.release.state !== "completed";
+        surroundings
+          .output()
+          .result(merged, mergedLines(merged), isUnderWay ? `tidegate release show ${merged.release.id}` : "tidegate log --live");
       }),
     );
   addFlags(merge, "What stands against it", [
     ["--acknowledge", "acknowledge what waits for it, in your name"],
     ["--override <reason>", "break-glass: merge against the policy; somebody else looks at it afterwards"],
   ]);
+  addFlags(merge, "How readers get it", [["--plan <file>", "a plan of steps, where policy has none (tidegate release plan --help)"]]);
   const change = addGroup(program, "change", "Look at changes, settle their conflicts, close them.");
   addList(surroundings, change);
   addShow(surroundings, change);

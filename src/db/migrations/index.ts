@@ -7,6 +7,7 @@ import { derived } from "./0006-derived.ts";
 import { reviews } from "./0007-reviews.ts";
 import { lineageKey } from "./0008-lineage-key.ts";
 import { contractsAsking } from "./0009-contracts-asking.ts";
+import { rollouts } from "./0010-rollouts.ts";
 
 /** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -19,4 +20,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   reviews,
   lineageKey,
   contractsAsking,
+  rollouts,
 ];

@@ -1,0 +1,52 @@
+import { mutate } from "../audit/mutation.ts";
+import { AppError } from "../lib/errors.ts";
+import { parsePlan, planDocument } from "../rollouts/plan-document.ts";
+import type { Plan } from "../rollouts/plan.ts";
+import type { ChangeDeps } from "./change-deps.ts";
+import { getChange, lockChange, putPlan } from "./change-store.ts";
+import { verdictOf } from "./verdict-service.ts";
+
+export interface PlanOfChange {
+  plan: Plan;
+  /** Who says so: the policy's rule, the change itself, or nobody: then it reaches all readers at once. */
+  from: "policy" | "change" | "default";
+  rule: string | null;
+}
+
+const atOnce: Plan = { steps: [{ audience: { to: "everyone" }, waitMs: null, approval: false }] };
+
+/** Sets how a change's release shall reach readers. Where policy has a plan it holds, and the change cannot bring its own. */
+export async function setPlan(deps: ChangeDeps, request: { changeId: string; text: string; actor: string }): Promise<PlanOfChange> {
+  const plan = parsePlan(request.text);
+  const { id } = await getChange(deps.db, request.changeId);
+  const now = await planOfChange(deps, id);
+  if (now.from === "policy") {
+    throw new AppError("plan.policy", `${id} reaches readers as policy says, by the rule «${now.rule ?? ""}».`, {
+      expected: "a change for which no rule of the policy has a plan",
+      found: now.rule ?? "",
+      hint: `tidegate release plan ${id}`,
+    });
+  }
+  await mutate(deps, request.actor, async (m) => {
+    const change = await lockChange(m.tx, id);
+    if (change.state === "merged" || change.state === "closed" || change.state === "superseded") {
+      throw new AppError("change.closed", `${id} is ${change.state}.`, {
+        expected: "an open change",
+        found: change.state,
+        hint: `tidegate change show ${id}`,
+      });
+    }
+    await putPlan(m.tx, id, plan);
+    m.record({ action: "change.plan", subject: id, payload: planDocument(plan) });
+  });
+  return { plan, from: "change", rule: null };
+}
+
+/** How a change's release will reach readers, as policy and the change say now. */
+export async function planOfChange(deps: ChangeDeps, changeId: string): Promise<PlanOfChange> {
+  const change = await getChange(deps.db, changeId);
+  const { decision } = await verdictOf(deps, change.id);
+  const follows = change.origin !== "import" && change.reverts === null;
+  if (follows && decision.rollout !== null) return { plan: decision.rollout.plan, from: "policy", rule: decision.rollout.rule };
+  return change.plan === null ? { plan: atOnce, from: "default", rule: null } : { plan: change.plan, from: "change", rule: null };
+}

@@ -1,0 +1,191 @@
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import { counted } from "../../lib/text.ts";
+import { at, releaseSentence, type ShownRelease, type ShownVersion } from "../change-text.ts";
+import { withClient, type Surroundings } from "../command.ts";
+import { shortTime } from "../output.ts";
+import { addFlags, addGroup, addVerb } from "../verb.ts";
+
+/** The verbs of `release`. */
+export function addReleaseCommands(surroundings: Surroundings): void {
+  const group = addGroup(surroundings.program, "release", "How merged changes reach their readers, step by step.");
+  addList(surroundings, group);
+  addShow(surroundings, group);
+  addMove(surroundings, group, "advance", "Start the next step now: what an approval waits for.", "Advancing");
+  addMove(surroundings, group, "pause", "Stop a release where it is; who has moved stays moved.", "Pausing");
+  addMove(surroundings, group, "resume", "Let a release go on.", "Resuming");
+  addAbort(surroundings, group);
+  addPlan(surroundings, group);
+}
+
+interface ReleaseLine extends ShownRelease {
+  planned: boolean;
+  steps: number;
+  moved: number;
+  datasets: string[];
+  createdAt: string;
+}
+
+const states = [
+  "open",
+  "waiting",
+  "running",
+  "paused",
+  "held",
+  "completed",
+  "completed_with_holds",
+  "aborted",
+  "rolled_back",
+  "superseded",
+];
+
+function addList(surroundings: Surroundings, group: Command): void {
+  const command = addVerb(group, "list", "List releases, the newest first.", [
+    "tidegate release list",
+    "tidegate release list --state open",
+    "tidegate release list --dataset airports --json",
+  ]).action((options: { state?: string; dataset?: string; limit: string }) =>
+    withClient(surroundings, { doing: "Listing releases" }, async (client) => {
+      const lines = await client.ask<ReleaseLine[]>("GET", "/v1/releases", { query: options });
+      const out = surroundings.output();
+      const table = out.table(lines, [
+        { title: "release", value: (line) => line.id },
+        { title: "state", value: (line) => line.state.replaceAll("_", " ") },
+        { title: "step", value: (line) => (line.planned ? `${line.step} of ${line.steps}` : ""), right: true },
+        { title: "moved", value: (line) => (line.planned ? line.moved : ""), right: true },
+        { title: "datasets", value: (line) => line.datasets.join(", "), flexible: true },
+        { title: "when", value: (line) => shortTime(line.createdAt) },
+        { title: "why", value: (line) => line.reason, flexible: true },
+      ]);
+      const [first] = lines;
+      const head = first === undefined ? "No releases." : `${counted(lines.length, "release")}.`;
+      out.result(lines, [head, ...table], first === undefined ? "tidegate change list" : `tidegate release show ${first.id}`);
+    }),
+  );
+  addFlags(command, "Which", [
+    ["--state <state>", "only in this state; open: those that not all readers have", { choices: states }],
+    ["--dataset <dataset>", "only of this dataset"],
+    ["--limit <n>", "at most this many", { default: "30" }],
+  ]);
+}
+
+interface Shown {
+  release: ShownRelease;
+  title: string | null;
+  steps: { ordinal: number; text: string; state: string; startedAt: string | null; moved: string[] }[];
+  changes: string[];
+  datasets: { dataset: string; before: number | null; after: number | null }[];
+}
+
+const marks: Readonly<Record<string, string>> = { done: "✓", running: "▸", aborted: "⊘", waiting: "·" };
+
+function addShow(surroundings: Surroundings, group: Command): void {
+  addVerb(group, "show", "Show a release: its steps, and whom each has moved.", [
+    "tidegate release show rel_41h7",
+    "tidegate release list --state open",
+    "tidegate release show rel_41h7 --json",
+  ])
+    .argument("<release>", "id of the release; its first letters, if they are unique")
+    .action((id: string) =>
+      withClient(surroundings, { doing: `Looking at ${id}` }, async (client) => {
+        const shown = await client.ask<Shown>("GET", `/v1/releases/${encodeURIComponent(id)}`);
+        surroundings.output().result(shown, shownLines(shown), nextOf(shown.release));
+      }),
+    );
+}
+
+function shownLines({ release, title, steps, changes, datasets }: Shown): string[] {
+  const number = (value: number | null): string => (value === null ? "–" : `@${value}`);
+  return [
+    releaseSentence(release),
+    ...(title === null ? [] : [`  «${title}» ${changes.join(", ")}`]),
+    ...datasets.map((item) => `  ${item.dataset} ${number(item.before)} → ${number(item.after)}`),
+    ...steps.map((step) => {
+      const when = step.startedAt === null ? "" : `  ${shortTime(step.startedAt)}`;
+      const who = step.moved.length === 0 ? "" : `  moved ${step.moved.join(", ")}`;
+      return `  ${marks[step.state] ?? "·"} ${step.ordinal}  ${step.text}${when}${who}`;
+    }),
+  ];
+}
+
+function nextOf({ id, state, change }: ShownRelease): string {
+  if (state === "running") return `tidegate release advance ${id}        tidegate release abort ${id}`;
+  if (state === "paused" || state === "held") return `tidegate release resume ${id}        tidegate release abort ${id}`;
+  if (state === "waiting" && change !== null) return `tidegate change show ${change}`;
+  return state === "completed" || state === "completed_with_holds" ? `tidegate rollback ${id}` : "tidegate release list";
+}
+
+function addMove(surroundings: Surroundings, group: Command, verb: "advance" | "pause" | "resume", sentence: string, doing: string): void {
+  const command = addVerb(group, verb, sentence, [
+    `tidegate release ${verb} rel_41h7`,
+    `tidegate release ${verb} rel_41h7 --json`,
+    "tidegate release list --state open",
+  ])
+    .argument("<release>", "id of the release; its first letters, if they are unique")
+    .action((id: string, options: { reason?: string }) =>
+      withClient(surroundings, { doing: `${doing} ${id}` }, async (client) => {
+        const release = await client.ask<ShownRelease>("POST", `/v1/releases/${encodeURIComponent(id)}/${verb}`, { body: options });
+        surroundings.output().result(release, [releaseSentence(release)], `tidegate release show ${release.id}`);
+      }),
+    );
+  if (verb === "pause") addFlags(command, "Why", [["--reason <reason>", "shown until it goes on"]]);
+}
+
+interface Aborted {
+  barred: string[];
+  datasets: { dataset: string; from: ShownVersion | null; to: ShownVersion | null }[];
+  readers: { consumer: string }[];
+}
+
+function addAbort(surroundings: Surroundings, group: Command): void {
+  const command = addVerb(group, "abort", "End a release that not all readers have: its readers go back, and its change is barred.", [
+    "tidegate release abort rel_41h7",
+    "tidegate release abort rel_41h7 --reason 'the board shows half of the flights'",
+    "tidegate release list --state open",
+  ])
+    .argument("<release>", "id of the release; its first letters, if they are unique")
+    .action((id: string, options: { reason?: string }) =>
+      withClient(surroundings, { doing: `Aborting ${id}` }, async (client) => {
+        const back = await client.ask<Aborted>("POST", `/v1/releases/${encodeURIComponent(id)}/abort`, { body: options });
+        const moves = back.datasets.map((item) => `${item.dataset} ${at(item.from)} → ${at(item.to)}`).join(", ");
+        const read = [...new Set(back.readers.map((line) => line.consumer))];
+        const lines = [
+          `Its readers are back: ${moves}. ${back.barred.map((change) => `⊘ ${change} is barred`).join(", ")}.`,
+          `  revert    opens by itself, or ${back.barred.map((change) => `tidegate change show ${change}`).join(" and ")} says why it cannot`,
+          `  had read  ${read.length === 0 ? "nobody" : read.join(", ")}`,
+        ];
+        surroundings.output().result(back, lines, "tidegate release list");
+      }),
+    );
+  addFlags(command, "Why", [["--reason <reason>", "why; it is recorded"]]);
+}
+
+interface PlanOfChange {
+  from: "policy" | "change" | "default";
+  rule: string | null;
+  steps: string[];
+}
+
+function addPlan(surroundings: Surroundings, group: Command): void {
+  const command = addVerb(group, "plan", "Show or set how a change's release will reach readers.", [
+    "tidegate release plan chg_7fk2",
+    "tidegate release plan chg_7fk2 --file rings.yaml",
+    "tidegate merge chg_7fk2 --plan rings.yaml",
+  ])
+    .argument("<change>", "id of the change; its first letters, if they are unique")
+    .action((id: string, options: { file?: string }) =>
+      withClient(surroundings, { doing: `Planning ${id}` }, async (client) => {
+        const path = `/v1/changes/${encodeURIComponent(id)}/plan`;
+        const text = options.file === undefined ? undefined : await readFile(resolve(surroundings.cwd, options.file), "utf8");
+        const plan =
+          text === undefined
+            ? await client.ask<PlanOfChange>("GET", path)
+            : await client.ask<PlanOfChange>("POST", path, { body: { plan: text } });
+        const says = { policy: `the policy's rule «${plan.rule ?? ""}»`, change: "its own plan", default: "no plan: all readers at once" };
+        const lines = [`${id}: ${says[plan.from]}.`, ...plan.steps.map((step, index) => `  ${index + 1}  ${step}`)];
+        surroundings.output().result(plan, lines, `tidegate merge ${id}`);
+      }),
+    );
+  addFlags(command, "What", [["--file <file>", "steps in YAML: ring, labels, percent or everyone, with wait and approval"]]);
+}

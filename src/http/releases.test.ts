@@ -1,0 +1,135 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { testApp, type Data, type TestApp } from "../../test/harness/app.ts";
+import { addConsumer } from "../access/consumer-service.ts";
+import { addPerson } from "../access/person-service.ts";
+import { createToken } from "../access/token-service.ts";
+
+let app: TestApp;
+const tokens: Record<string, string> = {};
+
+beforeAll(async () => {
+  app = await testApp({ local: false, localToken: "the-local-token" });
+  await addPerson(app.lake, "root", { name: "max", role: "maintainer" });
+  await addPerson(app.lake, "root", { name: "eve", role: "editor" });
+  for (const name of ["max", "eve"]) tokens[name] = (await createToken(app.lake, "root", { person: name, label: "" })).token;
+  for (const name of ["board", "report"]) {
+    await addConsumer(app.lake, "root", { name, kind: "dashboard", criticality: "normal", labels: {} });
+    tokens[name] = (await createToken(app.lake, "root", { consumer: name, label: "" })).token;
+  }
+});
+afterAll(() => app.close());
+
+const as = (name: string) => ({ token: tokens[name] ?? "" });
+let round = 0;
+
+/** A dataset with a change to it that waits for its merge. */
+async function changed(): Promise<{ dataset: string; change: string }> {
+  const dataset = `doors.t${(round += 1)}`;
+  const file = async (csv: string) => app.lake.file(`${dataset}-${Math.random()}.csv`, csv);
+  const source = { paths: [await file("id,v\n1,a\n")], names: ["t.csv"] };
+  const made = await app.lake.propose({ operations: [{ kind: "create", dataset, source, key: ["id"] }], origin: "import" });
+  await app.lake.merge(made.change?.id ?? "");
+  const rows = { paths: [await file("id,v\n1,A\n")], names: ["t.csv"] };
+  const { change } = await app.lake.propose({ operations: [{ kind: "upsert", dataset, source: rows }] });
+  return { dataset, change: change?.id ?? "" };
+}
+
+const ring = "steps: [{ ring: board, wait: 2h }, { everyone: true }]";
+
+async function started(): Promise<{ dataset: string; change: string; release: string }> {
+  const found = await changed();
+  await app.ask("POST", `/v1/changes/${found.change}/plan`, { ...as("max"), body: { plan: ring } });
+  return { ...found, release: (await app.lake.merge(found.change)).release.id };
+}
+
+const rowsAs = async (dataset: string, consumer: string): Promise<{ text: string; reason: string | null; version: string | null }> => {
+  const answer = await app.send("GET", `/v1/datasets/${dataset}/rows`, as(consumer));
+  return { text: await answer.text(), reason: answer.headers.get("tidegate-reason"), version: answer.headers.get("tidegate-version") };
+};
+
+test("a release is listed, shown, paused, resumed and advanced, and every door serves its readers their view", async () => {
+  const { dataset, change, release } = await started();
+  const [line] = await app.ask("GET", `/v1/releases?state=open&dataset=${dataset}`, as("eve"));
+  expect(line).toMatchObject({ id: release, state: "running", step: 1, steps: 2, moved: 1, planned: true, datasets: [dataset] });
+  const shown: Data = await app.ask("GET", `/v1/releases/${release}`, as("eve"));
+  expect(shown).toMatchObject({ changes: [change], datasets: [{ dataset, before: 1 }] });
+  expect(shown.steps.map((step: Data) => [step.text, step.state, step.moved])).toEqual([
+    ["ring board, for 2 h", "running", ["board"]],
+    ["everyone", "waiting", []],
+  ]);
+  expect(await rowsAs(dataset, "board")).toMatchObject({ text: expect.stringContaining('"A"') as string, reason: `ring 1 of ${release}` });
+  expect(await rowsAs(dataset, "report")).toMatchObject({ text: expect.stringContaining('"a"') as string, reason: "live" });
+  const looked = async (consumer: string) => (await app.ask("GET", `/v1/datasets/${dataset}/rows/1`, as(consumer))).v as string;
+  expect([await looked("board"), await looked("report")]).toEqual(["A", "a"]);
+  const sql = { sql: `select v from ${dataset}` };
+  const queried = async (consumer: string) => (await app.send("POST", "/v1/query", { ...as(consumer), body: sql })).text();
+  expect([await queried("board"), await queried("report")]).toEqual([
+    expect.stringContaining('"A"') as string,
+    expect.stringContaining('"a"') as string,
+  ]);
+  expect(await app.ask("POST", `/v1/releases/${release}/pause`, { ...as("max"), body: { reason: "month end" } })).toMatchObject({
+    state: "paused",
+    reason: "month end",
+  });
+  expect(await app.refused("POST", `/v1/releases/${release}/advance`, { ...as("max"), body: {} })).toMatchObject({
+    status: 409,
+    code: "release.state",
+  });
+  expect((await app.ask("POST", `/v1/releases/${release}/resume`, { ...as("max"), body: {} })).state).toBe("running");
+  expect((await app.ask("POST", `/v1/releases/${release}/advance`, { ...as("max"), body: {} })).state).toBe("completed");
+  expect(await rowsAs(dataset, "report")).toMatchObject({ text: expect.stringContaining('"A"') as string, reason: "live" });
+});
+
+test("abort takes the readers of a release back and bars its change; of a release that all readers have it is refused", async () => {
+  const { dataset, change, release } = await started();
+  await rowsAs(dataset, "board");
+  const back = await app.ask("POST", `/v1/releases/${release}/abort`, { ...as("max"), body: { reason: "wrong" } });
+  expect(back).toMatchObject({ barred: [change], readers: [{ consumer: "board" }] });
+  expect((await rowsAs(dataset, "board")).text).toContain('"a"');
+  expect((await app.ask("GET", `/v1/releases/${release}`, as("eve"))).release).toMatchObject({ state: "aborted", reason: "wrong" });
+  const other = await changed();
+  const done = (await app.lake.merge(other.change)).release.id;
+  expect(await app.refused("POST", `/v1/releases/${done}/abort`, { ...as("max"), body: {} })).toMatchObject({
+    code: "release.state",
+    hint: `tidegate rollback ${done}`,
+  });
+});
+
+test("who may not merge does not move releases, and a consumer does not see them", async () => {
+  const { change, release } = await started();
+  for (const verb of ["advance", "pause", "resume", "abort"]) {
+    expect(await app.refused("POST", `/v1/releases/${release}/${verb}`, { ...as("eve"), body: {} })).toMatchObject({ status: 403 });
+    expect(await app.refused("POST", `/v1/releases/${release}/${verb}`, { ...as("board"), body: {} })).toMatchObject({ status: 403 });
+  }
+  expect(await app.refused("GET", `/v1/releases/${release}`, as("board"))).toMatchObject({ status: 403 });
+  expect(await app.refused("POST", `/v1/changes/${change}/plan`, { ...as("eve"), body: { plan: ring } })).toMatchObject({ status: 403 });
+  expect(await app.refused("GET", "/v1/releases/rel_nothing", as("eve"))).toMatchObject({ status: 404, code: "release.not_found" });
+});
+
+test("policy gives the plan, and then a change cannot bring its own", async () => {
+  const free = await changed();
+  expect(await app.ask("GET", `/v1/changes/${free.change}/plan`, as("eve"))).toEqual({ from: "default", rule: null, steps: ["everyone"] });
+  const merged = await changed();
+  expect((await app.lake.merge(merged.change)).release.state).toBe("completed");
+  expect(await app.refused("POST", `/v1/changes/${merged.change}/plan`, { ...as("max"), body: { plan: ring } })).toMatchObject({
+    code: "change.closed",
+  });
+  expect(await app.refused("POST", `/v1/changes/${free.change}/plan`, { ...as("max"), body: { plan: "steps: []" } })).toMatchObject({
+    code: "plan.invalid",
+  });
+  const policy = `rules:\n  - name: slowly\n    when: { dataset: "doors.*" }\n    rollout: { steps: [{ ring: report, wait: 1d }, { percent: 50, wait: 1d }] }\n`;
+  const { change } = await app.lake.propose({ operations: [], documents: [{ path: "policy", text: policy }] });
+  await app.lake.merge(change?.id ?? "");
+  expect(await app.ask("GET", `/v1/changes/${free.change}/plan`, as("eve"))).toEqual({
+    from: "policy",
+    rule: "slowly",
+    steps: ["ring report, for 1 d", "50 % of consumers, for 1 d", "everyone"],
+  });
+  expect(await app.refused("POST", `/v1/changes/${free.change}/plan`, { ...as("max"), body: { plan: ring } })).toMatchObject({
+    status: 403,
+    code: "plan.policy",
+  });
+  expect((await app.lake.merge(free.change)).release).toMatchObject({ state: "running", step: 1 });
+  expect((await rowsAs(free.dataset, "report")).text).toContain('"A"');
+  expect((await rowsAs(free.dataset, "board")).text).toContain('"a"');
+});

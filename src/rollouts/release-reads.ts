@@ -1,0 +1,83 @@
+import { sql } from "kysely";
+import type { Reader } from "../db/db.ts";
+import { activeStates, type ReleaseState } from "./release-machine.ts";
+import { getRelease, releaseColumns, releaseContents, releaseFromRow, type Release } from "./release-store.ts";
+import { membersOfRelease, stepsOf, type Member, type ReleaseStep } from "./step-store.ts";
+
+export interface ReleaseLine extends Release {
+  steps: number;
+  /** Consumers that it has moved. */
+  moved: number;
+  datasets: string[];
+}
+
+/** `open`: those that not all readers have, or whose bake goes on. */
+export type ReleaseFilter = ReleaseState | "open";
+
+/** Releases of an environment, newest first. */
+export async function listReleases(
+  db: Reader,
+  environment: string,
+  which: { state?: ReleaseFilter | undefined; datasetId?: string | undefined; limit: number },
+): Promise<ReleaseLine[]> {
+  const { state, datasetId } = which;
+  const states: readonly string[] = state === "open" ? ["waiting", ...activeStates] : state === undefined ? [] : [state];
+  const rows = await db
+    .selectFrom("releases")
+    .select(releaseColumns)
+    .select([
+      sql<string>`(select count(*) from release_steps where release_id = releases.id)`.as("steps"),
+      sql<string>`(select count(*) from release_members where release_id = releases.id)`.as("moved"),
+      sql<string[] | null>`(select array_agg(datasets.name order by datasets.name) from release_entries
+        join datasets on datasets.id = release_entries.dataset_id where release_id = releases.id)`.as("names"),
+    ])
+    .where("environment", "=", environment)
+    .$if(states.length > 0, (query) => query.where("state", "in", [...states]))
+    .$if(datasetId !== undefined, (query) =>
+      query.where(sql<boolean>`exists (select from release_entries where release_id = releases.id and dataset_id = ${datasetId})`),
+    )
+    .orderBy("created_at", "desc")
+    .orderBy("id", "desc")
+    .limit(which.limit)
+    .execute();
+  return rows.map(({ steps, moved, names, ...row }) => ({
+    ...releaseFromRow(row),
+    steps: Number(steps),
+    moved: Number(moved),
+    datasets: names ?? [],
+  }));
+}
+
+export interface ShownRelease {
+  release: Release;
+  title: string | null;
+  steps: ReleaseStep[];
+  members: Member[];
+  changes: string[];
+  datasets: { dataset: string; before: number | null; after: number | null }[];
+}
+
+/** A release with its steps, whom each has moved, and what it brings. */
+export async function showRelease(db: Reader, id: string): Promise<ShownRelease> {
+  const release = await getRelease(db, id);
+  const content = (await releaseContents(db, [release.id])).get(release.id);
+  const datasets = await db
+    .selectFrom("release_entries")
+    .innerJoin("datasets", "datasets.id", "release_entries.dataset_id")
+    .leftJoin("versions as before", "before.id", "release_entries.before_version")
+    .leftJoin("versions as after", "after.id", "release_entries.after_version")
+    .select(["datasets.name as dataset", "before.number as before", "after.number as after"])
+    .where("release_entries.release_id", "=", release.id)
+    .orderBy("datasets.name")
+    .execute();
+  const change = release.changeId;
+  const row = change === null ? undefined : await db.selectFrom("changes").select("title").where("id", "=", change).executeTakeFirst();
+  return {
+    release,
+    title: row?.title ?? null,
+    steps: await stepsOf(db, release.id),
+    members: await membersOfRelease(db, release.id),
+    changes: content?.changes ?? [],
+    datasets,
+  };
+}

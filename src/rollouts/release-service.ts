@@ -1,0 +1,131 @@
+import { mutate, type Mutation, type MutationDeps } from "../audit/mutation.ts";
+import { liveRef, lockRefs, type Ref } from "../catalog/ref-store.ts";
+import { trySessionLock } from "../db/advisory.ts";
+import { AppError } from "../lib/errors.ts";
+import { nextReleaseState, type ReleaseEvent } from "./release-machine.ts";
+import { dueReleases, findRelease, getRelease, lockRelease, releaseEntries, type Release } from "./release-store.ts";
+import { behindLive, completeRelease, startStep } from "./step-commit.ts";
+import { stepsOf, type ReleaseStep } from "./step-store.ts";
+
+export interface ReleaseRequest {
+  /** Its id, which may be cut to what is unique. */
+  release: string;
+  actor: string;
+  reason?: string | undefined;
+}
+
+/** Starts a release's next step now: what an approval waits for, and what ends a wait early. In the bake it ends the bake. */
+export async function advance(deps: MutationDeps, request: ReleaseRequest): Promise<Release> {
+  const { id } = await getRelease(deps.db, request.release);
+  return mutate(deps, request.actor, async (m) => {
+    const { release, live } = await locked(m, id);
+    nextReleaseState(release, "advance");
+    return next(m, release, live);
+  });
+}
+
+/** Stops a release where it is: nobody more is moved, and whoever has the candidates keeps them. */
+export async function pause(deps: MutationDeps, request: ReleaseRequest): Promise<Release> {
+  const { id } = await getRelease(deps.db, request.release);
+  return mutate(deps, request.actor, async (m) => {
+    const { release } = await locked(m, id);
+    const reason = request.reason ?? `paused by ${m.actor}`;
+    return setState(m, release, { event: "pause", reason, dueAt: null });
+  });
+}
+
+/** Lets a release go on. A wait that has passed meanwhile is over. */
+export async function resume(deps: MutationDeps, request: ReleaseRequest): Promise<Release> {
+  const { id } = await getRelease(deps.db, request.release);
+  return mutate(deps, request.actor, async (m) => {
+    const { release } = await locked(m, id);
+    const steps = await stepsOf(m.tx, release.id);
+    const reason = release.step === 0 ? "its first step waits for somebody to advance it" : `step ${release.step} of ${steps.length}`;
+    return setState(m, release, { event: "resume", reason, dueAt: dueOf(release, steps) });
+  });
+}
+
+/** When the step under way ends by itself; null when somebody must say so. */
+function dueOf(release: Release, steps: readonly ReleaseStep[]): Date | null {
+  const [now, after] = [steps[release.step - 1], steps[release.step]];
+  if (now?.startedAt == null || now.step.waitMs === null || after?.step.approval === true) return null;
+  return new Date(now.startedAt.getTime() + now.step.waitMs);
+}
+
+async function setState(m: Mutation, release: Release, to: { event: ReleaseEvent; reason: string; dueAt: Date | null }): Promise<Release> {
+  const state = nextReleaseState(release, to.event);
+  await m.tx.updateTable("releases").set({ state, reason: to.reason, due_at: to.dueAt }).where("id", "=", release.id).execute();
+  m.record({ action: `release.${to.event}`, subject: release.id, payload: { reason: to.reason } });
+  if (state === "paused" || state === "held") m.enqueue("release.stopped", { release: release.id, reason: to.reason });
+  return { ...release, state, reason: to.reason, dueAt: to.dueAt };
+}
+
+/** A release and its environment's ref, locked in this order. */
+async function locked(m: Mutation, id: string): Promise<{ release: Release; live: Ref }> {
+  const environment = (await findRelease(m.tx, id))?.environment ?? "";
+  const live = (await lockRefs(m.tx, [liveRef(environment)])).get(liveRef(environment));
+  if (live === undefined) throw new AppError("branch.not_found", "live is missing.", { hint: "tidegate doctor" });
+  return { release: await lockRelease(m.tx, id), live };
+}
+
+/** Starts the step after the one under way, or ends the bake. What would take something from readers is held instead. */
+async function next(m: Mutation, release: Release, live: Ref): Promise<Release> {
+  const behind = await behindNames(m, live, release);
+  if (behind.length > 0) {
+    const reason = `readers have what its candidates lack of ${behind.join(", ")}`;
+    return setState(m, release, { event: "hold", reason, dueAt: null });
+  }
+  const steps = await stepsOf(m.tx, release.id);
+  const message = await titleOf(m, release);
+  if (release.step === steps.length) return completeRelease(m, release, message);
+  return startStep(m, { release, live, entries: await releaseEntries(m.tx, release.id), steps, message });
+}
+
+async function titleOf(m: Mutation, release: Release): Promise<string> {
+  if (release.changeId === null) return release.id;
+  const row = await m.tx.selectFrom("changes").select("title").where("id", "=", release.changeId).executeTakeFirst();
+  return row?.title ?? release.id;
+}
+
+/** Names of datasets of which a step would take something from readers. The bake takes nothing: readers have the candidates already. */
+async function behindNames(m: Mutation, live: Ref, release: Release): Promise<string[]> {
+  if (release.liveAt !== null) return [];
+  const ids = await behindLive(m, live, await releaseEntries(m.tx, release.id));
+  if (ids.length === 0) return [];
+  const rows = await m.tx.selectFrom("datasets").select("name").where("id", "in", ids).orderBy("name").execute();
+  return rows.map((row) => row.name);
+}
+
+const lockName = "tidegate rollouts";
+
+/**
+ * Starts every step that is due, in one process at a time; gives how many. A step lasts its whole wait from when it really started, so a
+ * server that was down for a week moves one ring, not all. Each is one transaction that looks again at the release under
+ * lock, so a step starts once, whoever asks, and a process that dies leaves it wholly begun or wholly due.
+ */
+export async function advanceDue(deps: MutationDeps): Promise<number> {
+  if ((await dueReleases(deps.db, deps.clock.now())).length === 0) return 0;
+  const worked = await trySessionLock(deps.db, lockName, async (lost) => {
+    let started = 0;
+    for (let due = await dueReleases(deps.db, deps.clock.now()); due.length > 0; due = await dueReleases(deps.db, deps.clock.now())) {
+      for (const release of due) {
+        lost.throwIfAborted();
+        await startDue(deps, release.id);
+        started += 1;
+      }
+    }
+    return started;
+  });
+  return worked.held ? worked.value : 0;
+}
+
+async function startDue(deps: MutationDeps, id: string): Promise<void> {
+  await mutate(deps, "tidegate", async (m) => {
+    const { release, live } = await locked(m, id);
+    if (release.state !== "running" || release.dueAt === null || release.dueAt > m.at) {
+      m.record({ action: "release.not_due", subject: id, payload: {} });
+      return;
+    }
+    await next(m, release, live);
+  });
+}

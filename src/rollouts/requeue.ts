@@ -1,0 +1,31 @@
+import type { Mutation } from "../audit/mutation.ts";
+import { getVersions } from "../catalog/version-store.ts";
+import { barsOn } from "./bar-store.ts";
+import { nextReleaseState } from "./release-machine.ts";
+import { activeReleases, releaseContents } from "./release-store.ts";
+import { forgetMembers, putSteps, stepsOf } from "./step-store.ts";
+
+/**
+ * Takes readers back from every rollout under way whose candidates hold what has just been barred, in the same transaction. Such a release
+ * begins again from its first step, with what comes after the revert.
+ */
+export async function requeueBarred(m: Mutation, environment: string): Promise<void> {
+  const releases = (await activeReleases(m.tx, environment)).filter((release) => release.liveAt === null);
+  if (releases.length === 0) return;
+  const contents = await releaseContents(
+    m.tx,
+    releases.map(({ id }) => id),
+  );
+  for (const release of releases) {
+    const ids = (contents.get(release.id)?.entries ?? []).flatMap((entry) => entry.afterVersion ?? []);
+    const barred = await barsOn(m.tx, [...(await getVersions(m.tx, ids)).values()]);
+    if (barred.size === 0) continue;
+    const state = nextReleaseState(release, "requeue");
+    const reason = `waits for the revert of ${[...barred].join(", ")}`;
+    await forgetMembers(m.tx, release.id);
+    await putSteps(m.tx, release.id, { steps: (await stepsOf(m.tx, release.id)).map(({ step }) => step) });
+    await m.tx.updateTable("releases").set({ state, reason, step: 0, due_at: null }).where("id", "=", release.id).execute();
+    m.record({ action: "release.requeue", subject: release.id, payload: { barred: [...barred] } });
+    m.enqueue("release.stopped", { release: release.id, reason });
+  }
+}

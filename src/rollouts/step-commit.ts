@@ -1,0 +1,85 @@
+import type { Mutation } from "../audit/mutation.ts";
+import { readSome, readTree } from "../catalog/commit-store.ts";
+import type { Ref } from "../catalog/ref-store.ts";
+import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
+import { containsAll } from "../catalog/change-set.ts";
+import { moveLive } from "./live-line.ts";
+import { membersOf } from "./plan.ts";
+import { finishRelease, type Release, type ReleaseEntry } from "./release-store.ts";
+import { addMembers, beginStep, plannedConsumers, type ReleaseStep } from "./step-store.ts";
+
+export interface StepStart {
+  /** As the caller has locked it. */
+  release: Release;
+  /** The environment's ref, locked by this transaction. */
+  live: Ref;
+  entries: readonly ReleaseEntry[];
+  steps: readonly ReleaseStep[];
+  /** Title of the line that the last step adds to live. */
+  message: string;
+}
+
+/**
+ * Starts the next step of a release, inside the caller's transaction: with its commit the step's consumers have the candidates, and with the
+ * last step all readers have them, because live moves. A racing reader sees the step before or this one. The caller has checked that the
+ * release takes the step now.
+ */
+export async function startStep(m: Mutation, start: StepStart): Promise<Release> {
+  const { release, steps } = start;
+  const ordinal = release.step + 1;
+  const step = steps[ordinal - 1]?.step;
+  if (step === undefined) throw new Error(`${release.id} has no step ${ordinal}`);
+  await beginStep(m.tx, release.id, ordinal, m.at);
+  const last = ordinal === steps.length;
+  if (last) return startLast(m, start, step.waitMs);
+  const moved = await addMembers(m.tx, release.id, membersOf(step, release.id, await plannedConsumers(m.tx)), { ordinal, at: m.at });
+  // A step whose successor needs somebody's word is due to nobody.
+  const next = steps[ordinal]?.step;
+  const dueAt = step.waitMs === null || next?.approval === true ? null : new Date(m.at.getTime() + step.waitMs);
+  const reason = `step ${ordinal} of ${steps.length}`;
+  await m.tx.updateTable("releases").set({ state: "running", step: ordinal, due_at: dueAt, reason }).where("id", "=", release.id).execute();
+  m.record({ action: "release.step", subject: release.id, payload: { step: ordinal, of: steps.length, moved } });
+  m.enqueue("release.step_started", { release: release.id, step: ordinal });
+  return { ...release, state: "running", step: ordinal, dueAt, reason };
+}
+
+async function startLast(m: Mutation, { release, live, entries, steps, message }: StepStart, bakeMs: number | null): Promise<Release> {
+  const parentTree = await readTree(m.tx, live.commitId);
+  const edits = new Map(entries.map((entry) => [entry.datasetId, entry.afterVersion]));
+  const liveCommit = await moveLive(m, live, { edits, message, releaseId: release.id, parentTree });
+  const step = steps.length;
+  m.record({ action: "release.step", subject: release.id, payload: { step, of: steps.length, everyone: true } });
+  m.enqueue("release.step_started", { release: release.id, step });
+  const dueAt = bakeMs === null ? null : new Date(m.at.getTime() + bakeMs);
+  const reason = bakeMs === null ? message : `step ${step} of ${step}, baking`;
+  const row = { state: "running", step, due_at: dueAt, live_commit: liveCommit, live_at: m.at, reason } as const;
+  await m.tx.updateTable("releases").set(row).where("id", "=", release.id).execute();
+  const started: Release = { ...release, state: "running", step, dueAt, liveCommit, liveAt: m.at, reason };
+  return bakeMs === null ? completeRelease(m, started, message) : started;
+}
+
+/** Ends a release that all readers have; what waits behind it begins by the event. */
+export async function completeRelease(m: Mutation, release: Release, message: string): Promise<Release> {
+  await finishRelease(m.tx, release.id, { state: "completed", at: m.at, reason: message });
+  m.record({ action: "release.complete", subject: release.id, payload: { change: release.changeId } });
+  m.enqueue("release.completed", { release: release.id });
+  return { ...release, state: "completed", finishedAt: m.at, dueAt: null, reason: message };
+}
+
+/** Datasets of which readers have something that the candidates lack: a step would take it from them. */
+export async function behindLive(m: Mutation, live: Ref, entries: readonly ReleaseEntry[]): Promise<string[]> {
+  const now = await readSome(
+    m.tx,
+    await readTree(m.tx, live.commitId),
+    entries.map((entry) => entry.datasetId),
+  );
+  const versions = await getVersions(m.tx, [...now.values(), ...entries.flatMap((entry) => entry.afterVersion ?? [])]);
+  const behind: string[] = [];
+  for (const { datasetId, afterVersion } of entries) {
+    const [present, candidate] = [versions.get(now.get(datasetId) ?? ""), versions.get(afterVersion ?? "")];
+    if (present === undefined || candidate === undefined || present.inputs !== null) continue;
+    const sets = [await settledChangeSet(m.tx, candidate), await settledChangeSet(m.tx, present)] as const;
+    if (!containsAll(...sets)) behind.push(datasetId);
+  }
+  return behind;
+}
