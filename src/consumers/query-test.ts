@@ -20,8 +20,10 @@ export interface QueryTestSides {
 const slowerFactor = 1.5;
 /** … and more than this much longer. */
 const slowerMs = 100;
-/** Pairs of runs, in turns, of which the shortest of each side count. */
+/** Pairs of runs, in turns, of which the shortest of each side count; as many of the last must each say slower. */
 const timedRounds = 3;
+/** Pairs after which the shortest runs decide, however much the pairs differ: on a machine that busy others' work is in every run. */
+const mostRounds = 9;
 
 /** Runs a query test: current twice (what differs from itself tells nothing), candidate, and as often as it takes to tell slow from slower. */
 export async function runQueryTest(runner: QueryRunner, test: QueryTest, sides: QueryTestSides): Promise<TestFinding> {
@@ -123,14 +125,16 @@ type Times = { before: number; after: number };
 
 const isSlower = ({ before, after }: Times): boolean => after > slowerFactor * before && after - before > slowerMs;
 
-/** Times are measured again, in turns, as long as they look slower: a busy machine slows both. */
+/** Times are measured again, in turns, as long as they look slower and the pairs do not agree: a busy machine slows now one side, now the other. */
 async function timesOf(runner: QueryRunner, test: QueryTest, sides: QueryTestSides, first: Times): Promise<Times> {
   let times = first;
-  for (let round = 0; round < timedRounds && isSlower(times); round += 1) {
+  let agreeing = 0;
+  for (let round = 0; round < mostRounds && isSlower(times) && agreeing < timedRounds; round += 1) {
     const before = await runQueryOn(runner, { tables: sides.before ?? [] }, test.sql);
     const after = await runQueryOn(runner, { tables: sides.after }, test.sql);
-    if (before.ok && after.ok)
-      times = { before: Math.min(times.before, before.milliseconds), after: Math.min(times.after, after.milliseconds) };
+    if (!before.ok || !after.ok) continue;
+    times = { before: Math.min(times.before, before.milliseconds), after: Math.min(times.after, after.milliseconds) };
+    agreeing = isSlower({ before: before.milliseconds, after: after.milliseconds }) ? agreeing + 1 : 0;
   }
   return { before: Math.round(times.before), after: Math.round(times.after) };
 }
