@@ -117,15 +117,6 @@ export const failing = ({ assessment }: ChangeVerdict): string[] =>
 export const csvOf = (head: string, rows: readonly (readonly unknown[])[]): string =>
   `${head}\n${rows.map((row) => row.join(",")).join("\n")}\n`;
 
-/** Numbers from a seed, in [0, 1): the same on every run. */
-export function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+export { seeded } from "./seeded.ts";
 
 export const range = <T>(count: number, make: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at));
