@@ -35,6 +35,8 @@ export interface RuleDraft {
 /** A column as a rule names it: letters, digits and underscores as they are, others between quotes. */
 export const quoted = (name: string): string => (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`);
 
+const mostNames = 60;
+
 /** Collects the rules of one contract, and what is wrong with it. */
 export class RuleReader {
   readonly rules: Rule[] = [];
@@ -44,6 +46,8 @@ export class RuleReader {
   /** The dataset's name in full. */
   readonly dataset: string;
   readonly #ids = new Set<string>();
+  readonly #counts = new Map<string, number>();
+  #columnNames: string | undefined;
   readonly #properties = new Map<string, ContractProperty>();
   readonly #fields = new Map<string, number>();
   readonly #names: ReadonlyMap<number, string>;
@@ -67,10 +71,14 @@ export class RuleReader {
     return this.#properties.get(name.toLowerCase());
   }
 
-  /** Names of all columns that the document or the data has. */
-  get columnNames(): string[] {
-    const names = (this.contract.schema[0]?.properties ?? []).map((property) => property.name);
-    return [...new Set([...names, ...(this.schema?.fields ?? []).map((field) => field.name)])];
+  /** Names of the columns that the document or the data has, the first of them where there are many; put together once. */
+  get columnNames(): string {
+    if (this.#columnNames !== undefined) return this.#columnNames;
+    const given = (this.contract.schema[0]?.properties ?? []).map((property) => property.name);
+    const names = [...new Set([...given, ...(this.schema?.fields ?? []).map((field) => field.name)])];
+    const more = names.length > mostNames ? `, and ${names.length - mostNames} more` : "";
+    this.#columnNames = `${names.slice(0, mostNames).join(", ")}${more}`;
+    return this.#columnNames;
   }
 
   /** The column of this name; without a field id when the data has none such. */
@@ -92,7 +100,7 @@ export class RuleReader {
     const column = this.column(name);
     if (column.fieldId === undefined && this.property(name) === undefined) {
       this.refuse(path, "column_unknown", `There is no column ${name}.`, {
-        expected: `one of ${this.columnNames.join(", ")}`,
+        expected: `one of ${this.columnNames}`,
         found: name,
       });
       return undefined;
@@ -140,10 +148,13 @@ export class RuleReader {
   #newId(draft: RuleDraft): string {
     const wanted = draft.givenId === undefined ? [draft.pathId] : [draft.givenId, `${draft.pathId}/${draft.givenId}`];
     let id = wanted.find((candidate) => !this.#ids.has(candidate));
-    for (let count = 2; id === undefined; count += 1) {
+    // Numbers of one path are handed out in turn: ten thousand rules of one kind do not each count from two.
+    let count = this.#counts.get(draft.pathId) ?? 2;
+    for (; id === undefined; count += 1) {
       const candidate = `${draft.pathId}-${count}`;
       if (!this.#ids.has(candidate)) id = candidate;
     }
+    this.#counts.set(draft.pathId, count);
     this.#ids.add(id);
     return id;
   }

@@ -46,7 +46,7 @@ function addSla(reader: RuleReader, item: JsonObject, kind: "freshness" | "reten
     const column = reader.column(columnOf(reader, name));
     if (column.fieldId === undefined && reader.property(column.name) === undefined) {
       reader.warn(at, "not_checked", `There is no column ${column.name}, so ${property} is kept, and not checked.`, {
-        expected: `one of ${reader.columnNames.join(", ")}`,
+        expected: `one of ${reader.columnNames}`,
         found: name,
       });
       continue;
