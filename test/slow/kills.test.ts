@@ -14,13 +14,18 @@ const rounds = process.env["TIDEGATE_SOAK"] === "1" ? 400 : 40;
 const seed = Number(process.env["TIDEGATE_SEED"] ?? 20_261_124);
 const folder = mkdtempSync(join(tmpdir(), "tidegate-kills-"));
 const data = join(folder, "data");
-const phases = ["import", "propose", "merge", "rollback", "append and merge"] as const;
+const phases = ["import", "propose", "merge", "rollback", "append and merge", "build a derived dataset"] as const;
 type Phase = (typeof phases)[number];
 
 beforeAll(async () => {
   buildCommand();
   const rows = Array.from({ length: 500 }, (_, id) => `${id},0\n`).join("");
   await must(data, "import", "kill.rows", file("rows.csv", `id,value\n${rows}`), "--key", "id");
+  const sources = Array.from({ length: 40 }, (_, id) => `${id},${id % 4},1\n`).join("");
+  await must(data, "import", "kill.parts", file("parts.csv", `id,whole,value\n${sources}`), "--key", "id");
+  const sums = "select whole, count(*) as parts, sum(value) as value from kill.parts group by whole";
+  const { change } = await must<{ change: { id: string } }>(data, "propose", "kill.sums", "--derive", sums, "--key", "whole");
+  await must(data, "merge", change.id, "--acknowledge");
 });
 afterAll(() => {
   kill(postmasterOf(data));
@@ -52,11 +57,34 @@ async function prepare(phase: Phase, round: number): Promise<{ args: string[]; a
       acknowledged: (ran) => merged.push((ran.data as { change: { id: string } }).change.id),
     };
   }
+  if (phase === "build a derived dataset") {
+    const parts = file(`parts-${round}.csv`, `id,whole,value\n${round % 40},${round % 4},${round + 2}\n${1000 + round},${round % 5},1\n`);
+    return {
+      args: ["propose", "kill.parts", "--upsert", parts, "--auto"],
+      acknowledged: (ran) => merged.push((ran.data as { change: { id: string } }).change.id),
+    };
+  }
   const { change } = await must<{ change: { id: string } }>(data, ...propose);
   if (phase === "merge") return { args: ["merge", change.id], acknowledged: () => merged.push(change.id) };
   await must(data, "merge", change.id);
   merged.push(change.id);
   return { args: ["rollback", "kill.rows"], acknowledged: () => undefined };
+}
+
+/** The derived dataset is what its SQL gives on the rows that stand beside it, for readers and on main. */
+async function sumsHold(what: string): Promise<void> {
+  type Row = Record<"id" | "whole" | "parts" | "value", number | string>;
+  for (const at of [[], ["--at", "main"]]) {
+    const { rows: parts } = await must<{ rows: Row[] }>(data, "read", "kill.parts", "--limit", "10000", ...at);
+    const { rows: sums } = await must<{ rows: Row[] }>(data, "read", "kill.sums", "--limit", "10000", ...at);
+    const expected = new Map<number, [number, number]>();
+    for (const { whole, value } of parts) {
+      const [count, sum] = expected.get(Number(whole)) ?? [0, 0];
+      expected.set(Number(whole), [count + 1, sum + Number(value)]);
+    }
+    const found = new Map(sums.map((row) => [Number(row.whole), [Number(row.parts), Number(row.value)]]));
+    expect(new Map([...found].sort()), `${what} ${at.join(" ")}`).toEqual(new Map([...expected].sort()));
+  }
 }
 
 test(`${rounds} kills, spread over ${phases.length} phases`, async () => {
@@ -78,6 +106,7 @@ test(`${rounds} kills, spread over ${phases.length} phases`, async () => {
     // The next command needs no hand: it starts what was killed, and finds a whole catalogue.
     const { rows } = await must<{ rows: { id: number }[] }>(data, "read", "kill.rows", "--at", "main");
     expect(new Set(rows.map((row) => row.id)).size, `seed ${seed} round ${round}`).toBe(rows.length);
+    if (phase === "build a derived dataset") await sumsHold(`seed ${seed} round ${round}`);
   }
   console.info(
     [...counts]
@@ -96,6 +125,7 @@ test(`${rounds} kills, spread over ${phases.length} phases`, async () => {
     imported.filter((name) => !datasets.has(name)),
     "imports that were acknowledged and are gone",
   ).toEqual([]);
+  await sumsHold("in the end");
   await must(data, "audit", "verify");
   await must(data, "doctor");
   const swept = await must<{ kept: number; condemned: unknown[] }>(data, "gc", "--dry-run");
