@@ -21,6 +21,8 @@ import { TableReader } from "./effects/version-writer.ts";
 import { duckdbEngine } from "./engine/duckdb/duckdb-engine.ts";
 import { duckdbSandbox } from "./engine/duckdb/sandbox/duckdb-sandbox.ts";
 import { sourceReader } from "./engine/input/source-reader.ts";
+import { modelMemory, onnxModels } from "./engine/onnx/onnx-models.ts";
+import { runtimePlaces } from "./engine/onnx/runtime.ts";
 import { budgetOf, shareResources } from "./engine/resources.ts";
 import type { Services } from "./http/services.ts";
 import { makeDataFolder } from "./lib/data-folder.ts";
@@ -52,6 +54,7 @@ export async function openServices(config: Config): Promise<Services> {
     closers.unshift(() => sources.close());
     const sandbox = duckdbSandbox({ ...resources.sandbox, tempDir, warm: 0 });
     closers.unshift(() => sandbox.close());
+    const models = onnxModels({ tempDir, places: runtimePlaces(config.onnxDir), memoryMb: modelMemory(resources.sandbox.memoryMb) });
     const ledger = new ExposureLedger(base);
     closers.unshift(() => ledger.flush().catch(() => undefined));
     const lake = {
@@ -62,6 +65,7 @@ export async function openServices(config: Config): Promise<Services> {
       rowsPerFile: defaultRowsPerFile,
       commands: readLocalConfig(config.dataDir).commands,
       sandbox,
+      models,
       sqlCaps: { rows: 10_000_000, bytes: 2 ** 30, memoryMb: resources.sandbox.memoryMb, milliseconds: 60_000 },
     };
     const close = async (): Promise<void> => {

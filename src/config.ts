@@ -17,6 +17,8 @@ export interface Config {
   port: number;
   /** Folders below which a server reads files that a request names by path. */
   importRoots: string[];
+  /** Folder in which the runtime for models is installed, when it is not beside Tidegate. */
+  onnxDir: string | undefined;
   environment: string;
 }
 
@@ -47,6 +49,7 @@ export function readConfig(env: Environment, cwd: string, flags: { data?: string
     host: text("TIDEGATE_HOST") ?? "127.0.0.1",
     port: positive(env, "TIDEGATE_PORT") ?? 7420,
     importRoots: (text("TIDEGATE_IMPORT_ROOTS") ?? "").split(":").filter((root) => root !== ""),
+    onnxDir: text("TIDEGATE_ONNX") === undefined ? undefined : resolve(cwd, text("TIDEGATE_ONNX") ?? ""),
     environment: "production",
   };
 }

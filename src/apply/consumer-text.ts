@@ -1,5 +1,5 @@
 import { Document } from "yaml";
-import { parseConsumer, type ConsumerDocument } from "../consumers/consumer-document.ts";
+import { parseConsumer, type ConsumerDocument, type ModelFiles } from "../consumers/consumer-document.ts";
 import { checkPrincipalName } from "../access/name.ts";
 import { AppError } from "../lib/errors.ts";
 import { readYaml, type DocumentProblem } from "../lib/yaml.ts";
@@ -19,17 +19,19 @@ export interface ComposedConsumer {
  * the letter, comments and all.
  */
 export function composeConsumer(files: ConsumerFiles, problems: FolderProblem[]): ComposedConsumer | undefined {
-  const { name, document, queries } = files;
-  const first = document?.path ?? queries[0]?.file.path ?? "";
+  const { name, document, queries, models } = files;
+  const first = document?.path ?? queries[0]?.file.path ?? models[0]?.path ?? "";
   const before = problems.length;
   try {
     checkPrincipalName(name);
   } catch (error) {
     problems.push(wholeFile(first, (error as AppError).message, { expected: (error as AppError).expected, found: name }));
   }
-  const own = document === undefined ? undefined : parsed(name, document.text);
+  const hashes = new Map(models.map((model) => [model.file, model.sha256]));
+  const own = document === undefined ? undefined : parsed(name, document.text, (file) => hashes.get(file));
   if (own !== undefined && "problems" in own)
     problems.push(...own.problems.map((problem) => ({ file: first, ...problem, message: said(problem) })));
+  problems.push(...strayModels(models, own));
   const count = own === undefined || "problems" in own ? 0 : own.tests.length;
   const added = queries.map(({ test, file }) => ({ file, ...readSql(file.text), test }));
   if (problems.length > before) {
@@ -37,9 +39,33 @@ export function composeConsumer(files: ConsumerFiles, problems: FolderProblem[])
     addQueries(name, undefined, added, 0, problems);
     return undefined;
   }
-  const text = addQueries(name, document?.text, added, count, problems);
+  const base = document === undefined ? undefined : withHashes(document.text, hashes);
+  const text = addQueries(name, base, added, count, problems);
   if (text === undefined) return undefined;
   return { name, text, document: parseConsumer(name, text), places: [...ownPlaces(document, count), ...added.map(placeOf)] };
+}
+
+/** Models that no test names: a file with another name than its test says is a mistake, not passed over. */
+function strayModels(models: ConsumerFiles["models"], own: ReturnType<typeof parsed> | undefined): FolderProblem[] {
+  if (own !== undefined && "problems" in own) return [];
+  const named = new Set((own?.tests ?? []).flatMap((test) => (test.kind === "model" ? [test.file] : [])));
+  const stray = models.filter(({ file }) => !named.has(file));
+  return stray.map(({ path, file }) =>
+    wholeFile(path, "no test of this consumer names the model", { expected: `model: { file: ${file}, … }` }),
+  );
+}
+
+/** The document with the hash of each model beside its name; as it is written where it says them already. */
+function withHashes(text: string, hashes: ReadonlyMap<string, string>): string {
+  const read = readYaml(text);
+  if (!("source" in read)) return text;
+  const { document, value } = read.source;
+  const tests = (value as { tests?: { model?: { file?: string; sha256?: string } }[] } | null)?.tests ?? [];
+  const open = tests.flatMap(({ model }, at) =>
+    model?.file === undefined || model.sha256 !== undefined ? [] : [{ at, file: model.file }],
+  );
+  for (const { at, file } of open) document.setIn(["tests", at, "model", "sha256"], hashes.get(file));
+  return open.length === 0 ? text : document.toString({ lineWidth: 0 });
 }
 
 type AddedQuery = SqlFile & { test: string; file: { path: string } };
@@ -95,9 +121,9 @@ function testItem({ test, sql, settings }: AddedQuery): unknown {
   return { name: test, query };
 }
 
-function parsed(name: string, text: string): ConsumerDocument | { problems: DocumentProblem[] } {
+function parsed(name: string, text: string, files?: ModelFiles): ConsumerDocument | { problems: DocumentProblem[] } {
   try {
-    return parseConsumer(name, text);
+    return parseConsumer(name, text, files);
   } catch (error) {
     if (error instanceof AppError && error.code === "consumer.test_invalid") return error.details as { problems: DocumentProblem[] };
     throw error;

@@ -6,6 +6,7 @@ import { byText } from "../lib/text.ts";
  *   **\/*.odcs.yaml            contract of one dataset (also .yml and .json)
  *   consumers/<name>.yaml      what is known of a consumer, and its tests
  *   consumers/<name>/**.sql    its stored queries, each a test
+ *   consumers/<name>/*.onnx    its models, which its tests name
  *   policy.yaml                the policy
  *   derived/<dataset>.sql      what a derived dataset is built by
  *
@@ -16,6 +17,12 @@ import { byText } from "../lib/text.ts";
 export interface FolderFile {
   path: string;
   text: string;
+}
+
+/** A model of the folder: its path below it, and the hash under which its bytes were sent. */
+export interface FolderModel {
+  path: string;
+  sha256: string;
 }
 
 /** One mistake, where it stands. Lines and columns count from 1. */
@@ -33,6 +40,7 @@ export interface ConsumerFiles {
   name: string;
   document: FolderFile | undefined;
   queries: { test: string; file: FolderFile }[];
+  models: { file: string; path: string; sha256: string }[];
 }
 
 /** A folder's files by what they are about. */
@@ -48,6 +56,7 @@ const contractName = /\.odcs\.(?:ya?ml|json)$/i;
 const policyName = /^policy\.ya?ml$/;
 const consumerDocument = /^consumers\/([^/]+)\.ya?ml$/;
 const consumerQuery = /^consumers\/([^/]+)\/(.+)\.sql$/;
+const consumerModel = /^consumers\/([^/]+)\/([^/]+\.onnx)$/;
 const derivedName = /^derived\/([^/]+)\.sql$/;
 const ownFolder = /^(?:contracts|consumers|derived)\//;
 
@@ -57,6 +66,9 @@ export function isOurs(path: string): boolean {
   if (parts.some((part) => part.startsWith(".")) || /^(?:readme|license)(?:\.|$)/i.test(parts.at(-1) ?? "")) return false;
   return contractName.test(path) || ownFolder.test(path) || /^polic(?:y|ies)\b.*\.(?:ya?ml|json)$/i.test(path);
 }
+
+/** Whether a path is that of a model, whose bytes are sent apart. */
+export const isModel = (path: string): boolean => isOurs(path) && consumerModel.test(path);
 
 /** One mistake of a whole file. */
 export const wholeFile = (file: string, message: string, facts: Partial<FolderProblem> = {}): FolderProblem => ({
@@ -68,11 +80,11 @@ export const wholeFile = (file: string, message: string, facts: Partial<FolderPr
 });
 
 /** Tells files apart by their place. Line ends are made the same, so that a checkout on another system says the same. */
-export function sortFolder(given: readonly FolderFile[]): SortedFolder {
+export function sortFolder(given: readonly FolderFile[], models: readonly FolderModel[] = []): SortedFolder {
   const sorted: SortedFolder = { contracts: [], consumers: [], policy: undefined, derived: [], problems: [] };
   const consumers = new Map<string, ConsumerFiles>();
   const consumerOf = (name: string): ConsumerFiles => {
-    const known = consumers.get(name) ?? { name, document: undefined, queries: [] };
+    const known = consumers.get(name) ?? { name, document: undefined, queries: [], models: [] };
     consumers.set(name, known);
     return known;
   };
@@ -94,6 +106,12 @@ export function sortFolder(given: readonly FolderFile[]): SortedFolder {
     } else if (query?.[1] !== undefined && query[2] !== undefined) consumerOf(query[1]).queries.push({ test: query[2], file });
     else if (derived?.[1] !== undefined) sorted.derived.push({ dataset: derived[1], file });
     else sorted.problems.push(wholeFile(path, "this file is not understood here", { expected: expectedIn(path), found: path }));
+  }
+  for (const { path, sha256 } of models) {
+    const [, name, file] = consumerModel.exec(path) ?? [];
+    if (name === undefined || file === undefined)
+      sorted.problems.push(wholeFile(path, "a model does not belong here", { expected: "consumers/<name>/<model>.onnx", found: path }));
+    else consumerOf(name).models.push({ file, path, sha256 });
   }
   sorted.consumers = [...consumers.values()].sort((a, b) => byText(a.name, b.name));
   return sorted;
@@ -118,7 +136,7 @@ function saysNothing({ path, text }: FolderFile): boolean {
 
 function expectedIn(path: string): string {
   if (path.startsWith("contracts/")) return "contracts/<name>.odcs.yaml";
-  if (path.startsWith("consumers/")) return "consumers/<name>.yaml, or consumers/<name>/<test>.sql";
+  if (path.startsWith("consumers/")) return "consumers/<name>.yaml, consumers/<name>/<test>.sql, or consumers/<name>/<model>.onnx";
   if (path.startsWith("derived/")) return "derived/<dataset>.sql";
   return "policy.yaml";
 }

@@ -51,11 +51,11 @@ export async function planConsumers(
 
 function addStep(
   planned: PlannedConsumers,
-  { name, document, queries }: ConsumerFiles,
+  { name, document, queries, models }: ConsumerFiles,
   composed: ComposedConsumer,
   present: { text: string | undefined; line: ConsumerLine | undefined },
 ): void {
-  const files = [document?.path ?? [], queries.map(({ file }) => file.path)].flat();
+  const files = [document?.path ?? [], queries.map(({ file }) => file.path), models.map(({ path }) => path)].flat();
   if (present.text === composed.text) {
     planned.same.push(...files);
     return;
@@ -81,8 +81,8 @@ function addStep(
 }
 
 /** The statements of files that do not make a document together: what is wrong with them is told all the same. */
-function looseStatements({ name, document, queries }: ConsumerFiles): PlacedSql[] {
-  const own = document === undefined ? undefined : composeConsumer({ name, document, queries: [] }, []);
+function looseStatements({ name, document, queries, models }: ConsumerFiles): PlacedSql[] {
+  const own = document === undefined ? undefined : composeConsumer({ name, document, queries: [], models }, []);
   const tests = (own?.document.tests ?? []).flatMap((test, at) => ("sql" in test ? [{ sql: test.sql, ...placeAt(own, at) }] : []));
   return [...tests, ...queries.map(({ file }) => ({ sql: readSql(file.text).sql, file: file.path, line: 1 }))];
 }

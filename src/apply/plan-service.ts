@@ -1,4 +1,5 @@
 import { readCommit } from "../catalog/commit-store.ts";
+import { hasModel } from "../catalog/model-store.ts";
 import { changeRef, getRef, mainRef } from "../catalog/ref-store.ts";
 import { treeSide, type Side } from "../catalog/side.ts";
 import type { ChangeDeps } from "../changes/change-deps.ts";
@@ -14,7 +15,7 @@ import { reviewersIn } from "../reviews/reviewer-reads.ts";
 import { applyInvalid } from "./apply-invalid.ts";
 import { sqlProblems } from "./check-sql.ts";
 import { claimedKey } from "./contract-file.ts";
-import { sortFolder, wholeFile, type FolderFile, type FolderProblem } from "./folder.ts";
+import { sortFolder, wholeFile, type SortedFolder, type FolderFile, type FolderModel, type FolderProblem } from "./folder.ts";
 import { planConsumers } from "./plan-consumers.ts";
 import { planContracts, type PlannedContracts } from "./plan-contracts.ts";
 import { planDerived, type PlannedDerived } from "./plan-derived.ts";
@@ -22,6 +23,8 @@ import type { FolderPlan } from "./plan.ts";
 
 export interface FolderRequest {
   files: readonly FolderFile[];
+  /** Models of the folder, whose bytes were sent before. */
+  models?: readonly FolderModel[] | undefined;
   /** Adds to this open change, and is compared with what it has. */
   changeId?: string | undefined;
   /** Takes out the documents of consumers that the folder does not have. */
@@ -38,7 +41,7 @@ export interface PlannedFolder {
 /** Reads and checks all files of a folder, and says what applying it does. `apply.invalid` with every mistake of every file; nothing is written. */
 export async function planFolder(deps: ChangeDeps, request: FolderRequest): Promise<PlannedFolder> {
   const side = await sideOf(deps, request.changeId);
-  const folder = sortFolder(request.files);
+  const folder = sortFolder(request.files, request.models);
   const problems: FolderProblem[] = [...folder.problems];
   const derived = await planDerived(deps, side, folder.derived, problems);
   const contracts = await planContracts(deps, side, folder.contracts, { coming: derived.coming, problems });
@@ -46,6 +49,7 @@ export async function planFolder(deps: ChangeDeps, request: FolderRequest): Prom
   const present = await side.documents(consumerPath(""));
   const consumers = await planConsumers(deps, present, folder.consumers, { prune: request.prune === true, problems });
   const policy = await planPolicy(deps, side, folder.policy, problems);
+  problems.push(...(await unsentModels(deps, folder)));
   const statements = [...derived.statements, ...consumers.statements];
   problems.push(...(await sqlProblems(deps, side, statements, derived.coming)));
   if (problems.length > 0) throw applyInvalid(problems);
@@ -63,6 +67,15 @@ export async function planFolder(deps: ChangeDeps, request: FolderRequest): Prom
     operations: [...derived.operations, ...contracts.operations],
     documents: [...consumers.documents, ...(policy?.documents ?? [])],
   };
+}
+
+/** Models that the catalogue does not have: their bytes are sent before the folder is. */
+async function unsentModels({ store }: ChangeDeps, { consumers }: SortedFolder): Promise<FolderProblem[]> {
+  const models = consumers.flatMap((item) => item.models);
+  const kept = await Promise.all(models.map(({ sha256 }) => hasModel(store, sha256)));
+  return models
+    .filter((_, at) => kept[at] === false)
+    .map(({ path, sha256 }) => wholeFile(path, "the model was not sent", { expected: "POST /v1/models before it", found: sha256 }));
 }
 
 /** A derived dataset's file and its contract are one thing: the key may stand in either, the SQL in one of them. */

@@ -1,3 +1,5 @@
+import { isModelKey } from "./model-store.ts";
+
 /** How long a condemned file waits before it goes, and how young a file may be that nothing names yet. */
 const grace = 3_600_000;
 
@@ -27,6 +29,8 @@ export function judge(file: { key: string; modified: Date }, sight: Sight): Verd
   const age = (since: Date | undefined): number => (since === undefined ? -1 : sight.now.getTime() - since.getTime());
   const versions = sight.ofVersion.get(key) ?? [];
   const reason = reasonFor(versions.map(({ version }) => version));
+  // Any commit, also one to come, may have a document that names it; documents are never deleted either.
+  if (isModelKey(key)) return { verdict: "keep", reason };
   if (sight.needed.keys.has(key) || sight.leased.some((prefix) => key.startsWith(prefix))) return { verdict: "keep", reason };
   if (!sight.condemnedAt.has(key)) {
     const young = versions.length === 0 && age(file.modified) < grace;

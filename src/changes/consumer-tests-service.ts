@@ -2,11 +2,12 @@ import { getConsumer } from "../access/consumer-service.ts";
 import { readCommit } from "../catalog/commit-store.ts";
 import { resolveDataset } from "../catalog/dataset-store.ts";
 import { readDocument } from "../catalog/document-store.ts";
+import { hasModel, modelMissing } from "../catalog/model-store.ts";
 import { getRef, mainRef } from "../catalog/ref-store.ts";
 import { treeSide, type Side } from "../catalog/side.ts";
 import { getVersionByNumber } from "../catalog/version-store.ts";
 import { consumerPath, parseConsumerTests } from "../consumers/consumer-document.ts";
-import type { TestResult } from "../consumers/consumer-test.ts";
+import type { ConsumerTest, TestResult } from "../consumers/consumer-test.ts";
 import { testIn, withoutTest, withTests, type TestItem } from "../consumers/edit-document.ts";
 import { testsOfSide, testsOfSides, type TestFilter } from "../consumers/stored-tests.ts";
 import { testConsumers } from "../consumers/test-service.ts";
@@ -68,7 +69,7 @@ export async function addTests(deps: ChangeDeps & MergeDeps, request: AddTestsRe
     text,
     changed.map(({ item }) => item),
   );
-  parseConsumerTests(consumer, next);
+  await refuseUnsent(deps, parseConsumerTests(consumer, next));
   const title = `Tests of ${consumer}: ${added.length === 1 ? added[0] : counted(added.length, "test")}`;
   const { change } = await propose(deps, { operations: [], documents: [{ path, text: next }], title, actor, origin: "person", signal });
   if (change === undefined || replaced.length > 0) return { change, merged: undefined, waits: undefined, added, unchanged };
@@ -80,6 +81,11 @@ export async function addTests(deps: ChangeDeps & MergeDeps, request: AddTestsRe
     if (!["needs_approval", "failed_check", "inconclusive"].includes(errorCodes[known.code])) throw error;
     return { change: await getChange(deps.db, change.id), merged: undefined, waits: known.message, added, unchanged };
   }
+}
+
+/** A test whose model was never sent would stand in the document and never run. */
+async function refuseUnsent({ store }: ChangeDeps, tests: readonly ConsumerTest[]): Promise<void> {
+  for (const test of tests) if (test.kind === "model" && !(await hasModel(store, test.sha256))) throw modelMissing(test.sha256, test.file);
 }
 
 /** Opens the change that takes a test away from a consumer. It waits: what checks less needs somebody who says so. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { FeatureNames } from "../engine/models.ts";
 import { AppError } from "../lib/errors.ts";
 import { counted } from "../lib/text.ts";
 import { readYaml, schemaProblems, type DocumentProblem, type YamlSource } from "../lib/yaml.ts";
@@ -26,6 +27,9 @@ const tolerance = z.union([
 const duration = z.string().regex(/^\d+(\.\d+)?\s*(ms|s|min)$/, "a time such as 500ms, 30s or 2min");
 const columns = z.array(z.string().min(1)).min(1).max(50);
 const sql = z.string().min(1).max(100_000);
+/** A model's file lies beside the document, so its name has no folders. */
+const modelName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.onnx$/;
+const modelColumns = z.array(z.string().min(1)).min(1).max(2000);
 
 const queryTest = z.strictObject({
   name,
@@ -43,7 +47,29 @@ const commandTest = z.strictObject({
   }),
 });
 
-const kinds = { query: queryTest, run: commandTest } as const;
+const modelTest = z.strictObject({
+  name,
+  model: z.strictObject({
+    file: z.string().regex(modelName, "a file's name that ends in .onnx, without folders"),
+    /** Hash of the bytes that are kept; in a folder from Git it is made from the file beside the document. */
+    sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, "64 hexadecimal digits")
+      .optional(),
+    sql,
+    key: columns,
+    features: z.union([modelColumns, z.record(z.string().min(1), z.union([z.string().min(1), modelColumns]))]).optional(),
+    segment: z.string().min(1).optional(),
+    output: z.string().min(1).max(200).optional(),
+    class: z.number().int().min(0).max(10_000).optional(),
+    threshold: z.number().optional(),
+    decision: z.string().min(1).max(60).optional(),
+    tolerance: tolerance.optional(),
+    timeout: duration.optional(),
+  }),
+});
+
+const kinds = { query: queryTest, run: commandTest, model: modelTest } as const;
 type Kind = keyof typeof kinds;
 
 const outer = z.strictObject({
@@ -75,13 +101,16 @@ export function consumerOfPath(path: string): string | undefined {
   return path.startsWith(prefix) ? path.slice(prefix.length) : undefined;
 }
 
+/** The hash of a model file that lies beside the document; undefined when there is none. */
+export type ModelFiles = (file: string) => string | undefined;
+
 /** The tests of a document; `consumer.test_invalid` with the line of every mistake. */
 export function parseConsumerTests(consumer: string, text: string): ConsumerTest[] {
   return parseConsumer(consumer, text).tests;
 }
 
 /** A whole document; `consumer.test_invalid` with the line of every mistake. */
-export function parseConsumer(consumer: string, text: string): ConsumerDocument {
+export function parseConsumer(consumer: string, text: string, files?: ModelFiles): ConsumerDocument {
   const read = readYaml(text);
   if ("problems" in read) throw invalid(consumer, read.problems);
   const { source } = read;
@@ -89,7 +118,7 @@ export function parseConsumer(consumer: string, text: string): ConsumerDocument 
   const problems: DocumentProblem[] = whole.success ? [] : schemaProblems(whole.error, source);
   // What is wrong further down is told too, as far as there are tests to look at.
   const given = whole.success ? (whole.data.tests ?? []) : listed((source.value as { tests?: unknown } | null)?.tests);
-  const tests = given.flatMap((item, at) => testOf(item, at, source, problems));
+  const tests = given.flatMap((item, at) => testOf(item, at, { source, problems, files }));
   const names = new Map<string, number>();
   for (const [at, test] of tests.entries()) {
     const first = names.get(test.name.toLowerCase());
@@ -106,7 +135,14 @@ function listed(tests: unknown): Record<string, unknown>[] {
   return tests.filter((item: unknown): item is Record<string, unknown> => typeof item === "object" && item !== null);
 }
 
-function testOf(item: Record<string, unknown>, at: number, source: YamlSource, problems: DocumentProblem[]): ConsumerTest[] {
+interface Reading {
+  source: YamlSource;
+  problems: DocumentProblem[];
+  files: ModelFiles | undefined;
+}
+
+function testOf(item: Record<string, unknown>, at: number, reading: Reading): ConsumerTest[] {
+  const { source, problems } = reading;
   const given = (Object.keys(kinds) as Kind[]).filter((kind) => kind in item);
   const [kind] = given;
   if (kind === undefined || given.length > 1) {
@@ -121,7 +157,31 @@ function testOf(item: Record<string, unknown>, at: number, source: YamlSource, p
     problems.push(...schemaProblems(new z.ZodError(issues), source));
     return [];
   }
-  return [testFrom(parsed.data)];
+  return "model" in parsed.data ? modelFrom(parsed.data, at, reading) : [testFrom(parsed.data)];
+}
+
+function modelFrom({ name: test, model }: z.output<typeof modelTest>, at: number, { source, problems, files }: Reading): ConsumerTest[] {
+  const { file, sha256: said, sql: text, features, tolerance: allowed, timeout, ...rest } = model;
+  const found = files?.(file);
+  const sha256 = found ?? said;
+  const wrong = (key: string, message: string): void => void problems.push(problem(source, ["tests", at, "model", key], message));
+  if (sha256 === undefined)
+    wrong(
+      "file",
+      files === undefined ? "sha256 is missing: the hash of a model that was sent" : `there is no ${file} in the consumer's folder`,
+    );
+  if (found !== undefined && said !== undefined && found !== said) wrong("sha256", `${file} has another hash: ${found}`);
+  if (rest.decision !== undefined && rest.threshold === undefined) wrong("decision", "a decision needs a threshold");
+  if (sha256 === undefined) return [];
+  const limits = { tolerance: toleranceOf(allowed), timeoutMs: millisecondsOf(timeout) };
+  return [{ kind: "model", name: test, file, sha256, sql: text.trim(), ...rest, features: featuresOf(features), ...limits }];
+}
+
+type GivenFeatures = z.output<typeof modelTest>["model"]["features"];
+
+function featuresOf(given: GivenFeatures): FeatureNames | undefined {
+  if (given === undefined || Array.isArray(given)) return given;
+  return Object.fromEntries(Object.entries(given).map(([input, names]) => [input, typeof names === "string" ? [names] : names]));
 }
 
 function testFrom(item: z.output<typeof queryTest> | z.output<typeof commandTest>): ConsumerTest {
@@ -161,7 +221,7 @@ function invalid(consumer: string, problems: readonly DocumentProblem[]): AppErr
   const [first] = problems;
   const more = problems.length > 1 ? `, and ${counted(problems.length - 1, "more mistake")}` : "";
   return new AppError("consumer.test_invalid", `The tests of ${consumer} cannot be read: line ${first?.line}: ${first?.message}${more}.`, {
-    expected: "tests: a list, each with a name and one of query and run",
+    expected: "tests: a list, each with a name and one of query, run and model",
     found: `${first?.path === "" ? "the document" : first?.path} in line ${first?.line}`,
     hint: `tidegate consumer test list ${consumer}`,
     details: { problems },

@@ -1,3 +1,4 @@
+import type { FeatureNames } from "../engine/models.ts";
 import type { Verdict } from "../evidence/evidence.ts";
 
 /** The integration test of data: what a consumer does with the data, on current and on candidate. */
@@ -29,18 +30,26 @@ export interface QueryTest {
 export interface ModelTest {
   kind: "model";
   name: string;
-  /** Path of the model file below the configured folder of models, and its SHA-256. */
-  model: string;
+  /** Name of the file as people know it, and the hash under which its bytes are kept. */
+  file: string;
   sha256: string;
-  /** SELECT that gives the features; its columns are the model's inputs by name, `key` is left out. */
+  /** One SELECT that gives the rows to predict on. */
   sql: string;
+  /** Columns that identify a row: predictions of both sides are paired by them. */
   key: readonly string[];
-  /** A score at or above is a «yes»; flips of that decision are counted. */
-  threshold?: number | undefined;
-  /** Column of the features by whose values flips are told apart. */
+  /** Columns in the order of the model's only input, or by the name of each input; else all that are neither key nor segment. */
+  features?: FeatureNames | undefined;
+  /** Column by whose values shares and flips are told apart. */
   segment?: string | undefined;
-  /** How much may move before it is `moved`: share of flips, mean absolute score shift. */
+  output?: string | undefined;
+  /** Which column of the output is the score. */
+  class?: number | undefined;
+  /** A score at or above it is a decision; rows whose decision changes are flips. */
+  threshold?: number | undefined;
+  /** What a row with that decision is called: `blocked`. */
+  decision?: string | undefined;
   tolerance?: Tolerance | undefined;
+  timeoutMs?: number | undefined;
 }
 
 /** How much two numbers may differ and still be the same. */

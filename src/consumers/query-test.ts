@@ -2,31 +2,17 @@ import type { QueryProfile } from "../engine/sandbox.ts";
 import { grouped } from "../lib/text.ts";
 import { compareResults, type CompareOptions, type Comparison } from "./compare-results.ts";
 import type { QueryTest, TestFinding } from "./consumer-test.ts";
-import { maskedOf } from "./masked-result.ts";
+import { maskedColumns, maskedResult, readsMasked } from "./masked-sides.ts";
 import { runQueryOn, type QueryRun, type QueryRunner } from "./query-run.ts";
-import type { SideTable } from "./test-sides.ts";
+import type { SideTable, TestSides } from "./test-sides.ts";
+import { isSlower, measureAgain, slowerFactor, slownessWords, type Times } from "./slower.ts";
 import { readsOf } from "./test-reads.ts";
 
 type GoodRun = Extract<QueryRun, { ok: true }>;
 type BadRun = Extract<QueryRun, { ok: false }>;
 
-export interface QueryTestSides {
-  /** Undefined for a test that base does not have: there is nothing to compare with. */
-  before: readonly SideTable[] | undefined;
-  after: readonly SideTable[];
-}
-
-/** Slower is more than this many times as long … */
-const slowerFactor = 1.5;
-/** … and more than this much longer. */
-const slowerMs = 100;
-/** Pairs of runs, in turns, of which the shortest of each side count; as many of the last must each say slower. */
-const timedRounds = 3;
-/** Pairs after which the shortest runs decide, however much the pairs differ: on a machine that busy others' work is in every run. */
-const mostRounds = 9;
-
 /** Runs a query test: current twice (what differs from itself tells nothing), candidate, and as often as it takes to tell slow from slower. */
-export async function runQueryTest(runner: QueryRunner, test: QueryTest, sides: QueryTestSides): Promise<TestFinding> {
+export async function runQueryTest(runner: QueryRunner, test: QueryTest, sides: TestSides): Promise<TestFinding> {
   const { before, after } = sides;
   const hidden = maskedColumns(sides);
   const words = (run: BadRun): string => (hidden.size === 0 ? run.error.message : run.error.message.replaceAll(/'[^']*'/g, "'•••'"));
@@ -54,12 +40,12 @@ export async function runQueryTest(runner: QueryRunner, test: QueryTest, sides: 
       error: { before: words(again), after: null },
     };
   const options: CompareOptions = { key: test.key, tolerance: test.tolerance };
-  const hides = touchesMasked([first, next], sides);
+  const hides = [first, next].some((run) => run.ok && readsMasked(run.used, sides));
   const compare = async (was: GoodRun, is: GoodRun): Promise<Comparison> => {
     const masked = new Set(hides ? [was, is].flatMap(({ result }) => result.columns.map(({ name }) => name)) : []);
     const compared = compareResults(was.result, is.result, { ...options, masked });
     if (compared.same || !hides) return compared;
-    return compareResults(was.result, is.result, { ...options, masked: await maskedResult(runner, test.sql, [was, is], sides) });
+    return compareResults(was.result, is.result, { ...options, masked: await maskedResult(runner, test.sql, [...masked], sides) });
   };
   const itself = await compare(first, again);
   if (!itself.same)
@@ -78,7 +64,7 @@ export async function runQueryTest(runner: QueryRunner, test: QueryTest, sides: 
   const outcome = !compared.same ? "moved" : slow ? "slower" : "same";
   const parts = [
     compared.same && slow ? "" : compared.summary,
-    slow ? `${slownessWords(times)}` : "",
+    slow ? slownessWords(times) : "",
     cost === undefined ? "" : (fanOut(cost.before, cost.after) ?? ""),
   ];
   return {
@@ -121,26 +107,16 @@ function notRun(summary: string, tables: readonly SideTable[], run: BadRun): Tes
   return { ...failed("not_run", tables), summary: `not run: ${summary}${hint}` };
 }
 
-type Times = { before: number; after: number };
-
-const isSlower = ({ before, after }: Times): boolean => after > slowerFactor * before && after - before > slowerMs;
-
-/** Times are measured again, in turns, as long as they look slower and the pairs do not agree: a busy machine slows now one side, now the other. */
-async function timesOf(runner: QueryRunner, test: QueryTest, sides: QueryTestSides, first: Times): Promise<Times> {
-  let times = first;
-  let agreeing = 0;
-  for (let round = 0; round < mostRounds && isSlower(times) && agreeing < timedRounds; round += 1) {
-    const before = await runQueryOn(runner, { tables: sides.before ?? [] }, test.sql);
-    const after = await runQueryOn(runner, { tables: sides.after }, test.sql);
-    if (!before.ok || !after.ok) continue;
-    times = { before: Math.min(times.before, before.milliseconds), after: Math.min(times.after, after.milliseconds) };
-    agreeing = isSlower({ before: before.milliseconds, after: after.milliseconds }) ? agreeing + 1 : 0;
-  }
-  return { before: Math.round(times.before), after: Math.round(times.after) };
-}
-
-function slownessWords({ before, after }: Times): string {
-  return `${(after / Math.max(1, before)).toPrecision(2)} × slower, ${grouped(before)} → ${grouped(after)} ms`;
+function timesOf(runner: QueryRunner, test: QueryTest, sides: TestSides, first: Times): Promise<Times> {
+  const timed = async (tables: readonly SideTable[]): Promise<number | undefined> => {
+    const run = await runQueryOn(runner, { tables }, test.sql);
+    return run.ok ? run.milliseconds : undefined;
+  };
+  return measureAgain(
+    first,
+    () => timed(sides.before ?? []),
+    () => timed(sides.after),
+  );
 }
 
 async function costs(
@@ -169,45 +145,4 @@ function fanOut(before: QueryProfile, after: QueryProfile): string | undefined {
   if (found === undefined) return undefined;
   const join = found.on === "" ? "a join without a key" : `the join on ${found.on}`;
   return `${join} fans out: ${grouped(found.was.rows)} → ${grouped(found.rows)} rows`;
-}
-
-/** Columns of the sides that are shown to nobody, by dataset and name. */
-function maskedColumns({ before, after }: QueryTestSides): Set<string> {
-  return new Set([...(before ?? []), ...after].flatMap(({ name, masked }) => masked.map((column) => `${name}.${column}`)));
-}
-
-/** Whether a run reads a column that is masked on either side. */
-function touchesMasked(runs: readonly QueryRun[], sides: QueryTestSides): boolean {
-  const hidden = maskedColumns(sides);
-  return runs.some(
-    (run) =>
-      run.ok &&
-      run.used.some(({ table, columns }) =>
-        columns === "all"
-          ? [...hidden].some((name) => name.startsWith(`${table}.`))
-          : columns.some((column) => hidden.has(`${table}.${column}`)),
-      ),
-  );
-}
-
-/** Columns of the result whose values are shown to nobody: those that come from masked columns on either side; all, where that cannot be told. */
-async function maskedResult(
-  { sandbox, caps }: QueryRunner,
-  sql: string,
-  runs: readonly GoodRun[],
-  { before, after }: QueryTestSides,
-): Promise<Set<string>> {
-  const names = runs.flatMap(({ result }) => result.columns.map(({ name }) => name));
-  const tables = [...(before ?? []), ...after].map(({ name, masked }) => ({ name, masked }));
-  const found = new Set<string>();
-  const told = new Set<string>();
-  for (const side of [before ?? [], after]) {
-    const planned = side.map(({ name, plan }) => ({ name, columns: plan.fields.map((field) => ({ name: field.name, type: field.type })) }));
-    const derivation = await sandbox.derivation({ sql, tables: planned, milliseconds: caps.milliseconds }).catch(() => undefined);
-    const masked = derivation === undefined ? undefined : maskedOf(derivation, tables);
-    if (derivation === undefined || masked === undefined) return new Set(names);
-    for (const name of masked) found.add(name);
-    for (const { name } of derivation.columns) told.add(name);
-  }
-  return new Set(names.filter((name) => found.has(name) || !told.has(name)));
 }

@@ -1,9 +1,10 @@
 import { listConsumers } from "../access/consumer-service.ts";
-import { AppError } from "../lib/errors.ts";
 import { hashOf } from "../lib/json.ts";
+import { readModel } from "../catalog/model-store.ts";
 import type { Side } from "../catalog/side.ts";
 import type { Clock } from "../edges/clock.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { ModelRunner } from "../engine/models.ts";
 import type { Sandbox, SandboxCaps } from "../engine/sandbox.ts";
 import { evidenceKey, type Finding } from "../evidence/evidence.ts";
 import { keepEvidence, readEvidence } from "../evidence/evidence-store.ts";
@@ -11,6 +12,7 @@ import { verdictOf, type TestFinding, type TestResult } from "./consumer-test.ts
 import { noCommands, type CommandSettings } from "./command-settings.ts";
 import { filesOf, runCommandTest } from "./command-test.ts";
 import { mentionedIn } from "./mentioned.ts";
+import { runModelTest } from "./model-test.ts";
 import { runQueryTest } from "./query-test.ts";
 import { testsOfSides, testWords, type StoredTest, type TestFilter } from "./stored-tests.ts";
 import { keepLastRuns } from "./test-run-store.ts";
@@ -22,6 +24,7 @@ export interface ConsumerTestDeps extends SideDeps {
   engine: Pick<Engine, "version" | "withScratch" | "exportParquet">;
   /** What the local configuration says of commands; off when it says nothing. */
   commands?: CommandSettings | undefined;
+  models: ModelRunner;
   sandbox: Sandbox;
   /** Limits of each run of a query. */
   sqlCaps: SandboxCaps;
@@ -125,16 +128,21 @@ async function questionOf(
   const after = await tables.of(datasets.map(({ dataset, after: content }) => ({ dataset, content })));
   const look = (side: readonly SideTable[] | undefined): unknown =>
     side?.map(({ name, dataKey, masked }) => [name, dataKey, masked]) ?? null;
-  const program = item.test.kind === "command" ? await filesOf(item.test.command) : [];
+  const program = await programOf(deps, item);
   const inputs = { test: hashOf(item.test), program, before: look(before), after: look(after), engine: deps.engine.version, meaning };
   return { id: `${item.consumer}\n${item.test.name}`, key: evidenceKey("test", inputs), item, before, after };
+}
+
+/** What runs beside the test's own text: a command's files, a model's runtime. */
+async function programOf(deps: ConsumerTestDeps, { test }: StoredTest): Promise<string[]> {
+  if (test.kind === "command") return filesOf(test.command);
+  return test.kind === "model" ? [deps.models.version() ?? ""] : [];
 }
 
 async function runTest(deps: ConsumerTestDeps, { item, before, after }: Question, signal: AbortSignal | undefined): Promise<TestFinding> {
   const { test } = item;
   if (test.kind === "command")
     return runCommandTest({ engine: deps.engine, settings: deps.commands ?? noCommands, signal }, test, { before, after });
-  if (test.kind !== "query") throw new AppError("internal", `A test of kind ${test.kind} cannot run.`);
   const milliseconds = test.timeoutMs === undefined ? deps.sqlCaps.milliseconds : Math.min(test.timeoutMs, deps.sqlCaps.milliseconds);
   const caps: SandboxCaps = {
     ...deps.sqlCaps,
@@ -142,7 +150,9 @@ async function runTest(deps: ConsumerTestDeps, { item, before, after }: Question
     rows: Math.min(resultCaps.rows, deps.sqlCaps.rows),
     bytes: Math.min(resultCaps.bytes, deps.sqlCaps.bytes),
   };
-  return runQueryTest({ sandbox: deps.sandbox, caps, signal }, test, { before, after });
+  if (test.kind === "query") return runQueryTest({ sandbox: deps.sandbox, caps, signal }, test, { before, after });
+  const readBytes = (sha256: string): Promise<Uint8Array> => readModel(deps.store, sha256);
+  return runModelTest({ sandbox: deps.sandbox, caps, signal, models: deps.models, readModel: readBytes }, test, { before, after });
 }
 
 type StoredValues = Pick<TestFinding, "summary" | "moves" | "error">;

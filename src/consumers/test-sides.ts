@@ -23,6 +23,13 @@ export interface SideTable extends SandboxTable {
   masked: readonly string[];
 }
 
+/** What a test is run on. */
+export interface TestSides {
+  /** Undefined for a test that base does not have: there is nothing to compare with. */
+  before: readonly SideTable[] | undefined;
+  after: readonly SideTable[];
+}
+
 /** A dataset that tests mention, on both sides; undefined where a side has none. */
 export interface TestedDataset {
   dataset: Dataset;

@@ -16,6 +16,7 @@ import { addReviewRoutes } from "./review-routes.ts";
 import { Router } from "./router.ts";
 import type { Services } from "./services.ts";
 import { addSystemRoutes } from "./system-routes.ts";
+import { addModelRoutes } from "./model-routes.ts";
 import { addUploadRoutes } from "./upload-routes.ts";
 
 /** The HTTP app over a data folder: the one way in, for the CLI in process as for everybody else over the wire. */
@@ -28,6 +29,7 @@ export function createRouter(services: Services, entrance: Entrance): Router {
   const router = new Router(services, entrance);
   addSystemRoutes(router);
   addUploadRoutes(router);
+  addModelRoutes(router);
   addChangeRoutes(router);
   addDatasetRoutes(router);
   addDiffRoutes(router);

@@ -77,6 +77,11 @@ export function addApplyRoutes(router: Router): void {
           .array(z.strictObject({ path: z.string().min(1).max(1000), text: z.string().max(4 * 2 ** 20) }))
           .max(20_000)
           .openapi({ description: "Texts, with their paths below the folder." }),
+        models: z
+          .array(z.strictObject({ path: z.string().min(1).max(1000), sha256: z.string().regex(/^[0-9a-f]{64}$/) }))
+          .max(1000)
+          .optional()
+          .openapi({ description: "Models of the folder, with the hashes that POST /v1/models gave." }),
         change: z.string().optional().openapi({ description: "Adds to this open change." }),
         title: z.string().max(300).optional(),
         prune: z.boolean().optional().openapi({ description: "Take out documents of consumers that the folder does not have." }),
@@ -87,13 +92,23 @@ export function addApplyRoutes(router: Router): void {
       data: appliedAnswer,
     },
     async (call) => {
-      const { files, change: changeId, title, prune, auto, dryRun } = call.body;
+      const { files, models, change: changeId, title, prune, auto, dryRun } = call.body;
       if (dryRun === true) {
-        const planned = (await planFolder(call.services, { files, changeId, prune })).plan;
+        const planned = (await planFolder(call.services, { files, models, changeId, prune })).plan;
         return { plan: planned, sentence: planSentence(planned, "would"), lines: planLines(planned), change: null, merged: null };
       }
       const { actor, signal, principal, services } = call;
-      const applied = await applyFolder(services, { files, changeId, title, prune, auto, actor, signal, byPerson: mayMerge(principal) });
+      const applied = await applyFolder(services, {
+        files,
+        models,
+        changeId,
+        title,
+        prune,
+        auto,
+        actor,
+        signal,
+        byPerson: mayMerge(principal),
+      });
       return {
         plan: applied.plan,
         sentence: planSentence(applied.plan, "does"),

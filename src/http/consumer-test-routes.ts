@@ -49,7 +49,7 @@ const testLine = z.object({
   consumer: z.string(),
   test: z.string(),
   kind,
-  text: z.string().openapi({ description: "The SQL, or the command." }),
+  text: z.string().openapi({ description: "The SQL, the command, or the model and its SQL." }),
   last: z.object({ outcome, at: z.iso.datetime() }).nullable().openapi({ description: "What it said last, of whatever change." }),
 });
 
@@ -68,7 +68,27 @@ const commandBody = z.strictObject({
   tolerance: queryBody.shape.tolerance,
   timeout: z.string().optional(),
 });
-const testBody = z.strictObject({ name: z.string(), query: queryBody.optional(), run: commandBody.optional() }).openapi("ConsumerTest");
+const names = z.array(z.string());
+const modelBody = z.strictObject({
+  file: z.string().openapi({ example: "fraud.onnx" }),
+  sha256: z.string().openapi({ description: "What POST /v1/models gave for the file." }),
+  sql: z.string().openapi({ description: "One SELECT that gives the rows to predict on." }),
+  key: names.openapi({ description: "Columns that identify a row." }),
+  features: z
+    .union([names, z.record(z.string(), z.union([z.string(), names]))])
+    .optional()
+    .openapi({ description: "Columns in the order of the only input, or by the name of each input." }),
+  segment: z.string().optional(),
+  output: z.string().optional(),
+  class: z.number().int().min(0).optional(),
+  threshold: z.number().optional().openapi({ description: "A score at or above it is a decision; rows whose decision changes are flips." }),
+  decision: z.string().optional().openapi({ example: "blocked" }),
+  tolerance: queryBody.shape.tolerance,
+  timeout: z.string().optional(),
+});
+const testBody = z
+  .strictObject({ name: z.string(), query: queryBody.optional(), run: commandBody.optional(), model: modelBody.optional() })
+  .openapi("ConsumerTest");
 
 const named = z.object({ name: z.string() });
 
@@ -185,4 +205,7 @@ export function addImpactRoute(router: Router): void {
   );
 }
 
-const textOf = (test: ConsumerTest): string => (test.kind === "command" ? test.command.join(" ") : test.sql);
+function textOf(test: ConsumerTest): string {
+  if (test.kind === "command") return test.command.join(" ");
+  return test.kind === "model" ? `${test.file} on ${test.sql}` : test.sql;
+}

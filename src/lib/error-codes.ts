@@ -118,6 +118,16 @@ export const errorCodes = {
   "sql.failed": "invalid",
   "sql.limit": "too_large",
   "sql.crashed": "unavailable",
+  // models of others
+  "model.invalid": "invalid",
+  "model.too_large": "too_large",
+  "model.not_found": "not_found",
+  "model.runtime_missing": "inconclusive",
+  "model.input": "failed_check",
+  "model.output": "failed_check",
+  "model.failed": "failed_check",
+  "model.limit": "too_large",
+  "model.crashed": "unavailable",
   // surroundings
   "store.unreachable": "unavailable",
   "store.full": "unavailable",

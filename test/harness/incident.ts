@@ -34,7 +34,7 @@ export interface Incident {
 }
 
 /** Persons: `root` is the admin who sets things up, `eve` writes, `ben` and `ina` review. */
-export async function incident(options: { rowsPerFile?: number } = {}): Promise<Incident> {
+export async function incident(options: { rowsPerFile?: number; onnx?: string } = {}): Promise<Incident> {
   const lake = await lakehouse({ rowsPerFile: 20_000, ...options });
   const known = new Set<string>();
   for (const [name, role] of [

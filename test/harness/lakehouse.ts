@@ -13,6 +13,7 @@ import { TableReader } from "../../src/effects/version-writer.ts";
 import { duckdbEngine } from "../../src/engine/duckdb/duckdb-engine.ts";
 import { duckdbSandbox } from "../../src/engine/duckdb/sandbox/duckdb-sandbox.ts";
 import { sourceReader } from "../../src/engine/input/source-reader.ts";
+import { onnxModels } from "../../src/engine/onnx/onnx-models.ts";
 import { localStore, type FileSystem } from "../../src/lake/local-store.ts";
 import { advanceDue } from "../../src/rollouts/release-service.ts";
 import { ViewResolver } from "../../src/rollouts/view-resolver.ts";
@@ -34,8 +35,8 @@ export interface Lakehouse extends MergeDeps, ChangeDeps, ReadDeps {
   close(): Promise<void>;
 }
 
-/** Everything real, in a folder of its own: Postgres, DuckDB, files. */
-export async function lakehouse(options: { rowsPerFile?: number; files?: FileSystem } = {}): Promise<Lakehouse> {
+/** Everything real, in a folder of its own: Postgres, DuckDB, files. `onnx`: the folder of the runtime for models; without it there is none. */
+export async function lakehouse(options: { rowsPerFile?: number; files?: FileSystem; onnx?: string } = {}): Promise<Lakehouse> {
   const dir = await mkdtemp(join(tmpdir(), "tidegate-test-"));
   const database = await testDatabase();
   const { db } = database;
@@ -47,6 +48,12 @@ export async function lakehouse(options: { rowsPerFile?: number; files?: FileSys
   const sources = sourceReader(settings);
   const entry = compiled("engine/duckdb/sandbox/child.ts");
   const sandbox = duckdbSandbox({ size: 1, memoryMb: 256, threads: 1, tempDir: join(dir, "tmp"), entry });
+  const models = onnxModels({
+    tempDir: join(dir, "tmp"),
+    places: options.onnx === undefined ? [] : [join(options.onnx, "package.json")],
+    memoryMb: 600,
+    entry: () => compiled("engine/onnx/child.ts"),
+  });
   const environment = "production";
   const deps = { db, clock, ids: systemIds };
   await initialise(deps, { storeRoot: root, environment });
@@ -55,6 +62,7 @@ export async function lakehouse(options: { rowsPerFile?: number; files?: FileSys
     store,
     engine,
     sandbox,
+    models,
     sources,
     tables: new TableReader(store),
     headFile: undefined,

@@ -88,7 +88,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Adapters are built in one place; everybody else sees ports. */
-const adapters = [/^engine\/duckdb\//, /^engine\/input\/(?!source-format)/, /^lake\/local-store/, /^db\/embedded\//];
+const adapters = [/^engine\/duckdb\//, /^engine\/onnx\//, /^engine\/input\/(?!source-format)/, /^lake\/local-store/, /^db\/embedded\//];
 
 export interface Violation {
   rule: "layer" | "adapter" | "cycle" | "length" | "clock" | "timer" | "environment" | "sql-clock" | "workplace";

@@ -1,10 +1,11 @@
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, join, resolve, sep } from "node:path";
-import { isOurs, type FolderFile } from "../../apply/folder.ts";
+import { isModel, isOurs, type FolderFile } from "../../apply/folder.ts";
 import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
 import { mergedLines, type Merged } from "../change-text.ts";
 import { withClient, type Surroundings } from "../command.ts";
+import { sendModel } from "../send-model.ts";
 import { checkLines, decisionLines, exitOf, nextOfDecision, type ShownVerdict } from "../verdict-text.ts";
 import { addFlags, addVerb } from "../verb.ts";
 
@@ -33,14 +34,25 @@ export function addApplyCommand(surroundings: Surroundings): void {
     "Turn a folder of contracts, consumers, policy and derived datasets into one change.",
     ["tidegate apply data/ --dry-run", "tidegate apply data/ --title 'Rules for fares' --wait", "tidegate apply . --auto --json"],
   )
-    .argument("<folder>", "contracts/*.odcs.yaml, consumers/<name>.yaml, consumers/<name>/*.sql, policy.yaml, derived/<dataset>.sql")
+    .argument(
+      "<folder>",
+      "contracts/*.odcs.yaml, consumers/<name>.yaml, consumers/<name>/*.sql and *.onnx, policy.yaml, derived/<dataset>.sql",
+    )
     .action((folder: string, options: ApplyOptions) =>
       withClient(surroundings, { doing: `Applying ${folder}` }, async (client) => {
         const root = resolve(surroundings.cwd, folder);
-        const files = await filesOf(root);
+        const paths = await filesOf(root);
+        const real = await realpath(root);
+        const files: FolderFile[] = [];
+        for (const path of paths.filter((item) => !isModel(item))) files.push({ path, text: await textOf(real, path) });
+        const models: { path: string; sha256: string }[] = [];
+        for (const path of paths.filter(isModel))
+          models.push({ path, sha256: (await sendModel(client, await modelIn(real, path))).sha256 });
         const { dryRun, change, prune, auto, wait } = options;
         const title = options.title ?? (change === undefined ? `Apply ${basename(root)}` : undefined);
-        const answer = await client.ask<Applied>("POST", "/v1/apply", { body: { files, change, title, prune, auto, dryRun } });
+        const answer = await client.ask<Applied>("POST", "/v1/apply", {
+          body: { files, models: models.length === 0 ? undefined : models, change, title, prune, auto, dryRun },
+        });
         const isOpen = answer.change !== null && answer.merged === null;
         const verdict =
           isOpen && wait === true ? await client.ask<ShownVerdict>("GET", `/v1/changes/${answer.change?.id ?? ""}/verdict`) : undefined;
@@ -80,8 +92,8 @@ function tell(
   out.result({ ...answer, verdict }, judged, nextOfDecision(change.id, verdict.decision));
 }
 
-/** The folder's files that are ours, by name. Hidden folders are left out. */
-async function filesOf(root: string): Promise<FolderFile[]> {
+/** Paths of the folder's files that are ours, by name. Hidden folders are left out. */
+async function filesOf(root: string): Promise<string[]> {
   const found = await stat(root).catch(() => undefined);
   if (found?.isDirectory() !== true) {
     throw new AppError("input.not_found", `${root} is no folder.`, {
@@ -105,10 +117,7 @@ async function filesOf(root: string): Promise<FolderFile[]> {
       hint: "tidegate apply <folder> for a part of it",
     });
   }
-  const real = await realpath(root);
-  const files: FolderFile[] = [];
-  for (const path of paths) files.push({ path, text: await textOf(real, path) });
-  return files;
+  return paths;
 }
 
 /** Beyond this a folder holds something else than texts that people write. */
@@ -117,10 +126,10 @@ const mostBytes = 4 * 2 ** 20;
 const mostFiles = 20_000;
 
 /**
- * The text of a file in the folder. A link is followed only where it stays inside: a folder that somebody else wrote must not send other files of
- * this machine. What is no plain file (a pipe, a device) is not opened, since it may have no end.
+ * The place of a file in the folder. A link is followed only where it stays inside: a folder that somebody else wrote must not send other files of
+ * this machine.
  */
-async function textOf(root: string, path: string): Promise<string> {
+async function placeOf(root: string, path: string): Promise<string> {
   const file = await realpath(join(root, path)).catch((error: unknown) => {
     throw new AppError("input.not_found", `${path} points to nothing.`, {
       expected: "a file",
@@ -136,6 +145,12 @@ async function textOf(root: string, path: string): Promise<string> {
       hint: "put the file itself there, in place of the link",
     });
   }
+  return file;
+}
+
+/** The text of a file in the folder. What is no plain file (a pipe, a device) is not opened, since it may have no end. */
+async function textOf(root: string, path: string): Promise<string> {
+  const file = await placeOf(root, path);
   try {
     const { size } = await plainFile(file);
     if (size > mostBytes) throw new Error(`larger than ${mostBytes} bytes`);
@@ -149,6 +164,20 @@ async function textOf(root: string, path: string): Promise<string> {
       cause: error,
     });
   }
+}
+
+/** The place of a model in the folder. */
+async function modelIn(root: string, path: string): Promise<string> {
+  const file = await placeOf(root, path);
+  await plainFile(file).catch((cause: unknown) => {
+    throw new AppError("input.format", `${path} is no plain file.`, {
+      expected: "a model",
+      found: "something else",
+      hint: `ls -l ${path}`,
+      cause,
+    });
+  });
+  return file;
 }
 
 async function plainFile(file: string): Promise<{ size: number }> {

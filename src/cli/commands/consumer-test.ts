@@ -1,4 +1,4 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { AppError } from "../../lib/errors.ts";
@@ -6,14 +6,17 @@ import { counted } from "../../lib/text.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { exitOfTests, testLines, testTable, type ShownTest, type TestLine } from "../test-text.ts";
 import { addFlags, addGroup, addVerb } from "../verb.ts";
+import { sqlIn, toleranceOf } from "./consumer-test-flags.ts";
+import { modelFlags, modelItem, type ModelItem, type ModelOptions } from "./consumer-test-model.ts";
 
 interface TestItem {
   name: string;
+  model?: ModelItem;
   run?: { command: string; reads: string[]; tolerance?: unknown; timeout?: string | undefined };
   query?: { sql: string; key?: string[] | undefined; tolerance?: unknown; timeout?: string | undefined };
 }
 
-interface AddOptions {
+interface AddOptions extends ModelOptions {
   sql?: string;
   file?: string;
   queries?: string;
@@ -51,16 +54,22 @@ export function addConsumerTestCommands(surroundings: Surroundings, consumer: Co
 }
 
 function addAdd(surroundings: Surroundings, group: Command): void {
-  const add = addVerb(group, "add", "Add tests to a consumer: SQL, or a folder of .sql files, one test each.", [
+  const add = addVerb(group, "add", "Add tests to a consumer: SQL, a folder of .sql files, one test each, or an ONNX model.", [
     'tidegate consumer test add delay-board flights --sql "select count(*) as flights from flights"',
     "tidegate consumer test add delay-board delays --file delays.sql --key origin",
     "tidegate consumer test add delay-board --queries dashboards/delays",
+    'tidegate consumer test add fraud-model scores --model fraud.onnx --sql "select * from features" --key id --threshold 0.5 --decision blocked',
   ])
     .argument("<consumer>", "the consumer")
     .argument("[name]", "name of the test")
     .action((consumer: string, name: string | undefined, options: AddOptions) =>
       withClient(surroundings, { doing: `Adding tests to ${consumer}`, creates: true }, async (client) => {
-        const tests = await itemsOf(surroundings.cwd, consumer, name, options);
+        const { cwd } = surroundings;
+        refuseSeveral(consumer, options);
+        const tests =
+          options.model === undefined
+            ? await itemsOf(cwd, consumer, name, options)
+            : [await modelItem(client, { cwd, consumer, name, options })];
         type Answer = { change: { id: string; state: string } | null; added: string[]; unchanged: string[]; waits: string | null };
         const path = `/v1/consumers/${encodeURIComponent(consumer)}/tests`;
         const answer = await client.ask<Answer>("POST", path, { body: { tests, replace: options.replace } });
@@ -78,6 +87,7 @@ function addAdd(surroundings: Surroundings, group: Command): void {
     ["--timeout <time>", "how long it may take, such as 30s"],
     ["--replace", "propose it in place of a test of the same name"],
   ]);
+  addFlags(add, "A model", modelFlags);
 }
 
 function nextOf(consumer: string, change: { id: string; state: string } | null): string {
@@ -100,15 +110,20 @@ function addedLines(
   return [`${change.id} would give ${consumer} ${what}${known}.`, ...(waits === null ? [] : [`  ${waits}`])];
 }
 
+/** A test is one thing; the flags say which. */
+function refuseSeveral(consumer: string, options: AddOptions): void {
+  const given = (["model", "sql", "file", "queries", "run"] as const).filter((flag) => options[flag] !== undefined);
+  // The rows of a model are a statement too.
+  if (given[0] === "model" && given.length === 2 && (given[1] === "sql" || given[1] === "file")) return;
+  if (given.length === 1) return;
+  throw new AppError("usage.invalid", "A test is one of --sql, --file, --queries, --run or --model.", {
+    expected: "one of them",
+    found: given.length === 0 ? "none" : given.map((flag) => `--${flag}`).join(" and "),
+    hint: `tidegate consumer test add ${consumer} <name> --sql "select …"`,
+  });
+}
+
 async function itemsOf(cwd: string, consumer: string, name: string | undefined, options: AddOptions): Promise<TestItem[]> {
-  const given = (["sql", "file", "queries", "run"] as const).filter((flag) => options[flag] !== undefined);
-  if (given.length !== 1) {
-    throw new AppError("usage.invalid", "A test is one of --sql, --file, --queries or --run.", {
-      expected: "one of them",
-      found: given.length === 0 ? "none" : given.map((flag) => `--${flag}`).join(" and "),
-      hint: `tidegate consumer test add ${consumer} <name> --sql "select …"`,
-    });
-  }
   const item = (test: string, sql: string): TestItem => ({
     name: test,
     query: {
@@ -140,7 +155,7 @@ async function itemsOf(cwd: string, consumer: string, name: string | undefined, 
     const reads = options.reads.split(",").map((part) => part.trim());
     return [{ name, run: { command: options.run, reads, tolerance: toleranceOf(options.tolerance), timeout: options.timeout } }];
   }
-  return [item(name, options.sql ?? (await textOf(resolve(cwd, options.file ?? ""), options.file ?? "")))];
+  return [item(name, options.sql ?? (await sqlIn(resolve(cwd, options.file ?? ""), options.file ?? "")))];
 }
 
 const nameBeside = (consumer: string): AppError =>
@@ -149,17 +164,6 @@ const nameBeside = (consumer: string): AppError =>
     found: "a name",
     hint: `tidegate consumer test add ${consumer} --queries <folder>`,
   });
-
-function toleranceOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  if (text.trim() !== "" && value >= 0) return value;
-  throw new AppError("usage.invalid", `--tolerance ${text} is not a share.`, {
-    expected: "a number such as 0.01",
-    found: text,
-    hint: "--tolerance 0.01",
-  });
-}
 
 async function sqlFiles(folder: string, shown: string): Promise<{ test: string; sql: string }[]> {
   const names = await readdir(folder).catch(() => undefined);
@@ -172,18 +176,8 @@ async function sqlFiles(folder: string, shown: string): Promise<{ test: string; 
     });
   }
   return Promise.all(
-    files.map(async (name) => ({ test: basename(name).replace(/\.sql$/i, ""), sql: await textOf(join(folder, name), name) })),
+    files.map(async (name) => ({ test: basename(name).replace(/\.sql$/i, ""), sql: await sqlIn(join(folder, name), name) })),
   );
-}
-
-async function textOf(path: string, shown: string): Promise<string> {
-  return readFile(path, "utf8").catch(() => {
-    throw new AppError("input.not_found", `There is no file ${shown}.`, {
-      expected: "a file with one SELECT",
-      found: shown,
-      hint: `ls ${shown}`,
-    });
-  });
 }
 
 function addList(surroundings: Surroundings, group: Command): void {

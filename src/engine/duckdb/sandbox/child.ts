@@ -10,7 +10,8 @@ import { quoteName, quotePath, quoteText } from "../sql.ts";
 import { deriveFrom, layData, namesIn, narrowed, openEngines, passGate, planQueries, sqlError, type Engines } from "./child-engine.ts";
 import { profileOf, type ProfileNode } from "./profile.ts";
 import { columnsOf, refuseType } from "./result-columns.ts";
-import { messageSign, type Job, type Message, type Statement } from "./protocol.ts";
+import { messageSign } from "../../locked-child.ts";
+import type { Job, Message, Statement } from "./protocol.ts";
 
 /*
  * Entry of the child process: reads one job from standard input, does it, and ends. It is given no environment, an empty folder to stand

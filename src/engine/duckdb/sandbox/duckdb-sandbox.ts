@@ -7,7 +7,7 @@ import type { Column, TablePlan } from "../../plan.ts";
 import type { ColumnsUsed, Derivation, Sandbox, SandboxCaps, SandboxTable } from "../../sandbox.ts";
 import { renderTable, splitAddress } from "../render-scan.ts";
 import { quoteName, slot } from "../sql.ts";
-import { SandboxChild } from "./child-process.ts";
+import { LockedChild, type ChildKind } from "../../locked-child.ts";
 import { planAll } from "./plan-all.ts";
 import type { Job, JobTable, Message } from "./protocol.ts";
 
@@ -188,10 +188,27 @@ function filesOf(tables: readonly SandboxTable[]): string[] {
 let outputs = 0;
 const outputIn = (scratch: Scratch): string => join(scratch.dir, `sandbox-${(outputs += 1)}.parquet`);
 
+type SandboxChild = LockedChild<Job, Message>;
+
+const kindOf = (entry: string): ChildKind => ({
+  entry,
+  name: "sandbox",
+  openings: new Set(["columns", "ready", "planned"]),
+  limit: (what, most) =>
+    new AppError("sql.limit", `The SQL ${what}.`, { expected: `at most ${most}`, found: "more", hint: "select less, or aggregate first" }),
+  crashed: (reason) =>
+    new AppError("sql.crashed", "The process that ran the SQL died.", {
+      expected: "an answer to its end",
+      found: reason,
+      hint: "run it again; if it dies again, make the query smaller",
+    }),
+  stopped: () => new AppError("interrupted", "The query was stopped."),
+});
+
 /** Keeps children ready, and no more at work than allowed. */
 class Pool {
   private readonly settings: SandboxSettings;
-  private readonly entry: string;
+  private readonly kind: ChildKind;
   private idle: SandboxChild[] = [];
   private readonly all = new Set<SandboxChild>();
   private readonly queue: (() => void)[] = [];
@@ -200,7 +217,7 @@ class Pool {
 
   constructor(settings: SandboxSettings) {
     this.settings = settings;
-    this.entry = settings.entry ?? builtEntry();
+    this.kind = kindOf(settings.entry ?? builtEntry());
     mkdirSync(settings.tempDir, { recursive: true, mode: 0o700 });
     this.refill();
   }
@@ -231,7 +248,7 @@ class Pool {
   }
 
   private start(): SandboxChild {
-    const child = new SandboxChild(this.entry, this.settings.tempDir);
+    const child = new LockedChild<Job, Message>(this.kind, this.settings.tempDir);
     this.all.add(child);
     return child;
   }

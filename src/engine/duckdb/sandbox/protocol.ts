@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../../../lib/error-codes.ts";
+import type { SpokenError } from "../../locked-child.ts";
 import type { Column } from "../../plan.ts";
 import type { ColumnsUsed, Derivation, PlannedQuery, QueryProfile } from "../../sandbox.ts";
 
@@ -56,7 +56,4 @@ export type Message =
   | { say: "ready" }
   | { say: "planned"; index: number; planned: PlannedQuery }
   | { say: "profile"; profile: QueryProfile }
-  | { say: "error"; code: ErrorCode; message: string; expected?: string; found?: string; hint?: string };
-
-/** First character of a line that is a message; rows start with `{`. */
-export const messageSign = "!";
+  | SpokenError;

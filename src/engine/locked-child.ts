@@ -3,8 +3,40 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import { AppError } from "../../../lib/errors.ts";
-import { messageSign, type Job, type Message } from "./protocol.ts";
+import type { ErrorCode } from "../lib/error-codes.ts";
+import { AppError } from "../lib/errors.ts";
+
+/** What a child may say, one JSON line each, marked by `messageSign`; other lines are rows as they are. */
+export interface Spoken {
+  say: string;
+}
+
+/** The child could not do its job. */
+export interface SpokenError extends Spoken {
+  say: "error";
+  code: ErrorCode;
+  message: string;
+  expected?: string;
+  found?: string;
+  hint?: string;
+}
+
+/** First character of a line that is a message; no row starts with it. */
+export const messageSign = "!";
+
+/** How a kind of child is started, and how its end is told. */
+export interface ChildKind {
+  /** Compiled entry of the process. */
+  entry: string;
+  /** Part of the name of its folder. */
+  name: string;
+  /** What it says before its last word. */
+  openings: ReadonlySet<string>;
+  /** `The SQL took longer than …` */
+  limit(what: string, most: string): AppError;
+  crashed(reason: string): AppError;
+  stopped(): AppError;
+}
 
 /** Limits that the parent watches from outside, whatever the child says of itself. */
 export interface Watch {
@@ -20,18 +52,23 @@ const startMs = 60_000;
 /** How often limits are looked at. */
 const tickMs = 50;
 
-/** One child process: waits for a job, does it, and is gone. */
-export class SandboxChild {
+/**
+ * One child process for work that others wrote: it waits for a job, does it, and is gone. It is given no environment, an empty folder to stand
+ * in, and no more of this process than two pipes; it is killed with all that it started.
+ */
+export class LockedChild<Job, Message extends Spoken> {
   /** Its own folder; spilled data goes into it. */
   readonly folder: string;
+  private readonly kind: ChildKind;
   private readonly process: ChildProcess;
   private readonly ended: Promise<string>;
   private stopped: AppError | undefined;
 
-  constructor(entry: string, parentFolder: string) {
+  constructor(kind: ChildKind, parentFolder: string) {
+    this.kind = kind;
     // Named as scratch folders are, so that the sweep of the next process finds it when this one is killed.
-    this.folder = mkdtempSync(join(parentFolder, `scratch-${process.pid}-sandbox-`));
-    this.process = spawn(process.execPath, ["--max-old-space-size=256", entry], {
+    this.folder = mkdtempSync(join(parentFolder, `scratch-${process.pid}-${kind.name}-`));
+    this.process = spawn(process.execPath, ["--max-old-space-size=256", kind.entry], {
       cwd: this.folder,
       // Nothing of the parent's environment: no tokens, no NODE_OPTIONS.
       env: { TZ: "UTC" },
@@ -77,7 +114,7 @@ export class SandboxChild {
    */
   async *run(job: Job, watch: Watch, signal?: AbortSignal): AsyncGenerator<Message | string[]> {
     this.hold(true);
-    const stop = (): void => this.kill(new AppError("interrupted", "The query was stopped."));
+    const stop = (): void => this.kill(this.kind.stopped());
     if (signal?.aborted === true) stop();
     signal?.addEventListener("abort", stop, { once: true });
     let waiting = true;
@@ -88,14 +125,14 @@ export class SandboxChild {
       if (looking) return;
       looking = true;
       if ((await residentMb(this.process.pid)) > watch.residentMb)
-        this.kill(limit("took more memory than it may", `${watch.residentMb} MB`));
+        this.kill(this.kind.limit("took more memory than it may", `${watch.residentMb} MB`));
       looking = false;
     };
     const timer = setInterval(() => {
       if (!waiting) return;
       waited += tickMs;
       const most = watch.perAnswer === true && !begun ? startMs : watch.milliseconds;
-      if (waited >= most) this.kill(limit(`took longer than ${watch.milliseconds} ms`, `${watch.milliseconds} ms`));
+      if (waited >= most) this.kill(this.kind.limit(`took longer than ${watch.milliseconds} ms`, `${watch.milliseconds} ms`));
       void look();
     }, tickMs);
     let complete = false;
@@ -107,7 +144,7 @@ export class SandboxChild {
       stream.setEncoding("utf8");
       for await (const text of stream as AsyncIterable<string>) {
         bytes += text.length;
-        if (bytes > watch.bytes * 1.1 + (1 << 20)) throw limit("gave more than it may", `${watch.bytes} bytes`);
+        if (bytes > watch.bytes * 1.1 + (1 << 20)) throw this.kind.limit("gave more than it may", `${watch.bytes} bytes`);
         const lines = (rest + text).split("\n");
         rest = lines.pop() ?? "";
         let rows: string[] = [];
@@ -119,9 +156,9 @@ export class SandboxChild {
           }
           if (rows.length > 0) yield rows;
           rows = [];
-          const message = JSON.parse(line.slice(1)) as Message;
-          if (message.say === "error") throw new AppError(message.code, message.message, message);
-          complete ||= !["columns", "ready", "planned"].includes(message.say);
+          const message = JSON.parse(line.slice(1)) as Message | SpokenError;
+          if (isError(message)) throw new AppError(message.code, message.message, message);
+          complete ||= !this.kind.openings.has(message.say);
           begun ||= message.say === "ready";
           if (watch.perAnswer === true) waited = 0;
           yield message;
@@ -131,14 +168,7 @@ export class SandboxChild {
       }
       if (complete && rest === "") return;
       const reason = await this.ended;
-      throw (
-        this.stopped ??
-        new AppError("sql.crashed", "The process that ran the SQL died.", {
-          expected: "an answer to its end",
-          found: reason,
-          hint: "run it again; if it dies again, make the query smaller",
-        })
-      );
+      throw this.stopped ?? this.kind.crashed(reason);
     } finally {
       clearInterval(timer);
       signal?.removeEventListener("abort", stop);
@@ -154,8 +184,7 @@ export class SandboxChild {
   }
 }
 
-const limit = (what: string, most: string): AppError =>
-  new AppError("sql.limit", `The SQL ${what}.`, { expected: `at most ${most}`, found: "more", hint: "select less, or aggregate first" });
+const isError = (message: Spoken): message is SpokenError => message.say === "error";
 
 /** Resident memory of a process in MB; 0 where the system does not tell. */
 async function residentMb(pid: number | undefined): Promise<number> {
