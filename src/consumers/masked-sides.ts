@@ -1,5 +1,5 @@
 import type { ColumnsUsed, SandboxCaps, Sandbox } from "../engine/sandbox.ts";
-import { maskedOf } from "./masked-result.ts";
+import { maskedOf } from "../lineage/masked-columns.ts";
 import type { TestSides } from "./test-sides.ts";
 
 /** Columns of the sides that are shown to nobody, by dataset and name. */

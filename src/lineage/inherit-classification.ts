@@ -1,6 +1,7 @@
 import { fieldIdOf, isMasked, withSchema, type Contract } from "../contracts/contract.ts";
-import type { Derivation } from "../engine/sandbox.ts";
+import type { ColumnsUsed, Derivation } from "../engine/sandbox.ts";
 import type { Schema } from "../lake/schema.ts";
+import { maskedOf } from "./masked-columns.ts";
 
 /** A dataset that SQL reads, with what its contract says of its columns. */
 export interface ClassifiedInput {
@@ -8,43 +9,33 @@ export interface ClassifiedInput {
   contract: Contract;
 }
 
-const isText = (type: unknown): boolean => type === "string" || type === "binary" || typeof type !== "string";
-
 /**
- * Which columns of a SELECT show what its datasets classify, by name: those that come from a classified column. A number that only the
- * choice of rows connects with it (a count of rows grouped by it) is none, nor is another column that keeps its name. In doubt a column is
- * classified: its owner can say otherwise.
+ * Which columns of a SELECT show what its datasets classify, by name, with the classification that they inherit. A column that only the choice
+ * of rows connects with a classified one (a count of rows grouped by it) is none; where that cannot be told, each column that depends on a
+ * classified one in any way is. In doubt a column is classified: its owner can say otherwise.
  */
-export function inheritedClassifications(
-  derivation: Pick<Derivation, "columns" | "from" | "rows">,
-  inputs: readonly ClassifiedInput[],
-): Map<string, string> {
-  const classified = new Map<string, string>();
-  for (const { name, contract } of inputs) {
-    for (const property of contract.schema[0]?.properties ?? []) {
-      if (isMasked(property)) classified.set(placeOf(name, property.name), String(property.classification));
-    }
-  }
-  const places = (used: Derivation["rows"]): string[] =>
-    used.flatMap(({ table, columns }) =>
-      columns === "all"
-        ? [...classified.keys()].filter((place) => place.startsWith(placeOf(table, "")))
-        : columns.map((column) => placeOf(table, column)),
-    );
-  const deciding = new Set(places(derivation.rows));
-  const types = new Map(derivation.columns.map(({ name, type }) => [name, type]));
+export function inheritedClassifications(derivation: Derivation, inputs: readonly ClassifiedInput[]): Map<string, string> {
+  const classified = inputs.map(({ name, contract }) => ({
+    name,
+    properties: (contract.schema[0]?.properties ?? []).filter((property) => isMasked(property)),
+  }));
+  const shown = maskedOf(
+    derivation,
+    classified.map(({ name, properties }) => ({ name, masked: properties.map((property) => property.name) })),
+  );
   const found = new Map<string, string>();
   for (const { column, used } of derivation.from) {
-    const all = places(used);
-    // It bears the name of a column that is not classified: it is that column, and the classified one only chooses its rows.
-    const isPassed = all.some((place) => !classified.has(place) && place.endsWith(`\n${column.toLowerCase()}`));
-    const source = all.find((place) => classified.has(place) && (!deciding.has(place) || (isText(types.get(column)) && !isPassed)));
-    if (source !== undefined) found.set(column, classified.get(source) ?? "pii");
+    if (shown !== undefined && !shown.has(column)) continue;
+    const source = classified
+      .flatMap(({ name, properties }) => properties.filter((property) => reads(used, name, property.name)))
+      .find((property) => property.classification !== undefined);
+    if (source !== undefined) found.set(column, String(source.classification));
   }
   return found;
 }
 
-const placeOf = (table: string, column: string): string => `${table.toLowerCase()}\n${column.toLowerCase()}`;
+const reads = (used: ColumnsUsed, table: string, column: string): boolean =>
+  used.some((item) => item.table === table && (item.columns === "all" || item.columns.includes(column)));
 
 /** A contract whose columns that it did not know yet are classified as what they are built from; what it says of others stays as people set it. */
 export function withInherited(

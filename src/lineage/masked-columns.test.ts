@@ -6,7 +6,7 @@ import { compiled } from "../../test/harness/compiled.ts";
 import { duckdbSandbox } from "../engine/duckdb/sandbox/duckdb-sandbox.ts";
 import type { Sandbox } from "../engine/sandbox.ts";
 import type { PrimitiveType } from "../lake/schema.ts";
-import { maskedOf } from "./masked-result.ts";
+import { maskedOf } from "./masked-columns.ts";
 
 /* Which columns of a result show values of masked columns, also where a query tries to carry them into another column. */
 

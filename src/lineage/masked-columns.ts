@@ -1,6 +1,6 @@
 import type { ColumnsUsed, Derivation } from "../engine/sandbox.ts";
 
-/** A dataset of one side, with the columns whose values are shown to nobody. */
+/** A dataset that a query reads, with the columns whose values are shown to nobody. */
 export interface MaskedTable {
   name: string;
   masked: readonly string[];
