@@ -80,8 +80,11 @@ export async function openServices(config: Config): Promise<Services> {
       resolver: new ViewResolver({ ...base, environment: config.environment }),
       localAdmin: admin.name,
       drainOutbox: async () => {
-        await advanceDue(base);
-        return drainOutbox({ db: database.db, clock, handlers: outboxHandlers(lake) });
+        await advanceDue(lake);
+        const drained = await drainOutbox({ db: database.db, clock, handlers: outboxHandlers(lake) });
+        // What waited for a release that has ended is due at once.
+        await advanceDue(lake);
+        return drained;
       },
       close,
     };

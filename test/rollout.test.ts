@@ -198,7 +198,10 @@ test("what was queued behind a release that is rolled back waits for the revert,
   expect(await stateOf(next.release)).toMatchObject({ state: "waiting", reason: `waits for the revert of ${bad.change}` });
   const [revert] = (await showChange(lake.db, bad.change)).revertedBy;
   const { release } = await lake.merge(revert ?? "");
-  expect(release).toMatchObject({ state: "running", step: 1 });
+  // Readers do not have what main had before: the merge's tests are not those of the step.
+  expect(release).toMatchObject({ state: "running", step: 0 });
+  await lake.drain();
+  expect((await stateOf(release.id)).step).toBe(1);
   expect((await stateOf(next.release)).state).toBe("superseded");
   expect(await seen("after.t", ["board", "export"])).toEqual({ board: "a B", export: "a b" });
   hours(2);
@@ -304,7 +307,9 @@ test("rolling back an older release takes readers of a later one's candidates ba
   expect(await seen("older.t", ["board", undefined])).toEqual({ board: "a b", nobody: "a b" });
   expect(await stateOf(release)).toMatchObject({ state: "waiting", step: 0, reason: `waits for the revert of ${old}` });
   const [revert] = (await showChange(lake.db, old)).revertedBy;
-  expect((await lake.merge(revert ?? "")).release).toMatchObject({ state: "running", step: 1 });
+  const again = (await lake.merge(revert ?? "")).release;
+  await lake.drain();
+  expect(await stateOf(again.id)).toMatchObject({ state: "running", step: 1 });
   expect(await seen("older.t", ["board", undefined])).toEqual({ board: "a B", nobody: "a b" });
   const open = await listReleases(lake.db, "production", { state: "open", limit: 100 });
   expect(open.some((line) => line.datasets.includes("older.t") && line.moved === 1)).toBe(true);

@@ -111,6 +111,12 @@ async function namedVersions(db: Reader, now: Date): Promise<string[]> {
     .where("ended_at", "is", null)
     .where("expires_at", ">", now)
     .execute();
-  const pairs = [...changes, ...releases, ...carried].flatMap(({ a, b }) => [a ?? [], b ?? []].flat());
+  const holds = await db
+    .selectFrom("holds")
+    .select(["version_id as a", "version_id as b"])
+    .where("ended_at", "is", null)
+    .where("expires_at", ">", now)
+    .execute();
+  const pairs = [...holds, ...changes, ...releases, ...carried].flatMap(({ a, b }) => [a ?? [], b ?? []].flat());
   return [...pairs, ...views.flatMap(({ overlay }) => Object.values(overlay as Record<string, string | null>).flatMap((id) => id ?? []))];
 }

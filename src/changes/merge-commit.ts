@@ -41,6 +41,8 @@ export interface MergeCommitRequest {
   ordinary: boolean;
   /** Datasets whose foreign keys point at what it changes. */
   neighbours: readonly string[];
+  /** A consumer's test breaks, and somebody let it merge. */
+  broken: boolean;
 }
 
 /**
@@ -94,6 +96,7 @@ export async function commitMerge(deps: LakeDeps, request: MergeCommitRequest): 
       plan: request.ordinary ? undefined : planFor(now, decision),
       undoes: change.reverts !== null,
       neighbours: request.neighbours,
+      tested: { from: new Map(plan.pieces.map(({ dataset, onto }) => [dataset.id, onto?.id ?? null])), broken: request.broken },
     });
     await undropDatasets(
       m.tx,

@@ -160,9 +160,20 @@ async function buildAndCommit(
     const commit = async (lease: WriteLease, built: Exclude<Built, { kind: "needs_lease" }>): Promise<Merged> => {
       if (built.kind === "conflicts") throw conflictError(change, built.conflicts);
       const { actor, ordinary } = options;
-      const { gate, neighbours } = await openGate(deps, change, built.plan, { byPerson: entry.byPerson, signal: options.signal });
+      const { gate, neighbours, broken } = await openGate(deps, change, built.plan, { byPerson: entry.byPerson, signal: options.signal });
       const { environment } = deps;
-      return commitMerge(deps, { change, plan: built.plan, gate, lease, actor, queueId: entry.id, environment, ordinary, neighbours });
+      return commitMerge(deps, {
+        change,
+        plan: built.plan,
+        gate,
+        lease,
+        actor,
+        queueId: entry.id,
+        environment,
+        ordinary,
+        neighbours,
+        broken,
+      });
     };
     // What will be written shows only while it is built: each time that asks for more, the lease is taken anew.
     for (let leased: readonly string[] = []; ;) {
@@ -187,7 +198,7 @@ async function openGate(
   change: Change,
   plan: MergePlan,
   { byPerson, signal }: { byPerson: boolean; signal: AbortSignal | undefined },
-): Promise<{ gate: Gate; neighbours: string[] }> {
+): Promise<{ gate: Gate; neighbours: string[]; broken: boolean }> {
   // Contracts are kept by their content: one that no version names yet changes nothing, and whoever tests the result reads it like any other.
   const contracts = plan.pieces.flatMap(({ result }) => (result?.kind === "draft" ? [result.draft.contract] : []));
   if (contracts.length > 0) await putContracts(deps.db, contracts);
@@ -199,7 +210,8 @@ async function openGate(
     return decision;
   };
   await gate(deps.db, change);
-  return { gate, neighbours: assessment.neighbours.map((found) => found.datasetId) };
+  const broken = assessment.tests.some(({ outcome }) => outcome === "broken");
+  return { gate, neighbours: assessment.neighbours.map((found) => found.datasetId), broken };
 }
 
 function contentOf(result: MergePiece["result"]): VersionContent | null {

@@ -40,6 +40,18 @@ export interface ReleaseMembersTable {
   moved_at: Date;
 }
 
+export interface HoldsTable {
+  release_id: string;
+  consumer: string;
+  dataset_id: string;
+  version_id: string | null;
+  owner: string;
+  reason: string;
+  created_at: Date;
+  expires_at: Date;
+  ended_at: Date | null;
+}
+
 export interface ReleaseStepsTable {
   release_id: string;
   ordinal: number;

@@ -5,6 +5,7 @@ import type {
   DerivationsTable,
   ReleaseChangesTable,
   ReleaseEntriesTable,
+  HoldsTable,
   ReleaseMembersTable,
   ReleasesTable,
   ReleaseStepsTable,
@@ -335,6 +336,7 @@ export interface Database {
   release_changes: ReleaseChangesTable;
   release_steps: ReleaseStepsTable;
   release_members: ReleaseMembersTable;
+  holds: HoldsTable;
   bars: BarsTable;
   views: ViewsTable;
   view_leases: ViewLeasesTable;

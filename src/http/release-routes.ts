@@ -3,7 +3,7 @@ import { resolveDataset } from "../catalog/dataset-store.ts";
 import { planOfChange, setPlan } from "../changes/plan-service.ts";
 import { stepText, type Plan } from "../rollouts/plan.ts";
 import { listReleases, showRelease } from "../rollouts/release-reads.ts";
-import { advance, pause, resume } from "../rollouts/release-service.ts";
+import { advance, pause, resume, unhold } from "../rollouts/release-service.ts";
 import { getRelease } from "../rollouts/release-store.ts";
 import { rollback } from "../rollouts/rollback-service.ts";
 import { release, releaseStates } from "./answers.ts";
@@ -33,6 +33,18 @@ const shown = z
     release,
     title: z.string().nullable(),
     steps: z.array(step),
+    holds: z
+      .array(
+        z.object({
+          consumer: z.string(),
+          owner: z.string(),
+          reason: z.string(),
+          createdAt: time,
+          expiresAt: time,
+          endedAt: time.nullable(),
+        }),
+      )
+      .openapi({ description: "Consumers that stay on what they had, because the release would break them." }),
     changes: z.array(z.string()),
     datasets: z.array(z.object({ dataset: z.string(), before: count.nullable(), after: count.nullable() })),
   })
@@ -102,7 +114,14 @@ function addReads(router: Router): void {
         text: stepText(planStep),
         moved: found.members.filter((member) => member.ordinal === item.ordinal).map((member) => member.consumer),
       }));
-      return { release: releaseShape(found.release), title: found.title, steps, changes: found.changes, datasets: found.datasets };
+      return {
+        release: releaseShape(found.release),
+        title: found.title,
+        steps,
+        holds: found.holds,
+        changes: found.changes,
+        datasets: found.datasets,
+      };
     },
   );
 }
@@ -129,6 +148,21 @@ function addVerbs(router: Router): void {
       async ({ services, params, body, actor }) => releaseShape(await work(services, { release: params.id, actor, reason: body.reason })),
     );
   }
+  router.add(
+    {
+      method: "post",
+      path: "/v1/releases/{id}/unhold",
+      tag: "releases",
+      summary: "Let a consumer that a release holds back have what all have",
+      needs: "maintainer",
+      params: param,
+      body: z.object({ consumer: z.string() }),
+      answer: "The release.",
+      data: release,
+    },
+    async ({ services, params, body, actor }) =>
+      releaseShape(await unhold(services, { release: params.id, actor, consumer: body.consumer })),
+  );
   router.add(
     {
       method: "post",

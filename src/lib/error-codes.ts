@@ -85,6 +85,7 @@ export const errorCodes = {
   "revert.conflict": "conflict",
   "release.not_found": "not_found",
   "release.state": "conflict",
+  "hold.not_found": "not_found",
   "plan.invalid": "invalid",
   "plan.policy": "denied",
   "rollback.nothing": "conflict",

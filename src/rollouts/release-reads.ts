@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Reader } from "../db/db.ts";
+import { holdsOf, type Hold } from "./hold-store.ts";
 import { activeStates, type ReleaseState } from "./release-machine.ts";
 import { getRelease, releaseColumns, releaseContents, releaseFromRow, type Release } from "./release-store.ts";
 import { membersOfRelease, stepsOf, type Member, type ReleaseStep } from "./step-store.ts";
@@ -53,6 +54,8 @@ export interface ShownRelease {
   title: string | null;
   steps: ReleaseStep[];
   members: Member[];
+  /** Consumers that it holds back on what they had, because it would break them. */
+  holds: Hold[];
   changes: string[];
   datasets: { dataset: string; before: number | null; after: number | null }[];
 }
@@ -77,6 +80,7 @@ export async function showRelease(db: Reader, id: string): Promise<ShownRelease>
     title: row?.title ?? null,
     steps: await stepsOf(db, release.id),
     members: await membersOfRelease(db, release.id),
+    holds: await holdsOf(db, release.id),
     changes: content?.changes ?? [],
     datasets,
   };

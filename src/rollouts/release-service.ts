@@ -3,8 +3,10 @@ import { liveRef, lockRefs, type Ref } from "../catalog/ref-store.ts";
 import { trySessionLock } from "../db/advisory.ts";
 import { AppError } from "../lib/errors.ts";
 import { nextReleaseState, type ReleaseEvent } from "./release-machine.ts";
-import { dueReleases, findRelease, getRelease, lockRelease, releaseEntries, type Release } from "./release-store.ts";
+import { endHolds, holdsOf } from "./hold-store.ts";
+import { dueReleases, findRelease, getRelease, lockRelease, releaseEntries, type Release, type ReleaseEntry } from "./release-store.ts";
 import { behindLive, completeRelease, startStep } from "./step-commit.ts";
+import { testRelease, type RolloutDeps, type StepTests } from "./step-tests.ts";
 import { stepsOf, type ReleaseStep } from "./step-store.ts";
 
 export interface ReleaseRequest {
@@ -15,13 +17,33 @@ export interface ReleaseRequest {
 }
 
 /** Starts a release's next step now: what an approval waits for, and what ends a wait early. In the bake it ends the bake. */
-export async function advance(deps: MutationDeps, request: ReleaseRequest): Promise<Release> {
+export async function advance(deps: RolloutDeps, request: ReleaseRequest): Promise<Release> {
   const { id } = await getRelease(deps.db, request.release);
-  return mutate(deps, request.actor, async (m) => {
-    const { release, live } = await locked(m, id);
-    nextReleaseState(release, "advance");
-    return next(m, release, live);
-  });
+  return tested(deps, id, (tests) =>
+    mutate(deps, request.actor, async (m) => {
+      const { release, live } = await locked(m, id);
+      nextReleaseState(release, "advance");
+      return next(m, release, live, tests);
+    }),
+  );
+}
+
+/** Readers or candidates moved between the tests and the step: they are tested again. */
+class Untested extends Error {}
+
+const attempts = 10;
+
+/** Runs work that starts a step, with the tests of the state on which it finds the release. */
+async function tested<T>(deps: RolloutDeps, id: string, work: (tests: StepTests | undefined) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    const release = await getRelease(deps.db, id);
+    const tests = release.state === "running" && release.liveAt === null ? await testRelease(deps, release) : undefined;
+    try {
+      return await work(tests);
+    } catch (error) {
+      if (!(error instanceof Untested) || attempt >= attempts) throw error;
+    }
+  }
 }
 
 /** Stops a release where it is: nobody more is moved, and whoever has the candidates keeps them. */
@@ -69,7 +91,7 @@ async function locked(m: Mutation, id: string): Promise<{ release: Release; live
 }
 
 /** Starts the step after the one under way, or ends the bake. What would take something from readers is held instead. */
-async function next(m: Mutation, release: Release, live: Ref): Promise<Release> {
+async function next(m: Mutation, release: Release, live: Ref, tests: StepTests | undefined): Promise<Release> {
   const behind = await behindNames(m, live, release);
   if (behind.length > 0) {
     const reason = `readers have what its candidates lack of ${behind.join(", ")}`;
@@ -78,7 +100,35 @@ async function next(m: Mutation, release: Release, live: Ref): Promise<Release> 
   const steps = await stepsOf(m.tx, release.id);
   const message = await titleOf(m, release);
   if (release.step === steps.length) return completeRelease(m, release, message);
-  return startStep(m, { release, live, entries: await releaseEntries(m.tx, release.id), steps, message });
+  const entries = await releaseEntries(m.tx, release.id);
+  if (tests?.liveGeneration !== live.generation || !sameEntries(tests.entries, entries)) throw new Untested();
+  return startStep(m, { release, live, entries, steps, message, broken: tests.broken });
+}
+
+const sameEntries = (a: readonly ReleaseEntry[], b: readonly ReleaseEntry[]): boolean =>
+  a.length === b.length &&
+  a.every((entry, index) => entry.datasetId === b[index]?.datasetId && entry.afterVersion === b[index]?.afterVersion);
+
+/** Lets a consumer that a release holds back go: from then on it has what all have. */
+export async function unhold(deps: RolloutDeps, request: ReleaseRequest & { consumer: string }): Promise<Release> {
+  const { id } = await getRelease(deps.db, request.release);
+  return mutate(deps, request.actor, async (m) => {
+    const { release } = await locked(m, id);
+    const ended = await endHolds(m.tx, id, { consumer: request.consumer, at: m.at });
+    if (ended.length === 0) {
+      throw new AppError("hold.not_found", `${id} does not hold ${request.consumer} back.`, {
+        expected: "a consumer that the release holds back",
+        found: request.consumer,
+        hint: `tidegate release show ${id}`,
+      });
+    }
+    m.record({ action: "release.unhold", subject: id, payload: { consumer: request.consumer } });
+    const left = (await holdsOf(m.tx, id)).some((hold) => hold.endedAt === null && hold.expiresAt > m.at);
+    if (left || release.state !== "completed_with_holds") return release;
+    const state = nextReleaseState(release, "complete");
+    await m.tx.updateTable("releases").set({ state }).where("id", "=", id).execute();
+    return { ...release, state };
+  });
 }
 
 async function titleOf(m: Mutation, release: Release): Promise<string> {
@@ -103,7 +153,7 @@ const lockName = "tidegate rollouts";
  * server that was down for a week moves one ring, not all. Each is one transaction that looks again at the release under
  * lock, so a step starts once, whoever asks, and a process that dies leaves it wholly begun or wholly due.
  */
-export async function advanceDue(deps: MutationDeps): Promise<number> {
+export async function advanceDue(deps: RolloutDeps): Promise<number> {
   if ((await dueReleases(deps.db, deps.clock.now())).length === 0) return 0;
   const worked = await trySessionLock(deps.db, lockName, async (lost) => {
     let started = 0;
@@ -119,13 +169,17 @@ export async function advanceDue(deps: MutationDeps): Promise<number> {
   return worked.held ? worked.value : 0;
 }
 
-async function startDue(deps: MutationDeps, id: string): Promise<void> {
+async function startDue(deps: RolloutDeps, id: string): Promise<void> {
+  await tested(deps, id, (tests) => startDueWith(deps, id, tests));
+}
+
+async function startDueWith(deps: RolloutDeps, id: string, tests: StepTests | undefined): Promise<void> {
   await mutate(deps, "tidegate", async (m) => {
     const { release, live } = await locked(m, id);
     if (release.state !== "running" || release.dueAt === null || release.dueAt > m.at) {
       m.record({ action: "release.not_due", subject: id, payload: {} });
       return;
     }
-    await next(m, release, live);
+    await next(m, release, live, tests);
   });
 }

@@ -1,6 +1,7 @@
 import type { Mutation } from "../audit/mutation.ts";
 import { getVersions } from "../catalog/version-store.ts";
-import { barsOn } from "./bar-store.ts";
+import { barsByVersion, barsOn } from "./bar-store.ts";
+import { endHolds, heldVersions } from "./hold-store.ts";
 import { nextReleaseState } from "./release-machine.ts";
 import { activeReleases, releaseContents } from "./release-store.ts";
 import { forgetMembers, putSteps, stepsOf } from "./step-store.ts";
@@ -10,6 +11,7 @@ import { forgetMembers, putSteps, stepsOf } from "./step-store.ts";
  * begins again from its first step, with what comes after the revert.
  */
 export async function requeueBarred(m: Mutation, environment: string): Promise<void> {
+  await freeBarred(m);
   const releases = (await activeReleases(m.tx, environment)).filter((release) => release.liveAt === null);
   if (releases.length === 0) return;
   const contents = await releaseContents(
@@ -27,5 +29,18 @@ export async function requeueBarred(m: Mutation, environment: string): Promise<v
     await m.tx.updateTable("releases").set({ state, reason, step: 0, due_at: null }).where("id", "=", release.id).execute();
     m.record({ action: "release.requeue", subject: release.id, payload: { barred: [...barred] } });
     m.enqueue("release.stopped", { release: release.id, reason });
+  }
+}
+
+/** A consumer that is held back on what has just been barred is let go in the same transaction: it has what all have then. */
+async function freeBarred(m: Mutation): Promise<void> {
+  const held = await heldVersions(m.tx, m.at);
+  if (held.length === 0) return;
+  const versions = await getVersions(m.tx, [...new Set(held.map((item) => item.versionId))]);
+  const barred = await barsByVersion(m.tx, [...versions.values()]);
+  for (const { releaseId, consumer, versionId } of held) {
+    if (!barred.has(versionId)) continue;
+    const ended = await endHolds(m.tx, releaseId, { consumer, at: m.at });
+    if (ended.length > 0) m.record({ action: "release.unhold", subject: releaseId, payload: { consumer, barred: true } });
   }
 }

@@ -10,6 +10,7 @@ import { AppError } from "../lib/errors.ts";
 import { insertBars } from "./bar-store.ts";
 import { goodState } from "./good-state.ts";
 import { broughtReleases, laterReleases, releasesSince, type LaterRelease } from "./rollback-reads.ts";
+import { endHolds } from "./hold-store.ts";
 import { moveLive } from "./live-line.ts";
 import { isActive, nextReleaseState } from "./release-machine.ts";
 import {
@@ -68,7 +69,10 @@ export async function rollback(deps: LakeDeps, request: RollbackRequest): Promis
       changes.flatMap((changeId) => entries.map(({ datasetId }) => ({ changeId, datasetId, releaseId }))),
     );
     await insertBars(m.tx, bars, { at: m.at, by: m.actor, reason });
-    for (const [id, state] of states) await finishRelease(m.tx, id, { state, at: m.at, reason });
+    for (const [id, state] of states) {
+      await finishRelease(m.tx, id, { state, at: m.at, reason });
+      await endHolds(m.tx, id, { at: m.at });
+    }
     const changes = distinct([...contents.values()].flatMap((content) => content.changes));
     const announce = (): void => {
       for (const changeId of changes) m.enqueue("change.barred", { change: changeId, actor: m.actor });

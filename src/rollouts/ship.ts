@@ -39,6 +39,8 @@ export interface Shipment {
   undoes?: boolean;
   /** Datasets that point at these by a foreign key, or are pointed at: releases of them do not run at the same time. */
   neighbours?: readonly string[];
+  /** What the consumers' tests of the merge looked at: the versions from which each dataset moved, and whether a test broke. */
+  tested?: { from: ReadonlyMap<string, string | null>; broken: boolean } | undefined;
   /** A release that waited and is tried again. */
   waited?: Release | undefined;
 }
@@ -166,7 +168,18 @@ async function startPlan(m: Mutation, shipment: Shipment, work: Planned): Promis
     await m.tx.updateTable("releases").set({ state: "running", reason }).where("id", "=", release.id).execute();
     return { ...release, state: "running", reason };
   }
-  return startStep(m, { release, live: shipment.live, entries, steps, message: shipment.reason });
+  if (!isTested(shipment, entries)) {
+    const reason = "its first step is due once its consumers' tests have run on it";
+    await m.tx.updateTable("releases").set({ state: "running", reason, due_at: m.at }).where("id", "=", release.id).execute();
+    return { ...release, state: "running", reason, dueAt: m.at };
+  }
+  return startStep(m, { release, live: shipment.live, entries, steps, message: shipment.reason, broken: [] });
+}
+
+/** Whether the merge's own tests were those of the first step: readers have what main had, and nothing broke. */
+function isTested({ tested }: Shipment, entries: readonly ReleaseEntry[]): boolean {
+  if (tested === undefined || tested.broken) return false;
+  return entries.every((entry) => tested.from.has(entry.datasetId) && tested.from.get(entry.datasetId) === entry.beforeVersion);
 }
 
 async function endContained(m: Mutation, releaseId: string, contained: readonly Release[]): Promise<void> {

@@ -3,9 +3,12 @@ import { readSome, readTree } from "../catalog/commit-store.ts";
 import type { Ref } from "../catalog/ref-store.ts";
 import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import { containsAll } from "../catalog/change-set.ts";
+import { holdsOf, putHolds } from "./hold-store.ts";
 import { moveLive } from "./live-line.ts";
 import { membersOf } from "./plan.ts";
 import { finishRelease, type Release, type ReleaseEntry } from "./release-store.ts";
+import { nextReleaseState } from "./release-machine.ts";
+import type { Broken } from "./step-tests.ts";
 import { addMembers, beginStep, plannedConsumers, type ReleaseStep } from "./step-store.ts";
 
 export interface StepStart {
@@ -17,6 +20,8 @@ export interface StepStart {
   steps: readonly ReleaseStep[];
   /** Title of the line that the last step adds to live. */
   message: string;
+  /** Consumers that their tests say the candidates would break: no step moves them. */
+  broken: readonly Broken[];
 }
 
 /**
@@ -32,19 +37,24 @@ export async function startStep(m: Mutation, start: StepStart): Promise<Release>
   await beginStep(m.tx, release.id, ordinal, m.at);
   const last = ordinal === steps.length;
   if (last) return startLast(m, start, step.waitMs);
-  const moved = await addMembers(m.tx, release.id, membersOf(step, release.id, await plannedConsumers(m.tx)), { ordinal, at: m.at });
+  const chosen = membersOf(step, release.id, await plannedConsumers(m.tx));
+  const back = start.broken.filter(({ consumer }) => chosen.includes(consumer));
+  const moving = chosen.filter((name) => !back.some(({ consumer }) => consumer === name));
+  const moved = await addMembers(m.tx, release.id, moving, { ordinal, at: m.at });
   // A step whose successor needs somebody's word is due to nobody.
   const next = steps[ordinal]?.step;
   const dueAt = step.waitMs === null || next?.approval === true ? null : new Date(m.at.getTime() + step.waitMs);
   const reason = `step ${ordinal} of ${steps.length}`;
   await m.tx.updateTable("releases").set({ state: "running", step: ordinal, due_at: dueAt, reason }).where("id", "=", release.id).execute();
-  m.record({ action: "release.step", subject: release.id, payload: { step: ordinal, of: steps.length, moved } });
+  m.record({ action: "release.step", subject: release.id, payload: { step: ordinal, of: steps.length, moved, heldBack: back } });
   m.enqueue("release.step_started", { release: release.id, step: ordinal });
   return { ...release, state: "running", step: ordinal, dueAt, reason };
 }
 
-async function startLast(m: Mutation, { release, live, entries, steps, message }: StepStart, bakeMs: number | null): Promise<Release> {
+async function startLast(m: Mutation, start: StepStart, bakeMs: number | null): Promise<Release> {
+  const { release, live, entries, steps, message } = start;
   const parentTree = await readTree(m.tx, live.commitId);
+  await holdBack(m, start, parentTree);
   const edits = new Map(entries.map((entry) => [entry.datasetId, entry.afterVersion]));
   const liveCommit = await moveLive(m, live, { edits, message, releaseId: release.id, parentTree });
   const step = steps.length;
@@ -58,12 +68,29 @@ async function startLast(m: Mutation, { release, live, entries, steps, message }
   return bakeMs === null ? completeRelease(m, started, message) : started;
 }
 
-/** Ends a release that all readers have; what waits behind it begins by the event. */
+/** Keeps consumers that the candidates would break on what all readers have until now. Who had the candidates already goes back to it, for this cause. */
+async function holdBack(m: Mutation, { release, entries, broken }: StepStart, liveTree: string): Promise<void> {
+  if (broken.length === 0) return;
+  const ids = entries.map((entry) => entry.datasetId);
+  const now = await readSome(m.tx, liveTree, ids);
+  const versions = new Map(ids.map((id) => [id, now.get(id) ?? null]));
+  await putHolds(
+    m.tx,
+    release.id,
+    broken.map(({ consumer, owner, reason }) => ({ consumer, owner: owner ?? m.actor, reason })),
+    { versions, at: m.at },
+  );
+  m.record({ action: "release.hold_back", subject: release.id, payload: { consumers: broken } });
+}
+
+/** Ends a release that all readers have, but those that are held back; what waits behind it begins by the event. */
 export async function completeRelease(m: Mutation, release: Release, message: string): Promise<Release> {
-  await finishRelease(m.tx, release.id, { state: "completed", at: m.at, reason: message });
-  m.record({ action: "release.complete", subject: release.id, payload: { change: release.changeId } });
+  const isHolding = (await holdsOf(m.tx, release.id)).some((hold) => hold.endedAt === null && hold.expiresAt > m.at);
+  const state = nextReleaseState(release, isHolding ? "complete_with_holds" : "complete");
+  await finishRelease(m.tx, release.id, { state, at: m.at, reason: message });
+  m.record({ action: "release.complete", subject: release.id, payload: { change: release.changeId, state } });
   m.enqueue("release.completed", { release: release.id });
-  return { ...release, state: "completed", finishedAt: m.at, dueAt: null, reason: message };
+  return { ...release, state, finishedAt: m.at, dueAt: null, reason: message };
 }
 
 /** Datasets of which readers have something that the candidates lack: a step would take it from them. */

@@ -9,7 +9,6 @@ import type { Db } from "../db/db.ts";
 import { AppError } from "../lib/errors.ts";
 import { barsOn } from "./bar-store.ts";
 import { keptStep } from "./plan-document.ts";
-import type { PlanStep } from "./plan.ts";
 import { overlayText, viewOf, type View, type ViewReason } from "./view.ts";
 
 export interface ResolveRequest {
@@ -83,22 +82,28 @@ export class ViewResolver {
     const overlay: Record<string, string | null> = {};
     for (const row of rows) Object.assign(overlay, row.candidates);
     const view = await this.#keep(viewOf({ environment: this.#environment, commitId, overlay }));
-    const rollouts = rows.flatMap((row) => (row.release === null ? [] : [reasonOf(row.release, row.ordinal ?? 0, keptStep(row.plan))]));
+    const rollouts = rows.flatMap((row) => (row.release === null ? [] : [reasonOf(row)]));
     return { view, reason: rollouts.length === 0 ? "live" : rollouts.join(", ") };
   }
 
   async #moved(consumer: string | undefined): Promise<MovedRow[]> {
     const { rows } = await sql<MovedRow>`
-      select refs.commit_id, moved.release, moved.ordinal, moved.plan, moved.candidates
+      select refs.commit_id, moved.release, moved.ordinal, moved.plan, moved.candidates, moved.held
       from refs left join lateral (
-        select releases.id as release, members.ordinal, steps.plan,
+        (select releases.created_at, null::text as held, releases.id as release, members.ordinal, steps.plan,
           (select jsonb_object_agg(entries.dataset_id, entries.after_version) from release_entries entries where entries.release_id = releases.id)
             as candidates
         from releases
           join release_members members on members.release_id = releases.id and members.consumer = ${consumer ?? null}
           join release_steps steps on steps.release_id = releases.id and steps.ordinal = members.ordinal
         where releases.environment = ${this.#environment} and releases.state in ('running', 'paused', 'held') and releases.live_at is null
-        order by releases.created_at, releases.id
+        union all
+        select min(releases.created_at), min(holds.reason), releases.id, 0, null, jsonb_object_agg(holds.dataset_id, holds.version_id)
+        from holds join releases on releases.id = holds.release_id
+        where holds.consumer = ${consumer ?? null} and holds.ended_at is null and holds.expires_at > ${this.#clock.now()}
+          and releases.environment = ${this.#environment}
+        group by releases.id)
+        order by created_at desc, release desc
       ) moved on true
       where refs.name = ${liveRef(this.#environment)}`.execute(this.#db);
     return rows;
@@ -206,10 +211,13 @@ interface MovedRow {
   ordinal: number | null;
   plan: unknown;
   candidates: Record<string, string | null> | null;
+  held: string | null;
 }
 
-function reasonOf(release: string, ordinal: number, { audience }: PlanStep): string {
-  return audience.to === "percent" ? `${audience.percent} % of ${release}` : `ring ${ordinal} of ${release}`;
+function reasonOf({ release, ordinal, plan, held }: MovedRow): string {
+  if (held !== null) return `held by ${release ?? ""}`;
+  const { audience } = keptStep(plan);
+  return audience.to === "percent" ? `${audience.percent} % of ${release ?? ""}` : `ring ${ordinal ?? 0} of ${release ?? ""}`;
 }
 
 interface Lease {

@@ -92,6 +92,7 @@ export async function lakehouse(options: { rowsPerFile?: number; files?: FileSys
     drain: async () => {
       await advanceDue(lake);
       await drainOutbox({ db, clock, handlers: outboxHandlers(lake) });
+      await advanceDue(lake);
     },
     close: async () => {
       await lake.ledger.flush();

@@ -36,7 +36,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
     "feeds",
     "rollouts",
   ],
-  rollouts: ["lib", "edges", "db", "audit", "engine", "lake", "catalog", "contracts", "effects", "lineage"],
+  rollouts: ["lib", "edges", "db", "audit", "engine", "lake", "catalog", "contracts", "effects", "lineage", "consumers"],
   changes: [
     "lib",
     "edges",

@@ -15,6 +15,7 @@ export function addReleaseCommands(surroundings: Surroundings): void {
   addMove(surroundings, group, "advance", "Start the next step now: what an approval waits for.", "Advancing");
   addMove(surroundings, group, "pause", "Stop a release where it is; who has moved stays moved.", "Pausing");
   addMove(surroundings, group, "resume", "Let a release go on.", "Resuming");
+  addUnhold(surroundings, group);
   addAbort(surroundings, group);
   addPlan(surroundings, group);
 }
@@ -74,6 +75,7 @@ interface Shown {
   release: ShownRelease;
   title: string | null;
   steps: { ordinal: number; text: string; state: string; startedAt: string | null; moved: string[] }[];
+  holds: { consumer: string; owner: string; reason: string; expiresAt: string; endedAt: string | null }[];
   changes: string[];
   datasets: { dataset: string; before: number | null; after: number | null }[];
 }
@@ -95,7 +97,7 @@ function addShow(surroundings: Surroundings, group: Command): void {
     );
 }
 
-function shownLines({ release, title, steps, changes, datasets }: Shown): string[] {
+function shownLines({ release, title, steps, holds, changes, datasets }: Shown): string[] {
   const number = (value: number | null): string => (value === null ? "–" : `@${value}`);
   return [
     releaseSentence(release),
@@ -106,6 +108,9 @@ function shownLines({ release, title, steps, changes, datasets }: Shown): string
       const who = step.moved.length === 0 ? "" : `  moved ${step.moved.join(", ")}`;
       return `  ${marks[step.state] ?? "·"} ${step.ordinal}  ${step.text}${when}${who}`;
     }),
+    ...holds
+      .filter((hold) => hold.endedAt === null)
+      .map((hold) => `  ‖ ${hold.consumer} is held back until ${shortTime(hold.expiresAt)}, ${hold.owner} mends it: ${hold.reason}`),
   ];
 }
 
@@ -130,6 +135,22 @@ function addMove(surroundings: Surroundings, group: Command, verb: "advance" | "
       }),
     );
   if (verb === "pause") addFlags(command, "Why", [["--reason <reason>", "shown until it goes on"]]);
+}
+
+function addUnhold(surroundings: Surroundings, group: Command): void {
+  addVerb(group, "unhold", "Let a consumer that a release holds back have what all have.", [
+    "tidegate release unhold rel_41h7 delay-board",
+    "tidegate release show rel_41h7",
+    "tidegate release list --state completed_with_holds",
+  ])
+    .argument("<release>", "id of the release; its first letters, if they are unique")
+    .argument("<consumer>", "the consumer")
+    .action((id: string, consumer: string) =>
+      withClient(surroundings, { doing: `Letting ${consumer} go` }, async (client) => {
+        const release = await client.ask<ShownRelease>("POST", `/v1/releases/${encodeURIComponent(id)}/unhold`, { body: { consumer } });
+        surroundings.output().result(release, [`${consumer} has what all have.`], `tidegate release show ${release.id}`);
+      }),
+    );
 }
 
 interface Aborted {

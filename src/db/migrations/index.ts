@@ -8,6 +8,7 @@ import { reviews } from "./0007-reviews.ts";
 import { lineageKey } from "./0008-lineage-key.ts";
 import { contractsAsking } from "./0009-contracts-asking.ts";
 import { rollouts } from "./0010-rollouts.ts";
+import { holds } from "./0011-holds.ts";
 
 /** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -21,4 +22,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   lineageKey,
   contractsAsking,
   rollouts,
+  holds,
 ];

@@ -1,0 +1,51 @@
+import { readTree } from "../catalog/commit-store.ts";
+import { getRef, liveRef, mainRef } from "../catalog/ref-store.ts";
+import { treeSide, type Side } from "../catalog/side.ts";
+import { getVersions } from "../catalog/version-store.ts";
+import { testConsumers, type ConsumerTestDeps } from "../consumers/test-service.ts";
+import type { LakeDeps } from "../effects/lake-deps.ts";
+import { releaseEntries, type Release, type ReleaseEntry } from "./release-store.ts";
+
+/** What rollouts work with: the lake, and what runs the tests of consumers. */
+export interface RolloutDeps extends LakeDeps, Pick<ConsumerTestDeps, "models" | "commands"> {}
+
+/** A consumer that works on what it has and would not on what a step gives it. */
+export interface Broken {
+  consumer: string;
+  owner: string | null;
+  reason: string;
+}
+
+/** What consumers' tests say of a step, and what they looked at: another state needs other tests. */
+export interface StepTests {
+  liveGeneration: bigint;
+  entries: readonly ReleaseEntry[];
+  broken: readonly Broken[];
+}
+
+/**
+ * Runs the consumers' stored tests on what readers have and on what a release would give them. What was asked before on the same content is
+ * answered from the evidence, so that each step costs what has moved.
+ */
+export async function testRelease(deps: RolloutDeps, release: Release): Promise<StepTests> {
+  const live = await getRef(deps.db, liveRef(release.environment));
+  const entries = await releaseEntries(deps.db, release.id);
+  const tree = await readTree(deps.db, live.commitId);
+  const versions = await getVersions(
+    deps.db,
+    entries.flatMap((entry) => entry.afterVersion ?? []),
+  );
+  const edits = new Map(entries.map((entry) => [entry.datasetId, versions.get(entry.afterVersion ?? "") ?? null]));
+  // The tests are documents of main: those hold, whatever readers have.
+  const { documents } = treeSide(deps.db, mainRef, await readTree(deps.db, (await getRef(deps.db, mainRef)).commitId));
+  const served: Side = { ...treeSide(deps.db, live.name, tree), documents };
+  const next: Side = { ...treeSide(deps.db, release.id, tree, edits), documents };
+  const datasetIds = entries.map((entry) => entry.datasetId);
+  const results = await testConsumers(deps, { base: served, candidate: next, datasetIds });
+  const broken = new Map<string, Broken>();
+  for (const result of results.filter(({ outcome }) => outcome === "broken")) {
+    const { consumer, owner, test, error, summary } = result;
+    if (!broken.has(consumer)) broken.set(consumer, { consumer, owner, reason: `test ${test}: ${error.after ?? summary}` });
+  }
+  return { liveGeneration: live.generation, entries, broken: [...broken.values()] };
+}

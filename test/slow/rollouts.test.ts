@@ -1,0 +1,180 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { addConsumer } from "../../src/access/consumer-service.ts";
+import { showChange } from "../../src/changes/change-reads.ts";
+import { merge } from "../../src/changes/merge-service.ts";
+import { setPlan } from "../../src/changes/plan-service.ts";
+import { acknowledge } from "../../src/changes/verdict-service.ts";
+import { AppError } from "../../src/lib/errors.ts";
+import { listReleases } from "../../src/rollouts/release-reads.ts";
+import { advance, pause, resume } from "../../src/rollouts/release-service.ts";
+import { rollback } from "../../src/rollouts/rollback-service.ts";
+import { importText, proposeText } from "../harness/changes.ts";
+import { lakehouse, type Lakehouse } from "../harness/lakehouse.ts";
+import { rowsOf } from "../harness/reads.ts";
+
+/*
+ * Random histories of one dataset on real parts: planned changes, batches of a feed, time, people's verbs, rollbacks, reverts, in any order.
+ * Each change adds one row of its own, so that what a reader sees tells which changes its version has.
+ */
+
+let lake: Lakehouse;
+const consumers = ["c1", "c2", "c3", "c4"];
+beforeAll(async () => {
+  lake = await lakehouse();
+  for (const name of consumers) await addConsumer(lake, "ana", { name, kind: "job", criticality: "normal", labels: {} });
+});
+afterAll(() => lake.close());
+
+const plan = "steps: [{ ring: c1, wait: 1h }, { percent: 50, wait: 1h }, { everyone: true, wait: 1h }]";
+
+type Act =
+  | { do: "plan" | "feed" | "hour" | "drain" | "advance" | "pause" | "resume" | "rollback" | "revert" }
+  | { do: "read"; consumer: string; run: number };
+
+const act: fc.Arbitrary<Act> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({ do: fc.constantFrom("plan", "feed", "feed", "hour", "hour", "drain", "rollback", "revert" as const) }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("advance", "pause", "resume" as const) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("read" as const), consumer: fc.constantFrom(...consumers), run: fc.nat(3) }) },
+);
+
+class World {
+  readonly dataset: string;
+  #next = 1;
+  readonly barred = new Set<string>();
+  readonly fed: string[] = [];
+  /** Row that each change adds, and the changes whose reverts wait. */
+  readonly rows = new Map<string, string>();
+  readonly had = new Map<string, Set<string>>();
+  readonly runs = new Map<string, string>();
+
+  constructor(dataset: string) {
+    this.dataset = dataset;
+  }
+
+  async propose(kind: "p" | "f"): Promise<{ change: string; row: string }> {
+    const row = `${kind}${(this.#next += 1)}`;
+    const origin = kind === "f" ? "feed" : "person";
+    const change = await proposeText(lake, this.dataset, { kind: "append", csv: `id,v\n${this.#next},${row}\n` }, { origin });
+    this.rows.set(change, row);
+    return { change, row };
+  }
+
+  async open(): Promise<string | undefined> {
+    const lines = await listReleases(lake.db, "production", { state: "open", limit: 50 });
+    return lines.find((line) => line.state !== "waiting" && line.datasets.includes(this.dataset))?.id;
+  }
+
+  async seen(consumer: string | undefined, run?: string): Promise<Set<string>> {
+    return new Set((await rowsOf(lake, this.dataset, { consumer, run })).map((row) => String(row["v"])));
+  }
+
+  /** What holds for every reader at every moment. */
+  async check(): Promise<void> {
+    for (const consumer of [...consumers, undefined]) {
+      const now = await this.seen(consumer);
+      for (const row of this.barred) expect(now, `${consumer ?? "nobody"} sees what was rolled back`).not.toContain(row);
+      const name = consumer ?? "nobody";
+      for (const row of this.had.get(name) ?? []) if (!this.barred.has(row)) expect(now, `${name} has lost ${row}`).toContain(row);
+      this.had.set(name, now);
+    }
+  }
+}
+
+/** Verbs that the release does not take now are refused, and change nothing. */
+async function maybe(work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof AppError) || !["release.state", "rollback.nothing"].includes(error.code)) throw error;
+  }
+}
+
+async function perform(world: World, todo: Act): Promise<void> {
+  lake.clock.advance(1000);
+  if (todo.do === "read") return readInRun(world, todo.consumer, `r${todo.run}`);
+  if (todo.do === "hour") lake.clock.advance(3_600_000);
+  if (todo.do === "drain" || todo.do === "hour") return lake.drain();
+  if (todo.do === "plan") {
+    const { change } = await world.propose("p");
+    await setPlan(lake, { changeId: change, text: plan, actor: "ana" });
+    await lake.merge(change);
+  }
+  if (todo.do === "feed") {
+    const { change, row } = await world.propose("f");
+    await acknowledge(lake, { changeId: change, person: "ana", actor: "ana" });
+    await merge(lake, { changeId: change, actor: "ana", ordinary: true, byPerson: true });
+    world.fed.push(row);
+  }
+  if (todo.do === "rollback") {
+    await maybe(async () => {
+      const back = await rollback(lake, { target: world.dataset, reason: "bad", actor: "ana", environment: "production" });
+      for (const change of back.barred) world.barred.add(world.rows.get(change) ?? "");
+    });
+  }
+  if (todo.do === "revert") await mergeReverts(world);
+  const open = await world.open();
+  if (open === undefined) return;
+  if (todo.do === "advance") await maybe(() => advance(lake, { release: open, actor: "ana" }));
+  if (todo.do === "pause") await maybe(() => pause(lake, { release: open, actor: "ana" }));
+  if (todo.do === "resume") await maybe(() => resume(lake, { release: open, actor: "ana" }));
+}
+
+async function mergeReverts(world: World): Promise<void> {
+  await lake.drain();
+  for (const change of world.rows.keys()) {
+    const { revertedBy, barred } = await showChange(lake.db, change);
+    if (!barred || revertedBy[0] === undefined) continue;
+    const revert = await showChange(lake.db, revertedBy[0]);
+    if (revert.change.state !== "merged") await lake.merge(revertedBy[0]);
+  }
+}
+
+/** All reads of a run see one state, or the run is told that it ended. */
+async function readInRun(world: World, consumer: string, run: string): Promise<void> {
+  const key = `${consumer} ${world.dataset}.${run}`;
+  try {
+    const now = [...(await world.seen(consumer, `${world.dataset}.${run}`))].sort().join(" ");
+    const before = world.runs.get(key);
+    if (before !== undefined) expect(now, `${key} saw two states`).toBe(before);
+    world.runs.set(key, now);
+    for (const row of world.barred) expect(now.split(" ")).not.toContain(row);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== "view.lease_ended") throw error;
+  }
+}
+
+let round = 0;
+
+test("whatever happens in whatever order, nobody sees what was rolled back, loses what was not, or sees two states in one run; feeds reach all", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(act, { minLength: 8, maxLength: 22 }), async (acts) => {
+      const world = new World(`sim.t${(round += 1)}`);
+      await importText(lake, world.dataset, "id,v\n1,first\n", ["id"]);
+      for (const todo of acts) {
+        await perform(world, todo);
+        await world.check();
+      }
+      await lake.drain();
+      const now = await world.seen(undefined);
+      for (const row of world.fed) expect(now, `the feed's ${row} has not arrived`).toContain(row);
+      await mergeReverts(world);
+      for (let hour = 0; hour < 40; hour += 1) {
+        const open = await world.open();
+        if (open !== undefined) await maybe(() => resume(lake, { release: open, actor: "ana" }));
+        lake.clock.advance(3_600_000);
+        await lake.drain();
+        if ((await world.open()) === undefined) break;
+      }
+      await world.check();
+      const all = await world.seen(undefined);
+      const wanted = [...world.rows.values()].filter((row) => !world.barred.has(row));
+      expect([...all].sort()).toEqual(["first", ...wanted].sort());
+      for (const consumer of consumers) expect(await world.seen(consumer)).toEqual(all);
+    }),
+    { numRuns: 12 },
+  );
+});
