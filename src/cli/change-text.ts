@@ -1,40 +1,16 @@
 import { shortTime } from "./output.ts";
 import { byText } from "../lib/text.ts";
-
-/** A version as commands show it. */
-export interface ShownVersion {
-  number: number;
-  rows: number;
-  files: number;
-  bytes: number;
-}
-
-export interface ShownRelease {
-  id: string;
-  change: string | null;
-  state: string;
-  reason: string;
-  step: number;
-  dueAt: string | null;
-}
-
-export interface Merged {
-  change: { id: string };
-  commit: string;
-  previousCommit: string;
-  datasets: { dataset: string; before: ShownVersion | null; after: ShownVersion | null }[];
-  release: ShownRelease;
-}
+import type { MergedAnswer, ReleaseAnswer, VersionAnswer } from "../http/answers.ts";
 
 /** `@7`, or a dash where there is no version. */
-export function at(version: Pick<ShownVersion, "number"> | null): string {
+export function at(version: Pick<VersionAnswer, "number"> | null): string {
   return version === null ? "–" : `@${version.number}`;
 }
 
 const shownMoves = 6;
 
 /** What a merge did to main, and what readers have of it. */
-export function mergedLines({ change, commit, previousCommit, datasets, release }: Merged): string[] {
+export function mergedLines({ change, commit, previousCommit, datasets, release }: MergedAnswer): string[] {
   const sorted = datasets.toSorted((a, b) => byText(a.dataset, b.dataset));
   const moves = sorted.slice(0, shownMoves).map((item) => `${item.dataset} ${at(item.before)} → ${at(item.after)}`);
   const more = datasets.length > shownMoves ? ` and ${datasets.length - shownMoves} more` : "";
@@ -43,7 +19,7 @@ export function mergedLines({ change, commit, previousCommit, datasets, release 
 }
 
 /** What readers have of a release, in one sentence. */
-export function releaseSentence({ id, state, reason, dueAt }: ShownRelease): string {
+export function releaseSentence({ id, state, reason, dueAt }: ReleaseAnswer): string {
   if (state === "completed_with_holds") return `${id}: readers have it now, but those that it would break.`;
   if (state === "completed") return `${id}: readers have it now.`;
   if (state === "running") {

@@ -1,26 +1,5 @@
 import { counted, grouped } from "../lib/text.ts";
-
-/** A check as the API answers it. */
-export interface ShownCheck {
-  rule: { id: string; title: string; severity: string };
-  verdict: "pass" | "fail" | "inconclusive";
-  effect: "block" | "warn" | "info" | "none";
-  reason: string | null;
-  found: string | null;
-  expected: string;
-  badAdded: number | null;
-  samples: { key: unknown[] | null; row: Record<string, unknown> }[];
-  sql: string;
-  failingSince: { version: string; at: string } | null;
-}
-
-export interface ShownChecks {
-  dataset: string;
-  version: number | null;
-  owners: string[];
-  untested: boolean;
-  checks: ShownCheck[];
-}
+import type { CheckAnswer, DatasetChecksAnswer } from "../http/check-answers.ts";
 
 const signs = { pass: "✓", fail: "✗", inconclusive: "?" } as const;
 const reasons: Readonly<Record<string, string>> = {
@@ -33,7 +12,7 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 /** Exit code: 1 something fails, 4 something could not be told or nothing was tested, else 0. What only warns fails nothing. */
-export function exitOfChecks(datasets: readonly ShownChecks[], isChange: boolean): number {
+export function exitOfChecks(datasets: readonly DatasetChecksAnswer[], isChange: boolean): number {
   const checks = datasets.flatMap((item) => item.checks);
   if (checks.some(({ verdict, effect }) => verdict === "fail" && effect === "block")) return 1;
   if (checks.some(({ verdict, effect }) => verdict === "inconclusive" && effect === "block")) return 4;
@@ -42,13 +21,13 @@ export function exitOfChecks(datasets: readonly ShownChecks[], isChange: boolean
 }
 
 /** What fails first, with what helps to find it; then what could not be told; of what passes only how many. */
-export function checkLines(datasets: readonly ShownChecks[]): string[] {
+export function checkLines(datasets: readonly DatasetChecksAnswer[]): string[] {
   return datasets.flatMap((item, place) => [...(place === 0 ? [] : [""]), ...datasetLines(item)]);
 }
 
-function datasetLines({ dataset, version, owners, untested, checks }: ShownChecks): string[] {
+function datasetLines({ dataset, version, owners, untested, checks }: DatasetChecksAnswer): string[] {
   const name = version === null ? dataset : `${dataset}@${version}`;
-  const of = (verdict: ShownCheck["verdict"]) => checks.filter((check) => check.verdict === verdict);
+  const of = (verdict: CheckAnswer["verdict"]) => checks.filter((check) => check.verdict === verdict);
   const [fails, unknown, passes] = [of("fail"), of("inconclusive"), of("pass")];
   if (untested && fails.length + unknown.length === 0) return [`? ${name}: untested, its contract has no rules.`];
   const parts = [
@@ -64,7 +43,7 @@ function datasetLines({ dataset, version, owners, untested, checks }: ShownCheck
   ];
 }
 
-function lines(check: ShownCheck, width: number, owners: readonly string[]): string[] {
+function lines(check: CheckAnswer, width: number, owners: readonly string[]): string[] {
   const { rule, verdict, found, expected, badAdded, samples, failingSince, effect, sql } = check;
   const why = verdict === "inconclusive" ? (reasons[check.reason ?? ""] ?? check.reason ?? "") : "";
   const told =
@@ -84,7 +63,7 @@ function lines(check: ShownCheck, width: number, owners: readonly string[]): str
   ];
 }
 
-function sampleText({ key, row }: ShownCheck["samples"][number]): string {
+function sampleText({ key, row }: CheckAnswer["samples"][number]): string {
   const text = (value: unknown): string => (value === null ? "null" : typeof value === "string" ? value : JSON.stringify(value));
   const cells = Object.entries(row).map(([name, value]) => `${name} ${text(value)}`);
   return key === null ? cells.join(" ") : `${key.map(text).join(", ")}${cells.length === 0 ? "" : ` (${cells.join(" ")})`}`;

@@ -1,25 +1,17 @@
 import { counted } from "../lib/text.ts";
 import type { Output } from "./output.ts";
+import type { TestImpactAnswer } from "../http/consumer-test-answers.ts";
 
-export interface ShownImpact {
-  consumer: string;
-  owner: string | null;
-  test: string;
-  impact: "breaks" | "uses" | "safe" | "broken_before";
-  columns: { dataset: string; column: string; what: string }[];
-  error: string | null;
-}
-
-const words: Readonly<Record<ShownImpact["impact"], string>> = {
+const words: Readonly<Record<TestImpactAnswer["impact"], string>> = {
   breaks: "✗ breaks",
   uses: "≠ uses it",
   safe: "= safe",
   broken_before: "✗ broken before",
 };
-const rank: Readonly<Record<ShownImpact["impact"], number>> = { breaks: 0, uses: 1, broken_before: 2, safe: 3 };
+const rank: Readonly<Record<TestImpactAnswer["impact"], number>> = { breaks: 0, uses: 1, broken_before: 2, safe: 3 };
 
 /** What a change of columns does to stored queries: how many consumers it breaks, then each query, the worst first. */
-export function impactLines(out: Output, items: readonly ShownImpact[]): string[] {
+export function impactLines(out: Output, items: readonly TestImpactAnswer[]): string[] {
   const sorted = items.toSorted((a, b) => rank[a.impact] - rank[b.impact]);
   const table = out.table(sorted, [
     { title: "", value: (line) => words[line.impact] },
@@ -31,14 +23,14 @@ export function impactLines(out: Output, items: readonly ShownImpact[]): string[
   return [headline(items), ...table];
 }
 
-function headline(items: readonly ShownImpact[]): string {
+function headline(items: readonly TestImpactAnswer[]): string {
   if (items.length === 0) return "No stored query reads a dataset whose columns change.";
-  const worst = new Map<string, ShownImpact["impact"]>();
+  const worst = new Map<string, TestImpactAnswer["impact"]>();
   for (const { consumer, impact } of items) {
     const known = worst.get(consumer);
     if (known === undefined || rank[impact] < rank[known]) worst.set(consumer, impact);
   }
-  const count = (impact: ShownImpact["impact"]): number => [...worst.values()].filter((found) => found === impact).length;
+  const count = (impact: TestImpactAnswer["impact"]): number => [...worst.values()].filter((found) => found === impact).length;
   const parts: [number, string][] = [
     [count("breaks"), "breaks"],
     [count("uses"), "uses a column that changes"],
@@ -57,7 +49,7 @@ function headline(items: readonly ShownImpact[]): string {
   return `${told.join(", ")}.`;
 }
 
-function reasonOf({ columns, error }: ShownImpact): string {
+function reasonOf({ columns, error }: TestImpactAnswer): string {
   const hit = columns.map(({ column, what }) => `${column} ${what}`).join(", ");
   return hit === "" ? (error ?? "") : hit;
 }

@@ -1,15 +1,6 @@
 import { counted, grouped } from "../lib/text.ts";
 import { shortTime, type Output } from "./output.ts";
-
-export interface ShownTest {
-  consumer: string;
-  owner: string | null;
-  test: string;
-  outcome: string;
-  verdict: string;
-  summary: string;
-  moves: { what: string; before: string | null; after: string | null }[];
-}
+import type { TestAnswer, TestLine } from "../http/consumer-test-answers.ts";
 
 /** Signs and words of outcomes, as everywhere. */
 const words: Readonly<Record<string, string>> = {
@@ -26,15 +17,6 @@ const words: Readonly<Record<string, string>> = {
 
 export const outcomeWord = (outcome: string): string => words[outcome] ?? outcome;
 
-/** A test as it is kept, with what it said last. */
-export interface TestLine {
-  consumer: string;
-  test: string;
-  kind: string;
-  text: string;
-  last: { outcome: string; at: string } | null;
-}
-
 export function testTable(out: Output, tests: readonly TestLine[]): string[] {
   const several = new Set(tests.map((line) => line.consumer)).size > 1;
   return out.table(tests, [
@@ -47,7 +29,7 @@ export function testTable(out: Output, tests: readonly TestLine[]): string[] {
 }
 
 /** What tests showed: how many moved, and each in a line. */
-export function testLines(out: Output, tests: readonly ShownTest[]): string[] {
+export function testLines(out: Output, tests: readonly TestAnswer[]): string[] {
   const table = out.table(tests, [
     { title: "", value: (line) => outcomeWord(line.outcome) },
     { title: "consumer", value: (line) => line.consumer, flexible: true },
@@ -59,12 +41,12 @@ export function testLines(out: Output, tests: readonly ShownTest[]): string[] {
 }
 
 /** 1 when something moved, broke or became slow; 4 when that could not be told of a test. */
-export function exitOfTests(tests: readonly ShownTest[]): number {
+export function exitOfTests(tests: readonly TestAnswer[]): number {
   if (tests.some(({ verdict }) => verdict === "fail")) return 1;
   return tests.some(({ verdict }) => verdict === "inconclusive") ? 4 : 0;
 }
 
-function testHeadline(tests: readonly ShownTest[]): string {
+function testHeadline(tests: readonly TestAnswer[]): string {
   if (tests.length === 0) return "No test reads what changes.";
   const [worst] = tests.filter((item) => item.verdict === "fail");
   if (worst !== undefined) {

@@ -1,42 +1,13 @@
-/** What a verdict's answer holds, as commands show it. */
-export interface ShownDecision {
-  outcome: "ready" | "waits" | "blocked" | "inconclusive";
-  automatic: boolean;
-  summary: string;
-  items: {
-    kind: string;
-    state: "met" | "missing" | "failed" | "unknown";
-    text: string;
-    rule: string | null;
-    next: string | null;
-    overridden: boolean;
-  }[];
-  matched: { rule: string; subjects: string[] }[];
-}
-
-export interface ShownVerdict {
-  change: string;
-  headline: string;
-  decision: ShownDecision;
-  datasets: {
-    dataset: string;
-    owners: string[];
-    headline: string;
-    untested: boolean;
-    checks: { pass: number; fail: number; inconclusive: number };
-  }[];
-  loosened: { item: string; what: string; before: string; after: string | null }[];
-  reviews: { person: string; kind: string; text: string; at: string; withdrawnAt: string | null; stale: boolean }[];
-}
+import type { DecisionAnswer, VerdictAnswer } from "../http/verdict-answers.ts";
 
 const signs = { met: "✓", missing: "?", failed: "✗", unknown: "?" } as const;
 const order = { failed: 0, unknown: 1, missing: 2, met: 3 } as const;
 
 /** Exit code by outcome: 0 can merge, 1 something failed, 3 needs a person, 4 could not tell. */
-export const exitOf: Readonly<Record<ShownDecision["outcome"], number>> = { ready: 0, blocked: 1, waits: 3, inconclusive: 4 };
+export const exitOf: Readonly<Record<DecisionAnswer["outcome"], number>> = { ready: 0, blocked: 1, waits: 3, inconclusive: 4 };
 
 /** The decision, what is not met first, each with its sign. */
-export function decisionLines({ summary, items }: ShownDecision): string[] {
+export function decisionLines({ summary, items }: DecisionAnswer): string[] {
   const sorted = items.toSorted((a, b) => order[a.state] - order[b.state]);
   const lines = sorted.map(
     ({ state, kind, text, overridden }) => `  ${signs[state]} ${kind.padEnd(9)} ${text}${overridden ? " (break-glass)" : ""}`,
@@ -45,7 +16,7 @@ export function decisionLines({ summary, items }: ShownDecision): string[] {
 }
 
 /** One line per dataset: what passes of its checks. */
-export function checkLines(datasets: ShownVerdict["datasets"]): string[] {
+export function checkLines(datasets: VerdictAnswer["datasets"]): string[] {
   return datasets.map(({ dataset, checks, untested }) => {
     if (untested && checks.pass + checks.fail + checks.inconclusive === 0) return `  ${dataset}: no rules`;
     const parts = [
@@ -58,7 +29,7 @@ export function checkLines(datasets: ShownVerdict["datasets"]): string[] {
 }
 
 /** The one command that helps most: acknowledging where that is all, else what the first open item asks for. */
-export function nextOfDecision(change: string, decision: ShownDecision): string {
+export function nextOfDecision(change: string, decision: DecisionAnswer): string {
   if (decision.outcome === "ready") return `tidegate merge ${change}`;
   const open = decision.items.filter((item) => item.state !== "met" && !item.overridden);
   if (open.every((item) => item.next === `tidegate acknowledge ${change}`)) return `tidegate merge ${change} --acknowledge`;

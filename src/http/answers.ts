@@ -149,7 +149,7 @@ export const resolvedAnswer = z.object({ change: changeAnswer, resolved: count }
 
 export const restoredAnswer = z.object({
   change: changeAnswer,
-  datasets: z.array(z.object({ dataset: z.string(), from: version.nullable(), to: version.nullable(), undoes: z.array(z.string()) })),
+  datasets: z.array(z.object({ dataset: z.string(), from: version, to: version, undoes: z.array(z.string()) })),
 });
 
 const readerOfVersion = z
@@ -219,12 +219,12 @@ const column = z
   .object({ name: z.string(), type: z.string(), required: z.boolean(), id: count, doc: z.string().optional() })
   .openapi("Column");
 
-export const datasetLines = z.array(z.object({ name: z.string(), id: z.string(), version: version.nullable() }));
+export const datasetLines = z.array(z.object({ name: z.string(), id: z.string(), version }));
 
 export const datasetAnswer = z.object({
   name: z.string(),
   id: z.string(),
-  version: version.nullable(),
+  version,
   owners: z.array(z.string()),
   key: z.array(z.string()),
   columns: z.array(column),
@@ -320,3 +320,38 @@ export const tokenMade = z.object({
   token: z.string().optional().openapi({ description: "Given once: a repeated request is answered without it." }),
   expiresAt: time.optional(),
 });
+
+/* The same as types, for clients: what a command shows is compared with what the API promises when it is compiled. */
+
+export type VersionAnswer = z.output<typeof version>;
+export type ReleaseAnswer = z.output<typeof release>;
+export type ProposedDatasetAnswer = z.output<typeof proposedDataset>;
+export type ProposedAnswer = z.output<typeof proposedAnswer>;
+export type ImportedAnswer = z.output<typeof importedAnswer>;
+export type MergedAnswer = z.output<typeof mergedAnswer>;
+export type ChangeAnswer = z.output<typeof changeAnswer>;
+export type ChangeLine = z.output<typeof changeLines>[number];
+export type ShownChangeAnswer = z.output<typeof shownChangeAnswer>;
+export type ResolvedAnswer = z.output<typeof resolvedAnswer>;
+export type RestoredAnswer = z.output<typeof restoredAnswer>;
+export type RolledBackAnswer = z.output<typeof rolledBackAnswer>;
+export type UnbarredAnswer = z.output<typeof unbarredAnswer>;
+export type LogLine = z.output<typeof logLines>[number];
+export type UsageLine = z.output<typeof usageLines>[number];
+export type UptakeLine = z.output<typeof uptakeLines>[number];
+export type ReaderOfVersion = z.output<typeof readerOfVersion>;
+export type WhoReadAnswer = z.output<typeof whoReadAnswer>;
+export type TagAnswer = z.output<typeof tagAnswer>;
+export type DatasetLine = z.output<typeof datasetLines>[number];
+export type DatasetAnswer = z.output<typeof datasetAnswer>;
+export type PathAnswer = z.output<typeof pathAnswer>;
+export type AuditLine = z.output<typeof auditLines>[number];
+export type AuditVerdict = z.output<typeof auditVerdict>;
+export type SweptAnswer = z.output<typeof sweptAnswer>;
+export type DoctorAnswer = z.output<typeof doctorAnswer>;
+export type WhoamiAnswer = z.output<typeof whoamiAnswer>;
+export type PersonLine = z.output<typeof personLines>[number];
+export type GroupLine = z.output<typeof groupLines>[number];
+export type ConsumerLine = z.output<typeof consumerLines>[number];
+export type TokenLine = z.output<typeof tokenLines>[number];
+export type TokenMade = z.output<typeof tokenMade>;

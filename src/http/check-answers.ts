@@ -40,3 +40,6 @@ export const checkAnswers = z.array(
     .object({ dataset: z.string(), version: count.nullable(), owners: z.array(z.string()), untested: z.boolean(), checks: z.array(check) })
     .openapi("DatasetChecks"),
 );
+
+export type CheckAnswer = z.output<typeof check>;
+export type DatasetChecksAnswer = z.output<typeof checkAnswers>[number];

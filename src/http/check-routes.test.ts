@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { testApp, type TestApp } from "../../test/harness/app.ts";
 import { proposeContract, proposeText } from "../../test/harness/checks.ts";
-import { checkLines, exitOfChecks, type ShownChecks } from "../cli/check-text.ts";
+import { checkLines, exitOfChecks } from "../cli/check-text.ts";
+import type { DatasetChecksAnswer } from "./check-answers.ts";
 
 let app: TestApp;
 beforeAll(async () => {
@@ -14,7 +15,7 @@ const own = (rule: string, more: object) => ({ type: "custom", engine: "tidegate
 
 test("a version with no rules is untested: exit 4", async () => {
   await app.importCsv("shop.bare", "x\n1\n");
-  const found = (await app.ask("GET", "/v1/datasets/bare/checks")) as ShownChecks[];
+  const found = (await app.ask("GET", "/v1/datasets/bare/checks")) as DatasetChecksAnswer[];
   expect(found).toMatchObject([{ dataset: "shop.bare", version: 1, untested: true, owners: ["root"] }]);
   expect(exitOfChecks(found, false)).toBe(4);
   expect(checkLines(found)).toEqual(["? shop.bare@1: untested, its contract has no rules."]);
@@ -42,7 +43,7 @@ test("what fails is shown first with what helps to find it, and the exit code sa
   }));
   await app.lake.merge(change);
   await app.lake.drain();
-  const found = (await app.ask("GET", "/v1/datasets/shop.fares@2/checks")) as ShownChecks[];
+  const found = (await app.ask("GET", "/v1/datasets/shop.fares@2/checks")) as DatasetChecksAnswer[];
   expect(exitOfChecks(found, false)).toBe(1);
   expect(checkLines(found)).toMatchInlineSnapshot(`
     [
@@ -70,7 +71,7 @@ test("what fails is shown first with what helps to find it, and the exit code sa
 
 test("the checks of a change are those of what it proposes", async () => {
   const change = await proposeText(app.lake, "shop.fares", "append", "id,fare,note\n4,-3,d\n");
-  const found = (await app.ask("GET", `/v1/changes/${change}/checks`)) as ShownChecks[];
+  const found = (await app.ask("GET", `/v1/changes/${change}/checks`)) as DatasetChecksAnswer[];
   expect(found).toMatchObject([{ dataset: "shop.fares", version: null }]);
   const fails = found[0]?.checks.filter(({ verdict }) => verdict === "fail") ?? [];
   expect(fails).toMatchObject([{ found: "1 row of 1", badAdded: 1, samples: [{ key: [4], row: { fare: -3 } }], effect: "block" }]);

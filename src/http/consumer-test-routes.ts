@@ -7,51 +7,9 @@ import { getConsumer } from "../access/consumer-service.ts";
 import { lastRuns } from "../consumers/test-run-store.ts";
 import type { ConsumerTest, TestResult } from "../consumers/consumer-test.ts";
 import { changeAnswer } from "./answers.ts";
+import { testImpacts, testLines, testsAdded, testsRun } from "./consumer-test-answers.ts";
 import type { Router } from "./router.ts";
 import { changeShape } from "./shapes.ts";
-
-const outcome = z.enum(["same", "moved", "broken", "already_broken", "fixed", "new", "slower", "nondeterministic", "not_run"]);
-const kind = z.enum(["query", "command", "model"]);
-const pair = z.object({ before: z.number(), after: z.number() });
-
-const testResult = z
-  .object({
-    consumer: z.string(),
-    owner: z.string().nullable(),
-    criticality: z.enum(["low", "normal", "high", "critical"]),
-    test: z.string(),
-    kind,
-    outcome,
-    verdict: z.enum(["pass", "fail", "inconclusive"]),
-    summary: z.string().openapi({ description: "The headline.", example: "renewal_rate 0.61 → 0.82" }),
-    moves: z.array(z.object({ what: z.string(), before: z.string().nullable(), after: z.string().nullable() })),
-    error: z.object({ before: z.string().nullable(), after: z.string().nullable() }),
-    milliseconds: pair.nullable(),
-    rowsScanned: pair.nullable(),
-    reads: z.array(z.object({ dataset: z.string(), columns: z.union([z.array(z.string()), z.literal("all")]) })),
-    evidence: z.string(),
-    reused: z.boolean(),
-  })
-  .openapi("TestResult");
-
-const testImpact = z.object({
-  consumer: z.string(),
-  owner: z.string().nullable(),
-  criticality: z.enum(["low", "normal", "high", "critical"]),
-  test: z.string(),
-  kind,
-  impact: z.enum(["breaks", "uses", "safe", "broken_before"]),
-  columns: z.array(z.object({ dataset: z.string(), column: z.string(), what: z.string() })),
-  error: z.string().nullable(),
-});
-
-const testLine = z.object({
-  consumer: z.string(),
-  test: z.string(),
-  kind,
-  text: z.string().openapi({ description: "The SQL, the command, or the model and its SQL." }),
-  last: z.object({ outcome, at: z.iso.datetime() }).nullable().openapi({ description: "What it said last, of whatever change." }),
-});
 
 const share = z.number().min(0);
 const queryBody = z.strictObject({
@@ -103,7 +61,7 @@ export function addConsumerTestRoutes(router: Router): void {
       needs: "viewer",
       query: z.object({ consumer: z.string().optional() }),
       answer: "Tests by consumer and name.",
-      data: z.array(testLine),
+      data: testLines,
     },
     async (call) => {
       const { consumer } = call.query;
@@ -127,12 +85,7 @@ export function addConsumerTestRoutes(router: Router): void {
       params: named,
       body: z.strictObject({ tests: z.array(testBody).min(1).max(5000), replace: z.boolean().optional() }),
       answer: "The change, and which tests are new.",
-      data: z.object({
-        change: changeAnswer.nullable(),
-        added: z.array(z.string()),
-        unchanged: z.array(z.string()),
-        waits: z.string().nullable().openapi({ description: "Why the change waits." }),
-      }),
+      data: testsAdded,
     },
     async (call) => {
       const { tests: items, replace } = call.body;
@@ -175,7 +128,7 @@ export function addConsumerTestRoutes(router: Router): void {
         from: z.string().optional().openapi({ example: "airports@3" }),
       }),
       answer: "What each test shows.",
-      data: z.object({ change: z.string().nullable(), tests: z.array(testResult) }),
+      data: testsRun,
     },
     async (call): Promise<{ change: string | null; tests: TestResult[] }> => {
       const { change, ...request } = call.body;
@@ -196,7 +149,7 @@ export function addImpactRoute(router: Router): void {
       needs: "viewer",
       params: z.object({ id: z.string() }),
       answer: "Each stored query that reads a dataset whose columns change.",
-      data: z.array(testImpact),
+      data: testImpacts,
     },
     async (call) => {
       const change = await getChange(call.services.db, call.params.id);

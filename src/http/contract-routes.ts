@@ -10,21 +10,10 @@ import { getContract } from "../contracts/contract-store.ts";
 import { contractYaml } from "../contracts/contract-text.ts";
 import type { Rule } from "../contracts/rule.ts";
 import { AppError } from "../lib/errors.ts";
+import { acceptedAnswer, contractDiffs, contractProposed, contractTextAnswer, inferredAnswer, lintedAnswer } from "./contract-answers.ts";
 import type { Router } from "./router.ts";
 import { changeShape } from "./shapes.ts";
 
-const problem = z.object({
-  level: z.enum(["error", "warning"]),
-  reason: z.string(),
-  message: z.string(),
-  path: z.string(),
-  line: z.number().int(),
-  column: z.number().int(),
-  expected: z.string().optional(),
-  found: z.string().optional(),
-  hint: z.string().optional(),
-});
-const ruleAnswer = z.object({ id: z.string(), title: z.string(), severity: z.string(), scope: z.string(), source: z.string() });
 const named = z.object({ name: z.string() });
 const textBody = z.string().max(1_100_000);
 
@@ -42,7 +31,7 @@ export function addContractRoutes(router: Router): void {
       needs: "viewer",
       body: z.object({ text: textBody, dataset: z.string().optional() }),
       answer: "Whether it is valid, its rules, and its problems by line.",
-      data: z.object({ valid: z.boolean(), rules: z.array(ruleAnswer), problems: z.array(problem) }),
+      data: lintedAnswer,
     },
     async ({ services, body }) => {
       const { contract, rules, problems } = await lintContract(services, body.text, body.dataset);
@@ -58,7 +47,7 @@ export function addContractRoutes(router: Router): void {
       needs: "viewer",
       params: named,
       answer: "The contract as main has it, or as a version has it.",
-      data: z.object({ dataset: z.string(), version: z.number().int(), text: z.string(), rules: z.array(ruleAnswer) }),
+      data: contractTextAnswer,
     },
     async ({ services, params }) => {
       const { name, number } = parseVersionName(params.name);
@@ -80,11 +69,7 @@ export function addContractRoutes(router: Router): void {
       params: named,
       query: z.object({ from: z.coerce.number().int().min(1).optional(), to: z.coerce.number().int().min(1).optional() }),
       answer: "A contract as YAML for a person to edit, and why each rule is proposed.",
-      data: z.object({
-        dataset: z.string(),
-        text: z.string(),
-        proposals: z.array(z.object({ column: z.string().nullable(), rule: z.string(), why: z.string() })),
-      }),
+      data: inferredAnswer,
     },
     async ({ services, params, query, signal }) => {
       const { dataset, version } = await onMain(services, params.name);
@@ -104,7 +89,7 @@ export function addContractRoutes(router: Router): void {
       params: named,
       body: z.object({ text: textBody, title: z.string().max(300).optional(), changeId: z.string().optional() }),
       answer: "The change, or null when nothing would change.",
-      data: z.object({ change: z.record(z.string(), z.unknown()).nullable(), dataset: z.string() }),
+      data: contractProposed,
     },
     async ({ services, params, body, actor, signal }) => {
       const operation = await contractOperation(services, params.name, body.text);
@@ -129,21 +114,7 @@ export function addContractRoutes(router: Router): void {
       needs: "viewer",
       params: z.object({ id: z.string() }),
       answer: "One entry per dataset whose contract it changes.",
-      data: z.array(
-        z.object({
-          dataset: z.string(),
-          owners: z.array(z.string()),
-          items: z.array(
-            z.object({
-              item: z.string(),
-              what: z.string(),
-              before: z.string().nullable(),
-              after: z.string().nullable(),
-              needsOwner: z.boolean(),
-            }),
-          ),
-        }),
-      ),
+      data: contractDiffs,
     },
     async ({ services, params }) => {
       const found = await contractChanges(services, params.id);
@@ -163,11 +134,7 @@ export function addContractRoutes(router: Router): void {
         text: textBody.optional().openapi({ description: "A file to edit in the same way." }),
       }),
       answer: "The rules that were edited, and those that no edit settles.",
-      data: z.object({
-        rules: z.array(z.object({ rule: z.string(), to: z.string() })),
-        left: z.array(z.object({ rule: z.string(), why: z.string() })),
-        text: z.string().nullable().openapi({ description: "The edited file." }),
-      }),
+      data: acceptedAnswer,
     },
     async ({ services, params, body, actor, signal }) => {
       const { rules, left, edits } = await acceptChange(services, { changeId: params.id, dataset: body.dataset, actor, signal });

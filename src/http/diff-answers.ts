@@ -91,3 +91,5 @@ const diff = z
 
 export const diffLines = z.array(z.object({ dataset: z.string(), evidence: z.string(), result: diff }));
 export const diffPage = z.object({ rows: z.array(diffRow), total: count, offset: count });
+
+export type DiffLine = z.output<typeof diffLines>[number];

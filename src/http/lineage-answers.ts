@@ -32,3 +32,6 @@ export const lineageAnswer = z
     tests: z.array(z.object({ consumer: z.string(), test: z.string() })),
   })
   .openapi("Lineage");
+
+export type LineageEdgeAnswer = z.output<typeof edge>;
+export type LineageAnswer = z.output<typeof lineageAnswer>;

@@ -107,3 +107,10 @@ export const policyAnswer = z
 export const overrideLines = z.array(
   z.object({ change: z.string(), person: z.string(), reason: z.string(), at: time }).openapi("WaitingOverride"),
 );
+
+export type DecisionAnswer = z.output<typeof decisionAnswer>;
+export type VerdictAnswer = z.output<typeof verdictAnswer>;
+export type AcknowledgedAnswer = z.output<typeof acknowledgedAnswer>;
+export type ReviewAnswer = z.output<typeof reviewAnswer>;
+export type PolicyAnswer = z.output<typeof policyAnswer>;
+export type OverrideLine = z.output<typeof overrideLines>[number];

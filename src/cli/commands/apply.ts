@@ -3,19 +3,13 @@ import { basename, join, resolve, sep } from "node:path";
 import { isModel, isOurs, type FolderFile } from "../../apply/folder.ts";
 import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
-import { mergedLines, type Merged } from "../change-text.ts";
+import type { AppliedAnswer } from "../../http/apply-answers.ts";
+import type { VerdictAnswer } from "../../http/verdict-answers.ts";
+import { mergedLines } from "../change-text.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { sendModel } from "../send-model.ts";
-import { checkLines, decisionLines, exitOf, nextOfDecision, type ShownVerdict } from "../verdict-text.ts";
+import { checkLines, decisionLines, exitOf, nextOfDecision } from "../verdict-text.ts";
 import { addFlags, addVerb } from "../verb.ts";
-
-interface Applied {
-  plan: unknown;
-  sentence: string;
-  lines: string[];
-  change: { id: string; state: string } | null;
-  merged: Merged | null;
-}
 
 interface ApplyOptions {
   dryRun?: boolean;
@@ -50,12 +44,12 @@ export function addApplyCommand(surroundings: Surroundings): void {
           models.push({ path, sha256: (await sendModel(client, await modelIn(real, path))).sha256 });
         const { dryRun, change, prune, auto, wait } = options;
         const title = options.title ?? (change === undefined ? `Apply ${basename(root)}` : undefined);
-        const answer = await client.ask<Applied>("POST", "/v1/apply", {
+        const answer = await client.ask<AppliedAnswer>("POST", "/v1/apply", {
           body: { files, models: models.length === 0 ? undefined : models, change, title, prune, auto, dryRun },
         });
         const isOpen = answer.change !== null && answer.merged === null;
         const verdict =
-          isOpen && wait === true ? await client.ask<ShownVerdict>("GET", `/v1/changes/${answer.change?.id ?? ""}/verdict`) : undefined;
+          isOpen && wait === true ? await client.ask<VerdictAnswer>("GET", `/v1/changes/${answer.change?.id ?? ""}/verdict`) : undefined;
         tell(surroundings, folder, answer, { verdict, dryRun: dryRun === true });
         if (verdict !== undefined) surroundings.exit(exitOf[verdict.decision.outcome]);
       }),
@@ -75,8 +69,8 @@ export function addApplyCommand(surroundings: Surroundings): void {
 function tell(
   surroundings: Surroundings,
   folder: string,
-  answer: Applied,
-  { verdict, dryRun }: { verdict: ShownVerdict | undefined; dryRun: boolean },
+  answer: AppliedAnswer,
+  { verdict, dryRun }: { verdict: VerdictAnswer | undefined; dryRun: boolean },
 ): void {
   const out = surroundings.output();
   const { change, merged, sentence, lines } = answer;

@@ -2,10 +2,13 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
-import { at, mergedLines, type Merged, type ShownVersion } from "../change-text.ts";
+import type { ChangeAnswer, ChangeLine, MergedAnswer, ResolvedAnswer, ShownChangeAnswer } from "../../http/answers.ts";
+import type { DiffLine } from "../../http/diff-answers.ts";
+import type { VerdictAnswer } from "../../http/verdict-answers.ts";
+import { at, mergedLines } from "../change-text.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { shortTime } from "../output.ts";
-import { checkLines, decisionLines, nextOfDecision, type ShownVerdict } from "../verdict-text.ts";
+import { checkLines, decisionLines, nextOfDecision } from "../verdict-text.ts";
 import { addFlags, addGroup, addVerb } from "../verb.ts";
 import type { Command } from "commander";
 
@@ -27,7 +30,7 @@ export function addChangeCommands(surroundings: Surroundings): void {
           const text = await readFile(resolve(surroundings.cwd, options.plan), "utf8");
           await client.ask("POST", `${path}/plan`, { body: { plan: text } });
         }
-        const merged = await client.ask<Merged>("POST", `${path}/merge`);
+        const merged = await client.ask<MergedAnswer>("POST", `${path}/merge`);
         const isUnderWay = merged.release.state !== "completed";
         surroundings
           .output()
@@ -44,16 +47,6 @@ export function addChangeCommands(surroundings: Surroundings): void {
   addShow(surroundings, change);
   addResolve(surroundings, change);
   addClose(surroundings, change);
-}
-
-interface ChangeLine {
-  id: string;
-  state: string;
-  title: string;
-  author: string;
-  updatedAt: string;
-  barred: boolean;
-  datasets: string[];
 }
 
 function addList(surroundings: Surroundings, change: Command): void {
@@ -88,24 +81,6 @@ function addList(surroundings: Surroundings, change: Command): void {
   ]);
 }
 
-interface Shown {
-  change: {
-    id: string;
-    title: string;
-    state: string;
-    author: string;
-    createdAt: string;
-    mergedBy: string | null;
-    closedReason: string | null;
-  };
-  barred: boolean;
-  authors: string[];
-  datasets: { dataset: string; base: ShownVersion | null; candidate: ShownVersion | null; merged: ShownVersion | null }[];
-  revertedBy: string[];
-  revertWaits: { message: string; hint: string | null } | null;
-  conflict: { message: string; hint: string | null } | null;
-}
-
 function addShow(surroundings: Surroundings, change: Command): void {
   addVerb(change, "show", "Show a change: what it does, who wrote it, where it stands.", [
     "tidegate change show chg_7fk2",
@@ -116,10 +91,10 @@ function addShow(surroundings: Surroundings, change: Command): void {
     .action((id: string) =>
       withClient(surroundings, { doing: `Looking at ${id}` }, async (client) => {
         const path = `/v1/changes/${encodeURIComponent(id)}`;
-        const shown = await client.ask<Shown>("GET", path);
-        const diffs = await client.ask<{ dataset: string; result: { headline: string } }[]>("GET", `${path}/diff`);
+        const shown = await client.ask<ShownChangeAnswer>("GET", path);
+        const diffs = await client.ask<DiffLine[]>("GET", `${path}/diff`);
         const isWaiting = ["open", "conflicted", "queued"].includes(shown.change.state);
-        const verdict = isWaiting ? await client.ask<ShownVerdict>("GET", `${path}/verdict`) : undefined;
+        const verdict = isWaiting ? await client.ask<VerdictAnswer>("GET", `${path}/verdict`) : undefined;
         const lines = [...shownLines(shown, diffs), ...(verdict === undefined ? [] : verdictLines(verdict))];
         surroundings.output().result({ ...shown, diffs, verdict }, lines, nextOf(shown, verdict));
       }),
@@ -127,8 +102,8 @@ function addShow(surroundings: Surroundings, change: Command): void {
 }
 
 function shownLines(
-  { change, barred, authors, datasets, revertedBy, revertWaits, conflict }: Shown,
-  diffs: readonly { dataset: string; result: { headline: string } }[],
+  { change, barred, authors, datasets, revertedBy, revertWaits, conflict }: ShownChangeAnswer,
+  diffs: readonly DiffLine[],
 ): string[] {
   const state = barred ? `⊘ barred, ${change.state}` : change.state;
   const headline = (dataset: string) => diffs.find((diff) => diff.dataset === dataset)?.result.headline ?? "";
@@ -147,14 +122,14 @@ function shownLines(
   ];
 }
 
-function verdictLines(verdict: ShownVerdict): string[] {
+function verdictLines(verdict: VerdictAnswer): string[] {
   const words = verdict.reviews
     .filter((item) => item.kind === "comment" || item.kind === "block")
     .map((item) => `  ${item.person}: ${item.text}${item.withdrawnAt === null ? "" : " (withdrawn)"}`);
   return ["", ...decisionLines(verdict.decision), ...checkLines(verdict.datasets), ...words];
 }
 
-function nextOf({ change, barred, revertedBy, revertWaits, conflict }: Shown, verdict: ShownVerdict | undefined): string {
+function nextOf({ change, barred, revertedBy, revertWaits, conflict }: ShownChangeAnswer, verdict: VerdictAnswer | undefined): string {
   if (revertWaits?.hint != null) return revertWaits.hint;
   if (barred && revertedBy[0] !== undefined) return `tidegate change show ${revertedBy[0]}`;
   if (change.state === "merged") return `tidegate revert ${change.id}`;
@@ -183,7 +158,7 @@ function addResolve(surroundings: Surroundings, change: Command): void {
       const chosen = options[side];
       return withClient(surroundings, { doing: `Resolving ${id}` }, async (client) => {
         const body = { side, dataset: options.dataset, ...(chosen === true ? {} : { keys: chosen }) };
-        const answer = await client.ask<{ resolved: number }>("POST", `/v1/changes/${encodeURIComponent(id)}/resolve`, { body });
+        const answer = await client.ask<ResolvedAnswer>("POST", `/v1/changes/${encodeURIComponent(id)}/resolve`, { body });
         surroundings.output().result(answer, [`${counted(answer.resolved, "key")} settled for ${side}.`], `tidegate merge ${id}`);
       });
     });
@@ -203,7 +178,7 @@ function addClose(surroundings: Surroundings, change: Command): void {
     .argument("<change>", "id of the change")
     .action((id: string, options: { reason: string }) =>
       withClient(surroundings, { doing: `Closing ${id}` }, async (client) => {
-        const closed = await client.ask<{ id: string }>("POST", `/v1/changes/${encodeURIComponent(id)}/close`, { body: options });
+        const closed = await client.ask<ChangeAnswer>("POST", `/v1/changes/${encodeURIComponent(id)}/close`, { body: options });
         surroundings.output().result(closed, [`${closed.id} is closed; main and readers never saw it.`], "tidegate change list");
       }),
     );

@@ -1,4 +1,5 @@
-import { checkLines, exitOfChecks, type ShownChecks } from "../check-text.ts";
+import type { DatasetChecksAnswer } from "../../http/check-answers.ts";
+import { checkLines, exitOfChecks } from "../check-text.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { addFlags, addVerb } from "../verb.ts";
 
@@ -15,7 +16,7 @@ export function addCheckCommand(surroundings: Surroundings): void {
         const isChange = what.startsWith("chg_");
         const path = isChange ? `/v1/changes/${encodeURIComponent(what)}/checks` : `/v1/datasets/${encodeURIComponent(what)}/checks`;
         const chosen = rule.length === 0 ? {} : { rule: rule.join(",") };
-        const found = await client.ask<ShownChecks[]>("GET", path, {
+        const found = await client.ask<DatasetChecksAnswer[]>("GET", path, {
           query: { ...chosen, ...(at === undefined || isChange ? {} : { at }) },
         });
         surroundings.exit(exitOfChecks(found, isChange));

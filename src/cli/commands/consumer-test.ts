@@ -3,8 +3,10 @@ import { basename, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
+import type { ChangeAnswer } from "../../http/answers.ts";
+import type { TestLine, TestsAdded, TestsRun } from "../../http/consumer-test-answers.ts";
 import { withClient, type Surroundings } from "../command.ts";
-import { exitOfTests, testLines, testTable, type ShownTest, type TestLine } from "../test-text.ts";
+import { exitOfTests, testLines, testTable } from "../test-text.ts";
 import { addFlags, addGroup, addVerb } from "../verb.ts";
 import { sqlIn, toleranceOf } from "./consumer-test-flags.ts";
 import { modelFlags, modelItem, type ModelItem, type ModelOptions } from "./consumer-test-model.ts";
@@ -43,7 +45,7 @@ export function addConsumerTestCommands(surroundings: Surroundings, consumer: Co
     .argument("<name>", "the test")
     .action((name: string, test: string) =>
       withClient(surroundings, { doing: `Removing ${test}` }, async (client) => {
-        const change = await client.ask<{ id: string }>("POST", `/v1/consumers/${encodeURIComponent(name)}/tests/remove`, {
+        const change = await client.ask<ChangeAnswer>("POST", `/v1/consumers/${encodeURIComponent(name)}/tests/remove`, {
           body: { test },
         });
         surroundings
@@ -70,9 +72,8 @@ function addAdd(surroundings: Surroundings, group: Command): void {
           options.model === undefined
             ? await itemsOf(cwd, consumer, name, options)
             : [await modelItem(client, { cwd, consumer, name, options })];
-        type Answer = { change: { id: string; state: string } | null; added: string[]; unchanged: string[]; waits: string | null };
         const path = `/v1/consumers/${encodeURIComponent(consumer)}/tests`;
-        const answer = await client.ask<Answer>("POST", path, { body: { tests, replace: options.replace } });
+        const answer = await client.ask<TestsAdded>("POST", path, { body: { tests, replace: options.replace } });
         surroundings.output().result(answer, addedLines(consumer, answer), nextOf(consumer, answer.change));
       }),
     );
@@ -90,19 +91,11 @@ function addAdd(surroundings: Surroundings, group: Command): void {
   addFlags(add, "A model", modelFlags);
 }
 
-function nextOf(consumer: string, change: { id: string; state: string } | null): string {
+function nextOf(consumer: string, change: ChangeAnswer | null): string {
   return change === null || change.state === "merged" ? `tidegate consumer test run ${consumer}` : `tidegate change show ${change.id}`;
 }
 
-function addedLines(
-  consumer: string,
-  {
-    change,
-    added,
-    unchanged,
-    waits,
-  }: { change: { id: string; state: string } | null; added: string[]; unchanged: string[]; waits: string | null },
-): string[] {
+function addedLines(consumer: string, { change, added, unchanged, waits }: TestsAdded): string[] {
   const known = unchanged.length === 0 ? "" : ` (${counted(unchanged.length, "test")} as before)`;
   if (change === null) return [`Nothing new: ${consumer} has ${unchanged.length === 1 ? "this test" : "these tests"} already.`];
   const what = added.length === 1 ? `the test ${added[0]}` : counted(added.length, "new test");
@@ -220,7 +213,7 @@ function addRun(surroundings: Surroundings, group: Command): void {
             hint: `tidegate consumer test run --change ${change}`,
           });
         }
-        const answer = await client.ask<{ tests: ShownTest[] }>("POST", "/v1/consumer-tests/run", {
+        const answer = await client.ask<TestsRun>("POST", "/v1/consumer-tests/run", {
           body: { consumer, tests, change, from },
         });
         const out = surroundings.output();

@@ -1,7 +1,9 @@
 import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
+import type { ConsumerLine } from "../../http/answers.ts";
+import type { TestLine } from "../../http/consumer-test-answers.ts";
 import { withClient, type Surroundings } from "../command.ts";
-import { outcomeWord, testTable, type TestLine } from "../test-text.ts";
+import { outcomeWord, testTable } from "../test-text.ts";
 import { addFlags, addGroup, addVerb, type FlagSpec } from "../verb.ts";
 import type { Command } from "commander";
 import { addConsumerTestCommands } from "./consumer-test.ts";
@@ -99,16 +101,6 @@ export function addConsumerCommands(surroundings: Surroundings): void {
     ["--disable", "its tokens open nothing any more"],
     ["--enable", "its tokens open again"],
   ]);
-}
-
-interface ConsumerLine {
-  name: string;
-  kind: string;
-  criticality: string;
-  owner: string | null;
-  labels: Record<string, string>;
-  createdAt: string;
-  disabledAt: string | null;
 }
 
 /** How many tests, and the worst that one said last: `3, ≠ moved`. */

@@ -2,26 +2,16 @@ import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { counted } from "../../lib/text.ts";
 import { AppError } from "../../lib/errors.ts";
+import type {
+  AcceptedAnswer,
+  ContractDiffAnswer,
+  ContractProposed,
+  ContractTextAnswer,
+  InferredAnswer,
+  LintedAnswer,
+} from "../../http/contract-answers.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { addFlags, addGroup, addVerb } from "../verb.ts";
-
-interface ShownProblem {
-  level: "error" | "warning";
-  message: string;
-  line: number;
-  column: number;
-  expected?: string;
-  found?: string;
-  hint?: string;
-}
-
-interface ShownItem {
-  item: string;
-  what: string;
-  before: string | null;
-  after: string | null;
-  needsOwner: boolean;
-}
 
 const signs: Readonly<Record<string, string>> = { added: "+", removed: "−" };
 const datasetPath = (name: string): string => `/v1/datasets/${encodeURIComponent(name)}/contract`;
@@ -52,17 +42,14 @@ function addReading(surroundings: Surroundings, contract: ReturnType<typeof addG
     .argument("<dataset>", "airports, or airports@7")
     .action((name: string, { yaml }: { yaml?: boolean }) =>
       withClient(surroundings, { doing: `Looking at ${name}` }, async (client) => {
-        const found = await client.ask<{ dataset: string; version: number; text: string; rules: Record<string, string>[] }>(
-          "GET",
-          `${datasetPath(name)}/text`,
-        );
+        const found = await client.ask<ContractTextAnswer>("GET", `${datasetPath(name)}/text`);
         const out = surroundings.output();
         if (yaml === true) return out.result(found, found.text.trimEnd().split("\n"));
         const table = out.table(found.rules, [
-          { title: "rule", value: (rule) => rule["id"], flexible: true },
-          { title: "says", value: (rule) => rule["title"], flexible: true },
-          { title: "severity", value: (rule) => rule["severity"] },
-          { title: "looks at", value: (rule) => rule["scope"] },
+          { title: "rule", value: (rule) => rule.id, flexible: true },
+          { title: "says", value: (rule) => rule.title, flexible: true },
+          { title: "severity", value: (rule) => rule.severity },
+          { title: "looks at", value: (rule) => rule.scope },
         ]);
         out.result(
           found,
@@ -82,11 +69,9 @@ function addReading(surroundings: Surroundings, contract: ReturnType<typeof addG
     .action((name: string, options: { from?: string; to?: string; why?: boolean }) =>
       withClient(surroundings, { doing: `Looking at ${name}` }, async (client) => {
         const number = (text: string | undefined): string | undefined => text?.replace(/^@/, "");
-        const found = await client.ask<{ text: string; proposals: { column: string | null; rule: string; why: string }[] }>(
-          "GET",
-          `${datasetPath(name)}/inferred`,
-          { query: { from: number(options.from), to: number(options.to) } },
-        );
+        const found = await client.ask<InferredAnswer>("GET", `${datasetPath(name)}/inferred`, {
+          query: { from: number(options.from), to: number(options.to) },
+        });
         const out = surroundings.output();
         if (options.why !== true) return out.result(found, found.text.trimEnd().split("\n"));
         const table = out.table(found.proposals, [
@@ -116,7 +101,7 @@ function addReading(surroundings: Surroundings, contract: ReturnType<typeof addG
     .action((file: string, { dataset }: { dataset?: string }) =>
       withClient(surroundings, { doing: `Reading ${file}` }, async (client) => {
         const body = { text: await textOf(surroundings, file), dataset };
-        const found = await client.ask<{ valid: boolean; rules: unknown[]; problems: ShownProblem[] }>("POST", "/v1/contracts/lint", {
+        const found = await client.ask<LintedAnswer>("POST", "/v1/contracts/lint", {
           body,
         });
         if (!found.valid) surroundings.exit(2);
@@ -143,10 +128,7 @@ function addReading(surroundings: Surroundings, contract: ReturnType<typeof addG
     .argument("<change>", "chg_7fk2")
     .action((id: string) =>
       withClient(surroundings, { doing: `Comparing the contracts of ${id}` }, async (client) => {
-        const found = await client.ask<{ dataset: string; owners: string[]; items: ShownItem[] }[]>(
-          "GET",
-          `/v1/changes/${encodeURIComponent(id)}/contract`,
-        );
+        const found = await client.ask<ContractDiffAnswer[]>("GET", `/v1/changes/${encodeURIComponent(id)}/contract`);
         const items = found.flatMap(({ dataset, owners, items: list }) => list.map((item) => ({ dataset, owners, ...item })));
         const out = surroundings.output();
         const table = out.table(items, [
@@ -177,7 +159,7 @@ function addWriting(surroundings: Surroundings, contract: ReturnType<typeof addG
     .action((name: string, file: string, options: { title?: string; change?: string }) =>
       withClient(surroundings, { doing: `Proposing ${file}` }, async (client) => {
         const body = { text: await textOf(surroundings, file), title: options.title, changeId: options.change };
-        const found = await client.ask<{ change: { id: string } | null; dataset: string }>("POST", datasetPath(name), { body });
+        const found = await client.ask<ContractProposed>("POST", datasetPath(name), { body });
         const out = surroundings.output();
         if (found.change === null)
           return out.result(found, [`${found.dataset} says that already: nothing to change.`], `tidegate contract show ${name}`);
@@ -197,11 +179,7 @@ function addWriting(surroundings: Surroundings, contract: ReturnType<typeof addG
     .argument("<change>", "chg_7fk2")
     .action((id: string, { dataset, file }: { dataset?: string; file?: string }) =>
       withClient(surroundings, { doing: `Accepting what ${id} shows` }, async (client) => {
-        const found = await client.ask<{
-          rules: { rule: string; to: string }[];
-          left: { rule: string; why: string }[];
-          text: string | null;
-        }>("POST", `/v1/changes/${encodeURIComponent(id)}/contract/accept`, {
+        const found = await client.ask<AcceptedAnswer>("POST", `/v1/changes/${encodeURIComponent(id)}/contract/accept`, {
           body: { dataset, text: file === undefined ? undefined : await textOf(surroundings, file) },
         });
         if (file !== undefined && found.text !== null) await writeFile(resolve(surroundings.cwd, file), found.text);

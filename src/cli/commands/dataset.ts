@@ -1,25 +1,10 @@
 import { counted } from "../../lib/text.ts";
-import type { ShownVersion } from "../change-text.ts";
+import type { DatasetAnswer, DatasetLine, PathAnswer } from "../../http/answers.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { shortTime } from "../output.ts";
 import { addFlags, addGroup, addVerb, type FlagSpec } from "../verb.ts";
 
 const where: readonly FlagSpec[] = [["--at <branch>", "a branch, tag, commit or change, instead of live"]];
-
-interface DatasetLine {
-  name: string;
-  version: (ShownVersion & { createdAt: string }) | null;
-}
-
-interface ShownDataset {
-  name: string;
-  version: ShownVersion;
-  owners: string[];
-  key: string[];
-  columns: { name: string; type: string; required: boolean }[];
-  derived: { sql: string; from: string[] } | null;
-  into: string[];
-}
 
 const indented = (sql: string): string[] => sql.split("\n").map((line) => `  ${line}`);
 
@@ -36,10 +21,10 @@ export function addDatasetCommands(surroundings: Surroundings): void {
       const out = surroundings.output();
       const table = out.table(lines, [
         { title: "dataset", value: (line) => line.name, flexible: true },
-        { title: "version", value: (line) => (line.version === null ? undefined : `@${line.version.number}`) },
-        { title: "rows", value: (line) => line.version?.rows, right: true },
-        { title: "files", value: (line) => line.version?.files, right: true },
-        { title: "since", value: (line) => shortTime(line.version?.createdAt) },
+        { title: "version", value: (line) => `@${line.version.number}` },
+        { title: "rows", value: (line) => line.version.rows, right: true },
+        { title: "files", value: (line) => line.version.files, right: true },
+        { title: "since", value: (line) => shortTime(line.version.createdAt) },
       ]);
       const [first] = lines;
       out.result(
@@ -59,7 +44,7 @@ export function addDatasetCommands(surroundings: Surroundings): void {
     .argument("<dataset>", "airports, or airports@7")
     .action((name: string, options: { at?: string }) =>
       withClient(surroundings, { doing: `Looking at ${name}` }, async (client) => {
-        const found = await client.ask<ShownDataset>("GET", `/v1/datasets/${encodeURIComponent(name)}`, { query: options });
+        const found = await client.ask<DatasetAnswer>("GET", `/v1/datasets/${encodeURIComponent(name)}`, { query: options });
         const { version, key, owners, columns } = found;
         const out = surroundings.output();
         const table = out.table(columns, [
@@ -86,7 +71,7 @@ export function addDatasetCommands(surroundings: Surroundings): void {
     .argument("<dataset>", "airports, or airports@7")
     .action((name: string, options: { at?: string }) =>
       withClient(surroundings, { doing: `Looking for ${name}` }, async (client) => {
-        const found = await client.ask<{ path: string }>("GET", `/v1/datasets/${encodeURIComponent(name)}/path`, { query: options });
+        const found = await client.ask<PathAnswer>("GET", `/v1/datasets/${encodeURIComponent(name)}/path`, { query: options });
         surroundings.output().result(found, [found.path]);
       }),
     );

@@ -4,16 +4,14 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
+import type { ChangeLine, DatasetLine, ProposedAnswer } from "../../http/answers.ts";
+import type { ContractProposed } from "../../http/contract-answers.ts";
+import type { VerdictAnswer } from "../../http/verdict-answers.ts";
 import { boardSql, delaysSql, flightsContract } from "../demo-contract.ts";
 import { openClient, type Client } from "../client.ts";
 import { interrupted, type Surroundings } from "../command.ts";
-import type { ShownVerdict } from "../verdict-text.ts";
 import { addFlags, addVerb } from "../verb.ts";
 import { portOf } from "./system.ts";
-
-interface Proposed {
-  change: { id: string } | null;
-}
 
 /** Where the npm package with real data stands. */
 function dataFolder(): string {
@@ -65,7 +63,7 @@ export function addDemoCommand(surroundings: Surroundings): void {
 }
 
 async function setUp(client: Client, settle: () => Promise<void>): Promise<void> {
-  const listed = await client.ask<{ name: string }[]>("GET", "/v1/datasets");
+  const listed = await client.ask<DatasetLine[]>("GET", "/v1/datasets");
   if (listed.some((dataset) => dataset.name === "demo.airports")) return;
   const data = dataFolder();
   const scratch = await mkdtemp(join(tmpdir(), "tidegate-demo-"));
@@ -87,17 +85,17 @@ async function setUp(client: Client, settle: () => Promise<void>): Promise<void>
 /** Flights get a contract, a mart is built from both, and a board tests what it shows. */
 async function promises(client: Client): Promise<void> {
   const contract = { text: flightsContract, title: "What flights promise" };
-  await mergeProposed(client, await client.ask<Proposed>("POST", "/v1/datasets/demo.flights/contract", { body: contract }));
+  await mergeProposed(client, await client.ask<ContractProposed>("POST", "/v1/datasets/demo.flights/contract", { body: contract }));
   const operations = [{ kind: "derive", dataset: "demo.delays_by_airport", sql: delaysSql, key: ["origin"] }];
   const mart = { title: "Delays by airport", operations };
-  await mergeProposed(client, await client.ask<Proposed>("POST", "/v1/changes", { body: mart }));
+  await mergeProposed(client, await client.ask<ProposedAnswer>("POST", "/v1/changes", { body: mart }));
   await client.ask("POST", "/v1/consumers", { body: { name: "arrival-model", kind: "model", criticality: "high" } });
   await client.ask("POST", "/v1/consumers", { body: { name: "delay-board", kind: "dashboard" } });
   const tests = [{ name: "flights", query: { sql: boardSql } }];
   await client.ask("POST", "/v1/consumers/delay-board/tests", { body: { tests } });
 }
 
-async function mergeProposed(client: Client, { change }: Proposed): Promise<void> {
+async function mergeProposed(client: Client, { change }: Pick<ProposedAnswer, "change">): Promise<void> {
   await client.ask("POST", `/v1/changes/${change?.id ?? ""}/merge`);
 }
 
@@ -107,7 +105,7 @@ async function badChange(client: Client): Promise<void> {
     { kind: "update", dataset: "airports", set: [{ column: "longitude", expression: "abs(longitude)" }], where: "state = 'CO'" },
   ];
   const cleaned = { title: "Longitudes of Colorado, cleaned", operations };
-  await mergeProposed(client, await client.ask<Proposed>("POST", "/v1/changes", { body: cleaned }));
+  await mergeProposed(client, await client.ask<ProposedAnswer>("POST", "/v1/changes", { body: cleaned }));
   await read(client, "delay-board", "iata,city,state");
   await read(client, "arrival-model", "iata,latitude,longitude");
   await client.ask("POST", "/v1/rollback", { body: { target: "airports", reason: "Denver lies in China" } });
@@ -115,7 +113,7 @@ async function badChange(client: Client): Promise<void> {
 
 /** The revert opened by itself; merged, it makes main good again. */
 async function mergeRevert(client: Client): Promise<void> {
-  const open = await client.ask<{ id: string; origin: string }[]>("GET", "/v1/changes", { query: { state: "waiting" } });
+  const open = await client.ask<ChangeLine[]>("GET", "/v1/changes", { query: { state: "waiting" } });
   const revert = open.find((change) => change.origin === "revert");
   if (revert !== undefined) await client.ask("POST", `/v1/changes/${revert.id}/merge`);
 }
@@ -144,11 +142,10 @@ async function waitingChange(client: Client, scratch: string): Promise<void> {
 }
 
 async function tell(surroundings: Surroundings, client: Client, url: string): Promise<void> {
-  type Listed = { name: string; version: { rows: number } };
-  const datasets = await client.ask<Listed[]>("GET", "/v1/datasets");
-  const waiting = await client.ask<{ id: string; title: string; origin: string }[]>("GET", "/v1/changes", { query: { state: "waiting" } });
+  const datasets = await client.ask<DatasetLine[]>("GET", "/v1/datasets");
+  const waiting = await client.ask<ChangeLine[]>("GET", "/v1/changes", { query: { state: "waiting" } });
   const change = waiting.find((item) => item.origin === "person");
-  const verdict = change === undefined ? undefined : await client.ask<ShownVerdict>("GET", `/v1/changes/${change.id}/verdict`);
+  const verdict = change === undefined ? undefined : await client.ask<VerdictAnswer>("GET", `/v1/changes/${change.id}/verdict`);
   const rows = datasets.map((item) => `${item.name.replace(/^demo\./, "")} ${counted(item.version.rows, "row")}`).join("   ");
   const lines = [
     `Tidegate is up at ${url}   (Ctrl-C stops; data in ${surroundings.config().dataDir})`,

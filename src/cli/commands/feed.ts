@@ -1,27 +1,8 @@
 import { counted, grouped, roughTime } from "../../lib/text.ts";
+import type { FeedAnswer } from "../../http/feed-answers.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { shortTime } from "../output.ts";
 import { addFlags, addGroup, addVerb } from "../verb.ts";
-
-interface Batch {
-  sourceId: string;
-  change: string;
-  at: string;
-  state: string;
-  verdict: "good" | "bad" | "open";
-  reason: string | null;
-  rows: number;
-}
-
-export interface ShownFeed {
-  feed: string;
-  dataset: string;
-  flap: { isFlapping: boolean; alternations: number; batches: number; bad: number };
-  lastAt: string | null;
-  usualMs: number | null;
-  silentMs: number | null;
-  batches: Batch[];
-}
 
 /** The verbs of `feed`. */
 export function addFeedCommands(surroundings: Surroundings): void {
@@ -29,7 +10,7 @@ export function addFeedCommands(surroundings: Surroundings): void {
   const examples = ["tidegate feed list", "tidegate feed show flights", "tidegate feed show flights --limit 20 --json"];
   addVerb(feed, "list", "List feeds: how their batches fared, which of them alternate, which are silent.", examples).action(() =>
     withClient(surroundings, { doing: "Listing feeds" }, async (client) => {
-      const feeds = await client.ask<ShownFeed[]>("GET", "/v1/feeds");
+      const feeds = await client.ask<FeedAnswer[]>("GET", "/v1/feeds");
       const out = surroundings.output();
       const table = out.table(feeds, [
         { title: "feed", value: (line) => line.feed, flexible: true },
@@ -50,7 +31,7 @@ export function addFeedCommands(surroundings: Surroundings): void {
     .argument("<dataset>", "the dataset that they come in for")
     .action((dataset: string, { limit }: { limit: string }) =>
       withClient(surroundings, { doing: `Looking at the feeds of ${dataset}` }, async (client) => {
-        const feeds = await client.ask<ShownFeed[]>("GET", "/v1/feeds", { query: { dataset, limit } });
+        const feeds = await client.ask<FeedAnswer[]>("GET", "/v1/feeds", { query: { dataset, limit } });
         const lines = feeds.flatMap((item) => feedLines(surroundings, item));
         const held = feeds.flatMap((item) => item.batches).find((batch) => batch.state === "open" || batch.state === "conflicted");
         const none = [`No batch has come in for ${dataset} under a --source-id.`];
@@ -61,14 +42,14 @@ export function addFeedCommands(surroundings: Surroundings): void {
   addFlags(show, "How many", [["--limit <n>", "batches per feed", { default: "8" }]]);
 }
 
-function stateOf({ flap, silentMs }: ShownFeed): string {
+function stateOf({ flap, silentMs }: FeedAnswer): string {
   const parts = [flap.isFlapping ? "flapping" : "", silentMs === null ? "" : `silent for ${roughTime(silentMs)}`].filter(
     (part) => part !== "",
   );
   return parts.join(", ");
 }
 
-function feedLines(surroundings: Surroundings, { feed, flap, silentMs, usualMs, batches }: ShownFeed): string[] {
+function feedLines(surroundings: Surroundings, { feed, flap, silentMs, usualMs, batches }: FeedAnswer): string[] {
   const flapping = flap.isFlapping ? `; it is flapping: ${flap.alternations} alternations in its last ${flap.batches} batches` : "";
   const usual = usualMs === null ? "" : ` (usually one every ${roughTime(usualMs)})`;
   const silent = silentMs === null ? "" : `; silent for ${roughTime(silentMs)}${usual}`;

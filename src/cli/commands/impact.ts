@@ -1,5 +1,6 @@
+import type { TestImpactAnswer } from "../../http/consumer-test-answers.ts";
 import { withClient, type Surroundings } from "../command.ts";
-import { impactLines, type ShownImpact } from "../impact-text.ts";
+import { impactLines } from "../impact-text.ts";
 import { addVerb } from "../verb.ts";
 
 /** impact: which stored queries a change of columns breaks. */
@@ -12,7 +13,7 @@ export function addImpactCommand(surroundings: Surroundings): void {
     .argument("<change>", "id of the change; its first letters, if they are unique")
     .action((id: string) =>
       withClient(surroundings, { doing: `Planning the queries that ${id} could break` }, async (client) => {
-        const found = await client.ask<ShownImpact[]>("GET", `/v1/changes/${encodeURIComponent(id)}/impact`);
+        const found = await client.ask<TestImpactAnswer[]>("GET", `/v1/changes/${encodeURIComponent(id)}/impact`);
         const out = surroundings.output();
         out.result(found, impactLines(out, found), `tidegate consumer test run --change ${id}`);
       }),

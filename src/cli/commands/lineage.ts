@@ -1,25 +1,8 @@
 import { counted } from "../../lib/text.ts";
+import type { LineageAnswer, LineageEdgeAnswer } from "../../http/lineage-answers.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { shortTime } from "../output.ts";
 import { addFlags, addVerb } from "../verb.ts";
-
-interface Edge {
-  from: string;
-  to: string;
-  distance: number;
-  columns: { from: string; to: string; rows: boolean }[] | "all";
-}
-
-interface Lineage {
-  dataset: string;
-  version: number;
-  column: string | null;
-  sql: string | null;
-  up: Edge[];
-  down: Edge[];
-  readers: { consumer: string; dataset: string; columns: string[]; lastAt: string }[];
-  tests: { consumer: string; test: string }[];
-}
 
 /** The verb `lineage`. */
 export function addLineageCommand(surroundings: Surroundings): void {
@@ -34,7 +17,7 @@ export function addLineageCommand(surroundings: Surroundings): void {
       withClient(surroundings, { doing: `Tracing ${of}` }, async (client) => {
         const one = options.up === options.down ? undefined : options.up === true ? "up" : "down";
         const query = { of, ...(one === undefined ? {} : { direction: one }), ...(options.at === undefined ? {} : { at: options.at }) };
-        const found = await client.ask<Lineage>("GET", "/v1/lineage", { query });
+        const found = await client.ask<LineageAnswer>("GET", "/v1/lineage", { query });
         const name = found.column === null ? found.dataset : `${found.dataset}.${found.column}`;
         const lines = [
           ...(one === "down" ? [] : linesUp(name, found.up)),
@@ -50,20 +33,20 @@ export function addLineageCommand(surroundings: Surroundings): void {
   addFlags(command, "Where", [["--at <branch>", "a branch, tag, commit or change, instead of main"]]);
 }
 
-function linesUp(name: string, edges: readonly Edge[]): string[] {
+function linesUp(name: string, edges: readonly LineageEdgeAnswer[]): string[] {
   if (edges.length === 0) return [`${name} is built from no other dataset.`];
   const datasets = new Set(edges.map((edge) => edge.from));
   return [`${name} is built from ${counted(datasets.size, "dataset")}:`, ...edges.flatMap(edgeLines)];
 }
 
-function linesDown(name: string, edges: readonly Edge[]): string[] {
+function linesDown(name: string, edges: readonly LineageEdgeAnswer[]): string[] {
   if (edges.length === 0) return [`Nothing is built from ${name}.`];
   const datasets = new Set(edges.map((edge) => edge.to));
   return [`${counted(datasets.size, "dataset")} built from ${name}:`, ...edges.flatMap(edgeLines)];
 }
 
 /** One line per column of the result; what decides about rows stands behind it. */
-function edgeLines({ from, to, distance, columns }: Edge): string[] {
+function edgeLines({ from, to, distance, columns }: LineageEdgeAnswer): string[] {
   const indent = "  ".repeat(distance);
   const head = `${indent}${from} → ${to}`;
   if (columns === "all") return [`${head}, by all columns (which ones cannot be told)`];
@@ -80,7 +63,7 @@ function edgeLines({ from, to, distance, columns }: Edge): string[] {
   return [head, ...shown];
 }
 
-function linesRead({ readers, tests }: Lineage): string[] {
+function linesRead({ readers, tests }: LineageAnswer): string[] {
   const shown = readers.map(
     (item) => `  ${item.consumer} reads ${item.dataset} (${item.columns.join(", ")}), last ${shortTime(item.lastAt)}`,
   );

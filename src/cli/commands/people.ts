@@ -1,5 +1,6 @@
 import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
+import type { GroupLine, PersonLine } from "../../http/answers.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { addFlags, addGroup, addVerb } from "../verb.ts";
 
@@ -20,10 +21,7 @@ function addPersonCommands(surroundings: Surroundings): void {
   ];
   addVerb(person, "list", "List persons.", ["tidegate person list", ...examples.slice(0, 2)]).action(() =>
     withClient(surroundings, { doing: "Listing persons" }, async (client) => {
-      const persons = await client.ask<{ name: string; email: string | null; role: string; disabledAt: string | null }[]>(
-        "GET",
-        "/v1/persons",
-      );
+      const persons = await client.ask<PersonLine[]>("GET", "/v1/persons");
       const out = surroundings.output();
       const table = out.table(persons, [
         { title: "person", value: (line) => line.name },
@@ -85,7 +83,7 @@ function addGroupCommands(surroundings: Surroundings): void {
   ];
   addVerb(group, "list", "List groups with their members.", examples).action(() =>
     withClient(surroundings, { doing: "Listing groups" }, async (client) => {
-      const groups = await client.ask<{ name: string; members: string[] }[]>("GET", "/v1/groups");
+      const groups = await client.ask<GroupLine[]>("GET", "/v1/groups");
       const out = surroundings.output();
       const table = out.table(groups, [
         { title: "group", value: (line) => line.name },

@@ -1,32 +1,13 @@
 import { AppError } from "../../lib/errors.ts";
 import { counted, grouped } from "../../lib/text.ts";
-import { at, mergedLines, type Merged, type ShownVersion } from "../change-text.ts";
+import type { ImportedAnswer, ProposedAnswer, ProposedDatasetAnswer } from "../../http/answers.ts";
+import type { VerdictAnswer } from "../../http/verdict-answers.ts";
+import { at, mergedLines } from "../change-text.ts";
 import type { Client } from "../client.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { inputFiles } from "../input-files.ts";
-import { checkLines, decisionLines, exitOf, nextOfDecision, type ShownVerdict } from "../verdict-text.ts";
+import { checkLines, decisionLines, exitOf, nextOfDecision } from "../verdict-text.ts";
 import { addFlags, addVerb, type FlagSpec } from "../verb.ts";
-
-interface ProposedDataset {
-  dataset: string;
-  base: ShownVersion | null;
-  candidate: ShownVersion | null;
-  /** Rebuilt, because what it is built from changes. */
-  derived: boolean;
-  inserted: number;
-  updated: number;
-  deleted: number;
-  unchanged: number;
-  notFound: number;
-  notes: string[];
-}
-
-interface Proposed {
-  change: { id: string; state: string; title: string } | null;
-  known: boolean;
-  datasets: ProposedDataset[];
-  merged: Merged | null;
-}
 
 interface SourceOptions {
   format?: string;
@@ -59,7 +40,7 @@ function addImport(surroundings: Surroundings): void {
         const source = await sourceOf(surroundings, client, files, options);
         const key = namesOf(options.key);
         const body = { dataset, source, key, title: options.title, sourceId: options.sourceId };
-        const answer = await client.ask<{ datasets: ProposedDataset[]; known: boolean; merged: Merged }>("POST", "/v1/imports", { body });
+        const answer = await client.ask<ImportedAnswer>("POST", "/v1/imports", { body });
         const [item] = answer.datasets;
         const keyed = key.length === 0 ? "no key" : `key ${key.join(", ")}`;
         const again = `${item?.dataset ?? dataset} has had this batch since its import: nothing changed.`;
@@ -117,11 +98,11 @@ function addPropose(surroundings: Surroundings): void {
         const operations = await operationsOf(surroundings, client, dataset, options);
         const { title, sourceId, correct, origin, auto } = options;
         const path = options.change === undefined ? "/v1/changes" : `/v1/changes/${encodeURIComponent(options.change)}/operations`;
-        const answer = await client.ask<Proposed>("POST", path, { body: { operations, title, sourceId, correct, origin, auto } });
+        const answer = await client.ask<ProposedAnswer>("POST", path, { body: { operations, title, sourceId, correct, origin, auto } });
         const isOpen = answer.change !== null && answer.merged === null && answer.change.state === "open";
         const verdict =
           isOpen && options.wait === true
-            ? await client.ask<ShownVerdict>("GET", `/v1/changes/${answer.change?.id ?? ""}/verdict`)
+            ? await client.ask<VerdictAnswer>("GET", `/v1/changes/${answer.change?.id ?? ""}/verdict`)
             : undefined;
         tellProposed(surroundings, dataset, answer, verdict);
         if (verdict !== undefined) surroundings.exit(exitOf[verdict.decision.outcome]);
@@ -221,7 +202,7 @@ async function operationsOf(surroundings: Surroundings, client: Client, dataset:
   });
 }
 
-function doings(item: ProposedDataset): string {
+function doings(item: ProposedDatasetAnswer): string {
   const parts = [
     item.inserted > 0 ? `${grouped(item.inserted)} added` : "",
     item.deleted > 0 ? `${grouped(item.deleted)} removed` : "",
@@ -232,11 +213,11 @@ function doings(item: ProposedDataset): string {
   return parts.length === 0 ? "columns only" : parts.join(", ");
 }
 
-function rebuilt(item: ProposedDataset): string {
+function rebuilt(item: ProposedDatasetAnswer): string {
   return item.inserted + item.updated + item.deleted === 0 ? "the same rows" : doings(item);
 }
 
-function tellProposed(surroundings: Surroundings, dataset: string, answer: Proposed, verdict: ShownVerdict | undefined): void {
+function tellProposed(surroundings: Surroundings, dataset: string, answer: ProposedAnswer, verdict: VerdictAnswer | undefined): void {
   const out = surroundings.output();
   if (answer.change === null) {
     out.result(answer, [`Nothing would change in ${dataset}: no change was opened.`], `tidegate read ${dataset} --limit 5`);

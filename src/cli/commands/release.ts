@@ -2,7 +2,8 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { counted } from "../../lib/text.ts";
-import { at, releaseSentence, type ShownRelease, type ShownVersion } from "../change-text.ts";
+import type { ReleaseAnswer, VersionAnswer } from "../../http/answers.ts";
+import { at, releaseSentence } from "../change-text.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { shortTime } from "../output.ts";
 import { addFlags, addGroup, addVerb } from "../verb.ts";
@@ -20,7 +21,7 @@ export function addReleaseCommands(surroundings: Surroundings): void {
   addPlan(surroundings, group);
 }
 
-interface ReleaseLine extends ShownRelease {
+interface ReleaseLine extends ReleaseAnswer {
   planned: boolean;
   steps: number;
   moved: number;
@@ -72,7 +73,7 @@ function addList(surroundings: Surroundings, group: Command): void {
 }
 
 interface Shown {
-  release: ShownRelease;
+  release: ReleaseAnswer;
   title: string | null;
   steps: { ordinal: number; text: string; state: string; startedAt: string | null; moved: string[] }[];
   holds: { consumer: string; owner: string; reason: string; expiresAt: string; endedAt: string | null }[];
@@ -114,7 +115,7 @@ function shownLines({ release, title, steps, holds, changes, datasets }: Shown):
   ];
 }
 
-function nextOf({ id, state, change }: ShownRelease): string {
+function nextOf({ id, state, change }: ReleaseAnswer): string {
   if (state === "running") return `tidegate release advance ${id}        tidegate release abort ${id}`;
   if (state === "paused" || state === "held") return `tidegate release resume ${id}        tidegate release abort ${id}`;
   if (state === "waiting" && change !== null) return `tidegate change show ${change}`;
@@ -130,7 +131,7 @@ function addMove(surroundings: Surroundings, group: Command, verb: "advance" | "
     .argument("<release>", "id of the release; its first letters, if they are unique")
     .action((id: string, options: { reason?: string }) =>
       withClient(surroundings, { doing: `${doing} ${id}` }, async (client) => {
-        const release = await client.ask<ShownRelease>("POST", `/v1/releases/${encodeURIComponent(id)}/${verb}`, { body: options });
+        const release = await client.ask<ReleaseAnswer>("POST", `/v1/releases/${encodeURIComponent(id)}/${verb}`, { body: options });
         surroundings.output().result(release, [releaseSentence(release)], `tidegate release show ${release.id}`);
       }),
     );
@@ -155,7 +156,7 @@ function addUnhold(surroundings: Surroundings, group: Command): void {
 
 interface Aborted {
   barred: string[];
-  datasets: { dataset: string; from: ShownVersion | null; to: ShownVersion | null }[];
+  datasets: { dataset: string; from: VersionAnswer | null; to: VersionAnswer | null }[];
   readers: { consumer: string }[];
 }
 

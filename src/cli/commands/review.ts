@@ -2,9 +2,11 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
+import type { ChangeAnswer } from "../../http/answers.ts";
+import type { AcknowledgedAnswer, OverrideLine, PolicyAnswer, ReviewAnswer, VerdictAnswer } from "../../http/verdict-answers.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { shortTime } from "../output.ts";
-import { decisionLines, exitOf, nextOfDecision, type ShownDecision, type ShownVerdict } from "../verdict-text.ts";
+import { decisionLines, exitOf, nextOfDecision } from "../verdict-text.ts";
 import { addFlags, addGroup, addVerb } from "../verb.ts";
 
 /** approve, block, comment, acknowledge, withdraw; the verbs of `policy` and of `override`. */
@@ -31,12 +33,12 @@ function addWord(surroundings: Surroundings, kind: "approve" | "block" | "commen
     .argument(kind === "approve" ? "[text]" : "<text>", "a sentence for those who read it later")
     .action((id: string, text: string | undefined) =>
       withClient(surroundings, { doing: `Telling ${id}` }, async (client) => {
-        const given = await client.ask<{ person: string }>("POST", `${pathOf(id)}/reviews`, { body: { kind, text } });
+        const given = await client.ask<ReviewAnswer>("POST", `${pathOf(id)}/reviews`, { body: { kind, text } });
         if (kind === "comment") {
           surroundings.output().result(given, [`${given.person} ${done} ${id}.`], `tidegate change show ${id}`);
           return;
         }
-        const { decision } = await client.ask<ShownVerdict>("GET", `${pathOf(id)}/verdict`);
+        const { decision } = await client.ask<VerdictAnswer>("GET", `${pathOf(id)}/verdict`);
         const lines = [`${given.person} ${done} ${id}. ${decision.summary}`];
         surroundings.output().result({ ...given, decision }, lines, nextOfDecision(id, decision));
       }),
@@ -53,7 +55,7 @@ function addAcknowledge(surroundings: Surroundings): void {
     .action((id: string, options: { only: string[]; text?: string }) =>
       withClient(surroundings, { doing: `Testing ${id}` }, async (client) => {
         const body = { only: options.only.length === 0 ? undefined : options.only, text: options.text };
-        const answer = await client.ask<{ acknowledged: string[]; decision: ShownDecision }>("POST", `${pathOf(id)}/acknowledge`, { body });
+        const answer = await client.ask<AcknowledgedAnswer>("POST", `${pathOf(id)}/acknowledge`, { body });
         const first =
           answer.acknowledged.length === 0
             ? "Nothing waits for an acknowledgement."
@@ -105,7 +107,7 @@ function addPolicy(surroundings: Surroundings): void {
   const examples = ["tidegate policy show", "tidegate policy explain chg_7fk2", "tidegate policy set policy.yaml"];
   addVerb(policy, "show", "Print the policy that holds, as a document to edit.", examples).action(() =>
     withClient(surroundings, { doing: "Reading the policy" }, async (client) => {
-      const shown = await client.ask<{ source: string; text: string }>("GET", "/v1/policy");
+      const shown = await client.ask<PolicyAnswer>("GET", "/v1/policy");
       // Beside the document, not in it: it is edited and given back, and then no default any more.
       if (shown.source === "default") surroundings.output().note("The default: no policy has been set.");
       surroundings.output().result(shown, shown.text.trimEnd().split("\n"), "tidegate policy set <file>");
@@ -115,7 +117,7 @@ function addPolicy(surroundings: Surroundings): void {
     .argument("<change>", "id of the change")
     .action((id: string) =>
       withClient(surroundings, { doing: `Testing ${id}` }, async (client) => {
-        const { decision, change } = await client.ask<ShownVerdict>("GET", `${pathOf(id)}/verdict`);
+        const { decision, change } = await client.ask<VerdictAnswer>("GET", `${pathOf(id)}/verdict`);
         const rules = decision.matched.map(
           ({ rule, subjects }) => `  rule      «${rule}» holds for ${subjects.slice(0, 5).join(", ")}${subjects.length > 5 ? " …" : ""}`,
         );
@@ -128,7 +130,7 @@ function addPolicy(surroundings: Surroundings): void {
     .action((file: string, options: { title?: string; change?: string }) =>
       withClient(surroundings, { doing: "Proposing the policy" }, async (client) => {
         const text = await textOf(surroundings, file);
-        const change = await client.ask<{ id: string }>("POST", "/v1/policy", { body: { text, ...options } });
+        const change = await client.ask<ChangeAnswer>("POST", "/v1/policy", { body: { text, ...options } });
         surroundings.output().result(change, [`${change.id} proposes the policy of ${file}.`], `tidegate merge ${change.id}`);
       }),
     );
@@ -147,7 +149,7 @@ function addOverride(surroundings: Surroundings): void {
   ];
   addVerb(override, "list", "List what was merged against the policy and nobody has looked at since.", examples).action(() =>
     withClient(surroundings, { doing: "Listing" }, async (client) => {
-      const lines = await client.ask<{ change: string; person: string; reason: string; at: string }[]>("GET", "/v1/overrides");
+      const lines = await client.ask<OverrideLine[]>("GET", "/v1/overrides");
       const out = surroundings.output();
       const table = out.table(lines, [
         { title: "change", value: (line) => line.change },

@@ -1,6 +1,8 @@
 import { AppError } from "../../lib/errors.ts";
+import type { TokenLine, TokenMade, WhoamiAnswer } from "../../http/answers.ts";
 import { interrupted, withClient, type Surroundings } from "../command.ts";
 import { addFlags, addVerb } from "../verb.ts";
+import { textOfToken } from "./token.ts";
 
 /** init and serve. */
 export function addSystemCommands(surroundings: Surroundings): void {
@@ -10,8 +12,8 @@ export function addSystemCommands(surroundings: Surroundings): void {
     "tidegate import airports airports.csv --key iata",
   ]).action(() =>
     withClient(surroundings, { doing: "Setting up", creates: true }, async (client) => {
-      const me = await client.ask<{ name: string }>("GET", "/v1/whoami");
-      const tokens = await client.ask<{ person: string | null; label: string; revokedAt: string | null }[]>("GET", "/v1/tokens");
+      const me = await client.ask<WhoamiAnswer>("GET", "/v1/whoami");
+      const tokens = await client.ask<TokenLine[]>("GET", "/v1/tokens");
       const { dataDir } = surroundings.config();
       if (tokens.some((token) => token.person === me.name && token.label === "init" && token.revokedAt === null)) {
         surroundings
@@ -23,13 +25,14 @@ export function addSystemCommands(surroundings: Surroundings): void {
           );
         return;
       }
-      const made = await client.ask<{ token: string }>("POST", "/v1/tokens", { body: { person: me.name, label: "init" } });
+      const made = await client.ask<TokenMade>("POST", "/v1/tokens", { body: { person: me.name, label: "init" } });
+      const token = textOfToken(made);
       const lines = [
         `${dataDir} is ready; ${me.name} is its admin.`,
-        `  token  ${made.token}`,
+        `  token  ${token}`,
         "  It is shown this once; commands on this machine need none.",
       ];
-      surroundings.output().result({ dataDir, admin: me.name, token: made.token }, lines, "tidegate import <name> <file>");
+      surroundings.output().result({ dataDir, admin: me.name, token }, lines, "tidegate import <name> <file>");
     }),
   );
   const serve = addVerb(surroundings.program, "serve", "Serve the data folder over HTTP.", [

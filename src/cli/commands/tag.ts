@@ -1,4 +1,5 @@
 import { counted } from "../../lib/text.ts";
+import type { TagAnswer } from "../../http/answers.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { addFlags, addGroup, addVerb } from "../verb.ts";
 
@@ -8,7 +9,7 @@ export function addTagCommands(surroundings: Surroundings): void {
   const examples = ["tidegate tag create before-november", "tidegate dataset list --at before-november", "tidegate tag list"];
   addVerb(tag, "list", "List tags.", examples).action(() =>
     withClient(surroundings, { doing: "Listing tags" }, async (client) => {
-      const tags = await client.ask<{ name: string; commit: string }[]>("GET", "/v1/tags");
+      const tags = await client.ask<TagAnswer[]>("GET", "/v1/tags");
       const out = surroundings.output();
       const table = out.table(tags, [
         { title: "tag", value: (line) => line.name, flexible: true },
@@ -21,7 +22,7 @@ export function addTagCommands(surroundings: Surroundings): void {
     .argument("<name>", "the tag's name")
     .action((name: string, options: { at: string }) =>
       withClient(surroundings, { doing: `Tagging ${name}` }, async (client) => {
-        const made = await client.ask<{ commit: string }>("POST", "/v1/tags", { body: { name, at: options.at } });
+        const made = await client.ask<TagAnswer>("POST", "/v1/tags", { body: { name, at: options.at } });
         surroundings.output().result(made, [`${name} is ${made.commit.slice(0, 12)}.`], `tidegate dataset list --at ${name}`);
       }),
     );

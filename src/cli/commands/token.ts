@@ -1,17 +1,9 @@
 import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
+import type { TokenLine, TokenMade } from "../../http/answers.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { shortTime } from "../output.ts";
 import { addFlags, addGroup, addVerb } from "../verb.ts";
-
-interface TokenLine {
-  id: string;
-  label: string;
-  person: string | null;
-  consumer: string | null;
-  expiresAt: string | null;
-  revokedAt: string | null;
-}
 
 /** The verbs of `token`. */
 export function addTokenCommands(surroundings: Surroundings): void {
@@ -47,9 +39,9 @@ export function addTokenCommands(surroundings: Surroundings): void {
       }
       return withClient(surroundings, { doing: "Making a token", creates: true }, async (client) => {
         const body = { person, consumer, label, ...(days === undefined ? {} : { days: Number(days) }) };
-        const made = await client.ask<{ id: string; token: string }>("POST", "/v1/tokens", { body });
+        const made = await client.ask<TokenMade>("POST", "/v1/tokens", { body });
         const out = surroundings.output();
-        out.result(made, [made.token]);
+        out.result(made, [textOfToken(made)]);
         out.note(`${made.id}: keep it now, it is not shown again. Use it as TIDEGATE_TOKEN.`);
       });
     },
@@ -75,4 +67,14 @@ export function addTokenCommands(surroundings: Surroundings): void {
         surroundings.output().result({ id }, [`${id} opens nothing any more.`], "tidegate token list");
       });
     });
+}
+
+/** A token's text. A request that was sent again, because the connection broke, is answered without it: then it is lost for good. */
+export function textOfToken({ id, token }: TokenMade): string {
+  if (token !== undefined) return token;
+  throw new AppError("answer.broken", `${id} was made, and its text was lost with the connection.`, {
+    expected: "the text of the token, which is given once",
+    found: "an answer without it",
+    hint: `tidegate token revoke ${id}, then create another`,
+  });
 }

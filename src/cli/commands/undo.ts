@@ -1,5 +1,6 @@
 import { grouped } from "../../lib/text.ts";
-import { at, type ShownVersion } from "../change-text.ts";
+import type { ChangeAnswer, RestoredAnswer, RolledBackAnswer, UnbarredAnswer } from "../../http/answers.ts";
+import { at } from "../change-text.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { addFlags, addVerb } from "../verb.ts";
 
@@ -11,14 +12,6 @@ export function addUndoCommands(surroundings: Surroundings): void {
   addRestore(surroundings);
 }
 
-interface RolledBack {
-  barred: string[];
-  stays: string[];
-  datasets: { dataset: string; from: ShownVersion | null; to: ShownVersion | null }[];
-  readers: { consumer: string }[];
-  milliseconds: number;
-}
-
 function addRollback(surroundings: Surroundings): void {
   const command = addVerb(surroundings.program, "rollback", "Take readers back at once, and bar what was rolled back. No id needed.", [
     "tidegate rollback airports",
@@ -28,7 +21,7 @@ function addRollback(surroundings: Surroundings): void {
     .argument("<target>", "a dataset, or the id of a release")
     .action((target: string, options: { to?: string; reason: string }) =>
       withClient(surroundings, { doing: `Rolling ${target} back` }, async (client) => {
-        const back = await client.ask<RolledBack>("POST", "/v1/rollback", { body: { target, ...options } });
+        const back = await client.ask<RolledBackAnswer>("POST", "/v1/rollback", { body: { target, ...options } });
         const moves = back.datasets
           .map((item) => `${item.dataset} to ${item.to === null ? "nothing (it was new)" : at(item.to)}`)
           .join(", ");
@@ -60,7 +53,7 @@ function addUnbar(surroundings: Surroundings): void {
     .argument("<change>", "the barred change")
     .action((change: string, options: { reason: string }) =>
       withClient(surroundings, { doing: `Lifting the bar on ${change}` }, async (client) => {
-        const answer = await client.ask<{ release: { id: string; state: string } }>("POST", "/v1/unbar", {
+        const answer = await client.ask<UnbarredAnswer>("POST", "/v1/unbar", {
           body: { change, reason: options.reason },
         });
         surroundings
@@ -80,7 +73,7 @@ function addRevert(surroundings: Surroundings): void {
     .argument("<change>", "id of the merged change")
     .action((id: string, options: { title?: string }) =>
       withClient(surroundings, { doing: `Reverting ${id}` }, async (client) => {
-        const change = await client.ask<{ id: string; title: string }>("POST", "/v1/revert", {
+        const change = await client.ask<ChangeAnswer>("POST", "/v1/revert", {
           body: { change: id, title: options.title },
         });
         surroundings
@@ -89,11 +82,6 @@ function addRevert(surroundings: Surroundings): void {
       }),
     );
   addFlags(command, "The change", [["--title <title>", "title of the revert"]]);
-}
-
-interface Restored {
-  change: { id: string; title: string };
-  datasets: { dataset: string; from: ShownVersion | null; to: ShownVersion | null; undoes: string[] }[];
 }
 
 function addRestore(surroundings: Surroundings): void {
@@ -105,7 +93,7 @@ function addRestore(surroundings: Surroundings): void {
     .argument("<datasets...>", "datasets to bring back")
     .action((datasets: string[], options: { to: string }) =>
       withClient(surroundings, { doing: `Restoring ${datasets.join(", ")}` }, async (client) => {
-        const { change, datasets: found } = await client.ask<Restored>("POST", "/v1/restore", { body: { datasets, to: options.to } });
+        const { change, datasets: found } = await client.ask<RestoredAnswer>("POST", "/v1/restore", { body: { datasets, to: options.to } });
         const lines = found.map(
           (item) =>
             `  ${item.dataset} ${at(item.from)} → ${at(item.to)}, undoes ${item.undoes.length === 0 ? "nothing" : item.undoes.join(", ")}`,

@@ -1,5 +1,6 @@
 import { AppError } from "../../lib/errors.ts";
 import { counted, grouped } from "../../lib/text.ts";
+import type { AuditLine, AuditVerdict, DoctorAnswer, SweptAnswer } from "../../http/answers.ts";
 import { completionScript } from "../completion.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { shortTime } from "../output.ts";
@@ -17,14 +18,6 @@ export function addUpkeepCommands(surroundings: Surroundings): void {
   ])
     .argument("<shell>", "bash, zsh or fish")
     .action((shell: string) => surroundings.output().raw(completionScript(surroundings.program, shell)));
-}
-
-interface AuditLine {
-  seq: number;
-  at: string;
-  actor: string;
-  action: string;
-  subject: string;
 }
 
 function addAuditCommands(surroundings: Surroundings): void {
@@ -58,13 +51,7 @@ function addAuditCommands(surroundings: Surroundings): void {
     "tidegate audit verify --head <hash>",
   ]).action((options: { head?: string }) =>
     withClient(surroundings, { doing: "Verifying the record" }, async (client) => {
-      type Verdict = {
-        ok: boolean;
-        events: number;
-        head: string;
-        broken?: { seq: number; reason: string; expected?: string; found?: string };
-      };
-      const verdict = await client.ask<Verdict>("POST", "/v1/audit/verify", {
+      const verdict = await client.ask<AuditVerdict>("POST", "/v1/audit/verify", {
         body: options.head === undefined ? {} : { head: options.head },
       });
       const { broken, events, head } = verdict;
@@ -84,19 +71,6 @@ function addAuditCommands(surroundings: Surroundings): void {
   addFlags(verify, "What", [["--head <hash>", "a hash seen earlier; finds a cut tail"]]);
 }
 
-interface SweptFile {
-  key: string;
-  reason: string;
-  bytes: number;
-}
-
-interface Swept {
-  condemned: SweptFile[];
-  deleted: SweptFile[];
-  kept: number;
-  bytes: number;
-}
-
 const shownFiles = 20;
 
 function addGc(surroundings: Surroundings): void {
@@ -108,7 +82,7 @@ function addGc(surroundings: Surroundings): void {
     const dryRun = options.dryRun === true;
     if (!dryRun) await surroundings.confirm("What is deleted can't be brought back. Clean up?");
     await withClient(surroundings, { doing: "Looking for files that nothing names" }, async (client) => {
-      const swept = await client.ask<Swept>("POST", "/v1/gc", { body: { dryRun } });
+      const swept = await client.ask<SweptAnswer>("POST", "/v1/gc", { body: { dryRun } });
       const [condemned, deleted] = [counted(swept.condemned.length, "file"), counted(swept.deleted.length, "file")];
       const left = swept.condemned.length + swept.deleted.length - 2 * shownFiles;
       const lines = [
@@ -125,12 +99,6 @@ function addGc(surroundings: Surroundings): void {
   addFlags(command, "How", [["--dry-run", "tell what would go, and why"]]);
 }
 
-interface Report {
-  checked: number;
-  deletes: number;
-  findings: { dataset: string; version: number; file: string; problem: string; expected: string; found: string }[];
-}
-
 function addDoctor(surroundings: Surroundings): void {
   const command = addVerb(surroundings.program, "doctor", "Find what no reader finds: wrong counts, wrong bounds, missing files.", [
     "tidegate doctor",
@@ -142,7 +110,7 @@ function addDoctor(surroundings: Surroundings): void {
       options.relocate === true
         ? relocate(surroundings)
         : withClient(surroundings, { doing: "Comparing manifests with files" }, async (client) => {
-            const report = await client.ask<Report>("POST", "/v1/doctor", { body: { dataset } });
+            const report = await client.ask<DoctorAnswer>("POST", "/v1/doctor", { body: { dataset } });
             const [first] = report.findings;
             if (first !== undefined) {
               throw new AppError(

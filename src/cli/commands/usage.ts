@@ -1,4 +1,5 @@
 import { counted, grouped } from "../../lib/text.ts";
+import type { LogLine, ReaderOfVersion, UptakeLine, UsageLine, WhoReadAnswer } from "../../http/answers.ts";
 import type { Client } from "../client.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { shortTime } from "../output.ts";
@@ -11,17 +12,6 @@ export function addUsageCommands(surroundings: Surroundings): void {
   addLog(surroundings);
 }
 
-interface Reader {
-  consumer: string;
-  version: number;
-  columns: string[];
-  runs: string[];
-  reads: number;
-  firstAt: string;
-  lastAt: string;
-  mixed: boolean;
-}
-
 function addWhoRead(surroundings: Surroundings): void {
   addVerb(surroundings.program, "who-read", "Who read a version: consumers, columns, runs, times.", [
     "tidegate who-read airports@2",
@@ -31,7 +21,7 @@ function addWhoRead(surroundings: Surroundings): void {
     .argument("<version>", "airports@9, or airports for all versions")
     .action((version: string) =>
       withClient(surroundings, { doing: `Looking who read ${version}` }, async (client) => {
-        const answer = await client.ask<{ readers: Reader[] }>("GET", `/v1/who-read/${encodeURIComponent(version)}`);
+        const answer = await client.ask<WhoReadAnswer>("GET", `/v1/who-read/${encodeURIComponent(version)}`);
         const { readers } = answer;
         const columns = new Set(readers.flatMap((line) => line.columns));
         const consumers = new Set(readers.map((line) => line.consumer));
@@ -55,7 +45,7 @@ function addWhoRead(surroundings: Surroundings): void {
 }
 
 /** The time of day alone, on the day of the first read. */
-function lastTime({ firstAt, lastAt }: Reader): string {
+function lastTime({ firstAt, lastAt }: ReaderOfVersion): string {
   const last = shortTime(lastAt);
   return firstAt.slice(0, 10) === lastAt.slice(0, 10) ? last.slice(11) : last;
 }
@@ -78,22 +68,13 @@ function addUsage(surroundings: Surroundings): void {
   ]);
 }
 
-interface Usage {
-  dataset: string;
-  consumer: string;
-  versions: number[];
-  reads: number;
-  rows: number;
-  lastAt: string;
-}
-
 async function tellUsage(
   surroundings: Surroundings,
   client: Client,
   dataset: string | undefined,
   since: string | undefined,
 ): Promise<void> {
-  const lines = await client.ask<Usage[]>("GET", "/v1/usage", { query: { dataset, since } });
+  const lines = await client.ask<UsageLine[]>("GET", "/v1/usage", { query: { dataset, since } });
   const out = surroundings.output();
   const table = out.table(lines, [
     { title: "dataset", value: (line) => line.dataset, flexible: true },
@@ -111,17 +92,8 @@ async function tellUsage(
   );
 }
 
-interface Uptake {
-  dataset: string;
-  version: number;
-  readers: number;
-  notYet: string[];
-  unreadColumns: string[];
-  releasedAt: string;
-}
-
 async function tellUptake(surroundings: Surroundings, client: Client, since: string | undefined): Promise<void> {
-  const lines = await client.ask<Uptake[]>("GET", "/v1/usage/new", { query: { since } });
+  const lines = await client.ask<UptakeLine[]>("GET", "/v1/usage/new", { query: { since } });
   const out = surroundings.output();
   const table = out.table(lines, [
     { title: "dataset", value: (line) => `${line.dataset}@${line.version}`, flexible: true },
@@ -132,14 +104,6 @@ async function tellUptake(surroundings: Surroundings, client: Client, since: str
   ]);
   const read = lines.filter((line) => line.readers > 0).length;
   out.result(lines, [`${read} of ${counted(lines.length, "dataset")} released lately ${read === 1 ? "is" : "are"} read.`, ...table]);
-}
-
-interface LogLine {
-  commit: string;
-  at: string;
-  actor: string;
-  message: string;
-  datasets: { dataset: string; before?: number; after?: number }[];
 }
 
 function addLog(surroundings: Surroundings): void {

@@ -1,14 +1,7 @@
 import { existsSync } from "node:fs";
+import type { ChangeLine } from "../../http/answers.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { shortTime } from "../output.ts";
-
-interface ChangeLine {
-  id: string;
-  title: string;
-  state: string;
-  author: string;
-  updatedAt: string;
-}
 
 const shownChanges = 20;
 
