@@ -5,13 +5,13 @@ import type { Reader } from "../db/db.ts";
 import { parseJson } from "../lib/json.ts";
 import { barredChanges } from "../rollouts/bar-store.ts";
 import { changeDatasets, getChange } from "./change-store.ts";
-import type { Change, ChangeDataset, ChangeState } from "./change.ts";
+import type { Change, ChangeDataset, ChangeOrigin, ChangeState } from "./change.ts";
 
 export interface ChangeLine {
   id: string;
   title: string;
   state: ChangeState;
-  origin: string;
+  origin: ChangeOrigin;
   author: string;
   updatedAt: Date;
   /** It was rolled back. */
@@ -62,7 +62,7 @@ export async function listChanges(
     id: row.id,
     title: row.title,
     state: row.state as ChangeState,
-    origin: row.origin,
+    origin: row.origin as ChangeOrigin,
     author: row.author,
     updatedAt: row.updated_at,
     barred: barred.has(row.id),

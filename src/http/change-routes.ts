@@ -23,7 +23,7 @@ import {
 } from "./answers.ts";
 import { mayMerge } from "./may-merge.ts";
 import type { Call, Router } from "./router.ts";
-import { changeShape, mergedShape, proposedShape, versionShape } from "./shapes.ts";
+import { changeShape, mergedShape, proposedShape, versionOrNull, versionShape } from "./shapes.ts";
 import { resolveSource, sourceBody, spendUploads, withUploads } from "./upload-routes.ts";
 
 const typed = z.strictObject({ name: z.string(), type: z.string() });
@@ -222,9 +222,9 @@ export function addChangeRoutes(router: Router): void {
       const shown = await showChange(call.services.db, call.params.id);
       const datasets = shown.datasets.map(({ base, candidate, merged, ...item }) => ({
         ...item,
-        base: versionShape(base),
-        candidate: versionShape(candidate),
-        merged: versionShape(merged),
+        base: versionOrNull(base),
+        candidate: versionOrNull(candidate),
+        merged: versionOrNull(merged),
       }));
       return { ...shown, change: changeShape(shown.change), datasets };
     },

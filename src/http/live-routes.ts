@@ -27,7 +27,7 @@ import {
 } from "./answers.ts";
 import type { Router } from "./router.ts";
 import type { Services } from "./services.ts";
-import { releaseShape, versionShape } from "./shapes.ts";
+import { releaseShape, versionOrNull } from "./shapes.ts";
 
 /** The years that people mean; Postgres knows some more, but not all that JavaScript does. */
 const [earliest, latest] = [Date.parse("0001-01-01T00:00:00Z"), Date.parse("9999-12-31T23:59:59Z")];
@@ -85,7 +85,7 @@ export function addLiveRoutes(router: Router): void {
         releases: back.releases.map(releaseShape),
         barred: back.barred,
         stays: back.stays,
-        datasets: back.datasets.map((item) => ({ dataset: item.dataset, from: versionShape(item.from), to: versionShape(item.to) })),
+        datasets: back.datasets.map((item) => ({ dataset: item.dataset, from: versionOrNull(item.from), to: versionOrNull(item.to) })),
         readers,
         milliseconds,
       };

@@ -203,7 +203,9 @@ function addPolicyRoutes(router: Router): void {
     },
     async ({ services: { db } }) => {
       const found = await readDocument(db, (await readCommit(db, (await getRef(db, mainRef)).commitId)).tree, policyPath);
-      return found === undefined ? { source: "default", text: policyText(defaultPolicy) } : { source: "document", text: found };
+      return found === undefined
+        ? { source: "default" as const, text: policyText(defaultPolicy) }
+        : { source: "document" as const, text: found };
     },
   );
   router.add(

@@ -25,7 +25,7 @@ export interface Call<Params, Query, Body> {
   context: Context;
 }
 
-export interface RouteShape<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> {
+export interface RouteShape<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType, D extends Data> {
   method: "get" | "post" | "put" | "delete";
   path: string;
   summary: string;
@@ -42,12 +42,26 @@ export interface RouteShape<P extends z.ZodObject, Q extends z.ZodObject, B exte
   /** What the answer is, for the description. */
   answer: string;
   /** What `data` of the envelope holds; for media types of its own, those. */
-  data: z.ZodType | readonly string[];
+  data: D;
   /** What is kept of the data to answer a repeated request: not its secrets. */
   keep?: (data: unknown) => unknown;
 }
 
-type AnyShape = RouteShape<z.ZodObject, z.ZodObject, z.ZodType>;
+/** The form of an envelope's data, or media types of answers that are no envelope. */
+type Data = z.ZodType | readonly string[];
+
+type AnyShape = RouteShape<z.ZodObject, z.ZodObject, z.ZodType, Data>;
+
+/** What a handler gives for data of this form: what JSON makes of dates and large numbers is done on the way out. */
+type Given<T> = string extends T
+  ? T | Date
+  : number extends T
+    ? T | bigint
+    : T extends readonly (infer Item)[]
+      ? readonly Given<Item>[]
+      : T extends object
+        ? { [Key in keyof T]: Given<T[Key]> }
+        : T;
 
 const failure = z
   .object({
@@ -129,9 +143,9 @@ export class Router {
   }
 
   /** Adds a route whose handler gives the envelope's data, or a Response of its own for a stream. */
-  add<P extends z.ZodObject = typeof none, Q extends z.ZodObject = typeof none, B extends z.ZodType = typeof none>(
-    shape: RouteShape<P, Q, B>,
-    handler: (call: Call<z.output<P>, z.output<Q>, z.output<B>>) => Promise<unknown>,
+  add<D extends Data, P extends z.ZodObject = typeof none, Q extends z.ZodObject = typeof none, B extends z.ZodType = typeof none>(
+    shape: RouteShape<P, Q, B, D>,
+    handler: (call: Call<z.output<P>, z.output<Q>, z.output<B>>) => Promise<D extends z.ZodType ? Given<z.output<D>> : Response>,
   ): void {
     const declared = shape as unknown as AnyShape;
     this.shapes.push(declared);

@@ -6,11 +6,12 @@ import { keyNames, type FieldType, type Schema } from "../lake/schema.ts";
 import type { Release } from "../rollouts/release-store.ts";
 
 /** How the API tells a version; never its files' places. */
-export function versionShape(version: Version | undefined) {
-  if (version === undefined) return null;
+export function versionShape(version: Version) {
   const { id, number, rows, bytes, files, contractHash, createdAt, createdByChange } = version;
   return { id, number, rows, bytes, files, contract: contractHash.slice(0, 16), createdAt, change: createdByChange };
 }
+
+export const versionOrNull = (version: Version | undefined) => (version === undefined ? null : versionShape(version));
 
 export function changeShape(change: Change) {
   const {
@@ -49,7 +50,7 @@ export function changeShape(change: Change) {
 
 export function proposedShape(item: ProposedDataset) {
   const { dataset, base, candidate, derived, outcome } = item;
-  return { dataset, base: versionShape(base), candidate: versionShape(candidate), derived, ...outcome };
+  return { dataset, base: versionOrNull(base), candidate: versionOrNull(candidate), derived, ...outcome };
 }
 
 export function releaseShape(release: Release) {
@@ -64,8 +65,8 @@ export function mergedShape(merged: Merged) {
     previousCommit: merged.previousCommit,
     datasets: merged.datasets.map((item) => ({
       dataset: item.dataset,
-      before: versionShape(item.before),
-      after: versionShape(item.after),
+      before: versionOrNull(item.before),
+      after: versionOrNull(item.after),
     })),
     release: releaseShape(merged.release),
   };
