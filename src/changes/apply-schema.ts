@@ -7,13 +7,13 @@ import {
   addColumn,
   dropColumn,
   idsNeeded,
-  isWidening,
   makeNullable,
   renameColumn,
   reorderColumns,
   widenColumn,
 } from "../lake/schema-edits.ts";
 import type { Field, PrimitiveType, Schema } from "../lake/schema.ts";
+import { isWidening, typeName } from "../lake/types.ts";
 import { AppError } from "../lib/errors.ts";
 import type { ApplyContext } from "./apply-context.ts";
 import type { SchemaEdit } from "./operation.ts";
@@ -58,7 +58,7 @@ function refuseKeyType(field: Field, dataset: string): void {
   if (typeof field.type === "string" && field.type !== "float" && field.type !== "double") return;
   throw new AppError("key.type", `${field.name} cannot be a key of ${dataset}.`, {
     expected: "integers, decimals, text, dates, times, booleans or UUIDs",
-    found: typeof field.type === "string" ? field.type : field.type.type,
+    found: typeName(field.type),
     hint: "name another column with --key",
   });
 }

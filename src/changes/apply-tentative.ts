@@ -1,12 +1,12 @@
 import { takeNumbers } from "../catalog/dataset-store.ts";
 import type { TableState } from "../effects/table-state.ts";
 import { holdsNoValue, tentativeFields } from "../effects/tentative.ts";
-import { sameType } from "../engine/plan-types.ts";
 import type { Column } from "../engine/plan.ts";
 import type { ApplyContext } from "./apply-context.ts";
 import { applySchemaEdits } from "./apply-schema.ts";
 import type { SchemaEdit } from "./operation.ts";
 import type { Workpiece } from "./workpiece.ts";
+import { sameType, typeName } from "../lake/types.ts";
 
 /** Gives columns that have held only nulls the type of their first values: a new field id, and no file is written for it. */
 export async function takeFirstTypes(
@@ -22,7 +22,7 @@ export async function takeFirstTypes(
   });
   if (edits.length === 0) return [];
   piece.state = await applySchemaEdits(context, piece, edits);
-  return edits.map(({ name, type }) => `${name}: its first values made it ${typeof type === "string" ? type : type.type}`);
+  return edits.map(({ name, type }) => `${name}: its first values made it ${typeName(type)}`);
 }
 
 /** A column that has values now is what it is: from here on a retype converts them. */

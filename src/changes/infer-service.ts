@@ -13,6 +13,7 @@ import type { Row, RunOptions } from "../engine/engine.ts";
 import { column, type Cell, type Measure, type Plan } from "../engine/plan.ts";
 import type { LiveFile } from "../lake/data-file.ts";
 import type { Field } from "../lake/schema.ts";
+import { isNumber, isWhole } from "../lake/types.ts";
 import { AppError } from "../lib/errors.ts";
 import type { ChangeDeps } from "./change-deps.ts";
 import { sidesOfChange } from "./change-sides.ts";
@@ -113,16 +114,14 @@ async function measure(
   return row ?? {};
 }
 
-const isNumeric = (field: Field): boolean =>
-  typeof field.type === "string" && (/^(?:int|long|float|double)$/.test(field.type) || field.type.startsWith("decimal"));
-const isCode = (field: Field): boolean => field.type === "string" || field.type === "int" || field.type === "long";
+const isCode = (field: Field): boolean => field.type === "string" || isWhole(field.type);
 
 function countMeasures(field: Field): readonly Named[] {
   const of = column(field.name);
   return [
     { name: `count ${field.id}`, of: { fn: "count", of } },
     ...(isCode(field) || field.type === "uuid" ? [{ name: `about ${field.id}`, of: { fn: "approx_count_distinct", of } } as const] : []),
-    ...(isNumeric(field)
+    ...(isNumber(field.type)
       ? ([
           { name: `min ${field.id}`, of: { fn: "min", of } },
           { name: `max ${field.id}`, of: { fn: "max", of } },

@@ -1,8 +1,8 @@
 import type { Metric, Rule } from "../contracts/rule.ts";
 import type { Range } from "../contracts/rule.ts";
-import { isFloating, isNumber } from "../engine/plan-types.ts";
 import { call, column, literal, type Expr } from "../engine/plan.ts";
 import type { FieldType, Schema } from "../lake/schema.ts";
+import { isFloating, isNumber, typeName } from "../lake/types.ts";
 import { divideDecimal, plainDecimal } from "./decimal.ts";
 import { isProblem, literalOf, type Problem } from "./literals.ts";
 import {
@@ -289,7 +289,7 @@ function schemaRule({ test }: Rule, schema: Schema): Compiled {
   if (test.kind === "column_type") {
     const found = findColumn(schema, test.column);
     if (isProblem(found)) return { kind: "problem", problem: found };
-    const type = typeof found.type === "string" ? found.type.replaceAll(" ", "") : found.type.type;
+    const type = typeName(found.type).replaceAll(" ", "");
     const fits = test.types.some((wanted) => {
       const plain = wanted.toLowerCase().replaceAll(" ", "");
       return plain === type || logicalNames[plain]?.test(type) === true;

@@ -1,7 +1,7 @@
 import type { RuleValue } from "../contracts/rule.ts";
-import { decimalShape, isFloating, isWhole } from "../engine/plan-types.ts";
 import { literal, type Cell, type Expr } from "../engine/plan.ts";
 import type { FieldType, PrimitiveType } from "../lake/schema.ts";
+import { decimalShape, isFloating, isWhole, typeName } from "../lake/types.ts";
 import { compareDecimals, decimalDigits, plainDecimal } from "./decimal.ts";
 
 /** Why a rule cannot be asked of a column. */
@@ -17,7 +17,7 @@ const moments = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)\
 
 const wrongType = (value: RuleValue, type: FieldType): Problem => ({
   reason: "wrong_type",
-  detail: `${value.value} is no ${typeof type === "string" ? type : type.type}`,
+  detail: `${value.value} is no ${typeName(type)}`,
 });
 
 /** A value of a rule as a constant that can be compared with a column of this type, exactly. */

@@ -1,6 +1,7 @@
-import { isFloating, measureType, exprType } from "../engine/plan-types.ts";
+import { measureType, exprType } from "../engine/plan-types.ts";
 import type { Cell, Column, Expr, Measure } from "../engine/plan.ts";
 import type { FieldType } from "../lake/schema.ts";
+import { isFloating } from "../lake/types.ts";
 import { hashOf } from "../lib/json.ts";
 import { addDecimals, compareDecimals } from "./decimal.ts";
 

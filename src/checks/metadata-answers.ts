@@ -1,9 +1,8 @@
-import { isFloating } from "../engine/plan-types.ts";
 import type { Cell } from "../engine/plan.ts";
 import type { LiveFile } from "../lake/data-file.ts";
 import { boundText, compareBounds } from "../lake/iceberg/bounds.ts";
 import type { PrimitiveType, Schema } from "../lake/schema.ts";
-import { decimalShape } from "../engine/plan-types.ts";
+import { decimalShape, isFloating } from "../lake/types.ts";
 import { timeText } from "./literals.ts";
 import type { ScanMeasure } from "./measure.ts";
 

@@ -1,10 +1,10 @@
 import type { Metric, Rule, RuleColumn } from "../contracts/rule.ts";
 import type { RunOptions } from "../engine/engine.ts";
-import { isNumber } from "../engine/plan-types.ts";
 import { call, column, type Plan } from "../engine/plan.ts";
 import { evidenceKey } from "../evidence/evidence.ts";
 import { ask } from "../evidence/evidence-store.ts";
 import type { Schema } from "../lake/schema.ts";
+import { isNumber } from "../lake/types.ts";
 import { AppError } from "../lib/errors.ts";
 import { grouped } from "../lib/text.ts";
 import { countOf, filtered, metricRule } from "./compile.ts";

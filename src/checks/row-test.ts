@@ -1,7 +1,8 @@
 import type { RowCondition, Rule, RuleColumn } from "../contracts/rule.ts";
-import { exprType, isNumber } from "../engine/plan-types.ts";
+import { exprType } from "../engine/plan-types.ts";
 import { call, column, literal, type Column, type Expr } from "../engine/plan.ts";
 import type { FieldType, Schema } from "../lake/schema.ts";
+import { isNumber } from "../lake/types.ts";
 import { AppError } from "../lib/errors.ts";
 import { isProblem, literalOf, type Problem } from "./literals.ts";
 import { plainDecimal } from "./decimal.ts";

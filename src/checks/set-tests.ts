@@ -1,5 +1,5 @@
 import type { RunOptions } from "../engine/engine.ts";
-import { commonType, sameType } from "../engine/plan-types.ts";
+import { commonType } from "../engine/plan-types.ts";
 import { call, cast, column, literal, type Cell, type Expr, type Plan } from "../engine/plan.ts";
 import { evidenceKey } from "../evidence/evidence.ts";
 import { keepEvidence, readEvidence } from "../evidence/evidence-store.ts";
@@ -7,6 +7,7 @@ import { fileIdentity, scanFile } from "../effects/table-state.ts";
 import { isKeyed, keyFields } from "../effects/keys.ts";
 import type { LiveFile } from "../lake/data-file.ts";
 import type { Schema } from "../lake/schema.ts";
+import { sameType } from "../lake/types.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Problem } from "./literals.ts";
 import { isClustered } from "./metadata-answers.ts";

@@ -1,7 +1,7 @@
 import type { Range, RuleValue, Validity } from "../contracts/rule.ts";
-import { decimalShape, isFloating, isNumber, isWhole } from "../engine/plan-types.ts";
 import { call, literal, type Expr } from "../engine/plan.ts";
 import type { FieldType } from "../lake/schema.ts";
+import { decimalShape, isFloating, isNumber, isWhole, typeName } from "../lake/types.ts";
 import { isProblem, literalOf, type Problem } from "./literals.ts";
 
 /** Named formats as regular expressions in RE2's syntax, over the whole text. */
@@ -59,7 +59,7 @@ export function validExpr(value: Expr, type: FieldType, valid: Validity): Expr |
 }
 
 function wrong(wanted: string, type: FieldType): Problem {
-  return { reason: "wrong_type", detail: `expected ${wanted}, found ${typeof type === "string" ? type : type.type}` };
+  return { reason: "wrong_type", detail: `expected ${wanted}, found ${typeName(type)}` };
 }
 
 function between(value: Expr, min: number | undefined, max: number | undefined): Expr {

@@ -1,6 +1,6 @@
-import { sameType, typeName } from "../engine/plan-types.ts";
 import type { ColumnsUsed, PlannedQuery } from "../engine/sandbox.ts";
 import type { Field } from "../lake/schema.ts";
+import { sameType, typeName } from "../lake/types.ts";
 
 /** What a schema change does to one stored query. */
 export type ImpactKind = "breaks" | "uses" | "safe" | "broken_before";

@@ -1,8 +1,8 @@
-import { isFloating, isNumber } from "../engine/plan-types.ts";
 import type { Cell, Column } from "../engine/plan.ts";
 import { toJson } from "../lib/json.ts";
 import type { Tolerance } from "./consumer-test.ts";
 import { sameCell } from "./same-cell.ts";
+import { isFloating, isNumber } from "../lake/types.ts";
 
 export type Cells = readonly Cell[];
 

@@ -1,6 +1,6 @@
-import { typeName } from "../engine/plan-types.ts";
 import type { Column } from "../engine/plan.ts";
 import { isSameFamily } from "./same-cell.ts";
+import { typeName } from "../lake/types.ts";
 
 /** What became of the columns of a result. */
 export interface ColumnMoves {

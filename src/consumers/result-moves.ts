@@ -1,5 +1,4 @@
 import { maskText } from "../contracts/contract.ts";
-import { isFloating, isNumber } from "../engine/plan-types.ts";
 import type { Cell, Column } from "../engine/plan.ts";
 import { toJson } from "../lib/json.ts";
 import { counted, grouped } from "../lib/text.ts";
@@ -8,6 +7,7 @@ import type { TestMove } from "./consumer-test.ts";
 import type { Cells, Unmatched } from "./match-rows.ts";
 import { sameCell } from "./same-cell.ts";
 import { uniformMove } from "./uniform-move.ts";
+import { isFloating, isNumber } from "../lake/types.ts";
 
 export interface MovedRows {
   columns: readonly Column[];

@@ -1,6 +1,6 @@
-import { isFloating, isNumber, sameType } from "../engine/plan-types.ts";
 import type { Cell } from "../engine/plan.ts";
 import type { FieldType } from "../lake/schema.ts";
+import { isFloating, isNumber, sameType } from "../lake/types.ts";
 import type { Tolerance } from "./consumer-test.ts";
 
 /** Floats that differ by less are the same: sums come out of another order of rows with other last digits. */

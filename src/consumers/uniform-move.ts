@@ -1,9 +1,9 @@
-import { isNumber } from "../engine/plan-types.ts";
 import type { Column } from "../engine/plan.ts";
 import { grouped } from "../lib/text.ts";
 import { numberOf } from "./cell-words.ts";
 import type { Cells } from "./match-rows.ts";
 import { sameCell } from "./same-cell.ts";
+import { isNumber } from "../lake/types.ts";
 
 const fewest = 3;
 

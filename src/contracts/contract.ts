@@ -1,6 +1,7 @@
 import { AppError } from "../lib/errors.ts";
 import { canonicalJson, parseJson, sha256 } from "../lib/json.ts";
 import type { Field, FieldType, Schema } from "../lake/schema.ts";
+import { typeText } from "../lake/types.ts";
 
 /*
  * The contract of a dataset: a document of the Open Data Contract Standard (ODCS) 3.0, 3.1 or 3.2, kept as canonical JSON. Its hash is part
@@ -65,13 +66,6 @@ function logicalType(type: FieldType): string {
   return type;
 }
 
-function physicalType(type: FieldType): string {
-  if (typeof type === "string") return type;
-  if (type.type === "list") return `list<${physicalType(type.element)}>`;
-  if (type.type === "map") return `map<${physicalType(type.key)}, ${physicalType(type.value)}>`;
-  return `struct<${type.fields.map((field) => `${field.name}: ${physicalType(field.type)}`).join(", ")}>`;
-}
-
 /** The column that a property describes, once the contract has met the data. */
 export function fieldIdOf(property: ContractProperty): number | undefined {
   const value = property.customProperties?.find((custom) => custom.property === fieldIdProperty)?.value;
@@ -98,7 +92,7 @@ function propertyOf(field: Field, schema: Schema, known: ContractProperty | unde
   const { primaryKey, primaryKeyPosition, logicalTypeOptions, name, physicalName, ...rest }: Partial<ContractProperty> = known ?? {};
   const fits = known !== undefined && fitsType(known.logicalType, field.type);
   const written = known?.physicalType;
-  const own = fits && written !== undefined && !ownPhysicalType.test(written) ? written : physicalType(field.type);
+  const own = fits && written !== undefined && !ownPhysicalType.test(written) ? written : typeText(field.type);
   // A keyless dataset has the key that its contract claims, as a rule; a keyed one has its own.
   const key =
     position >= 0

@@ -1,4 +1,5 @@
 import type { Field, FieldType, Schema } from "../lake/schema.ts";
+import { isNumber, isWhole } from "../lake/types.ts";
 import { fieldIdOf, isMasked, type Contract, type ContractProperty } from "./contract.ts";
 import { shapeOf } from "./infer-pattern.ts";
 import type { BatchProfile, ColumnProfile } from "./profile.ts";
@@ -158,22 +159,19 @@ function inferValues(property: ContractProperty, type: FieldType, whole: Whole, 
   return [...range(property, whole, say), ...drift(property, "quantiles", say), ...scaled(property, type, say)];
 }
 
-const isNumber = (type: FieldType): boolean =>
-  type === "int" || type === "long" || type === "float" || type === "double" || (typeof type === "string" && type.startsWith("decimal"));
-
 /** The values of a column that holds codes: few, each often. Measures with few values (a surcharge) are no codes. */
 function codesOf(type: FieldType, { rows, nulls, profiles }: Whole): (string | number)[] | undefined {
-  const isWhole = type === "int" || type === "long";
-  if (type !== "string" && !isWhole) return undefined;
+  const hasWhole = isWhole(type);
+  if (type !== "string" && !hasWhole) return undefined;
   const values = new Set<string>();
   for (const profile of profiles) {
     if (profile.hasMoreValues) return undefined;
     for (const { value } of profile.values) values.add(value);
   }
-  const most = isWhole ? mostWholeCodes : mostCodes;
+  const most = hasWhole ? mostWholeCodes : mostCodes;
   if (values.size === 0 || values.size > most || (rows - nulls) / values.size < 20) return undefined;
   const sorted = [...values].toSorted((a, b) => a.localeCompare(b, "en", { numeric: true }));
-  return isWhole ? sorted.map(Number) : sorted;
+  return hasWhole ? sorted.map(Number) : sorted;
 }
 
 function drift(property: Item, by: "quantiles" | "categories", say: (rule: string, why: string) => void): Item[] {
@@ -183,7 +181,7 @@ function drift(property: Item, by: "quantiles" | "categories", say: (rule: strin
 }
 
 function scaled(property: Item, type: FieldType, say: (rule: string, why: string) => void): Item[] {
-  if (has(property, "scaled") || type === "int" || type === "long") return [];
+  if (has(property, "scaled") || isWhole(type)) return [];
   say("scaled", "a constant factor is a change of unit");
   return [own({ rule: "scaled" }, "error")];
 }

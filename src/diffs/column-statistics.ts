@@ -1,7 +1,8 @@
 import type { Engine, Row, RunOptions } from "../engine/engine.ts";
 import { call, column, literal, type Cell, type Measure, type Plan } from "../engine/plan.ts";
 import type { Field, FieldType } from "../lake/schema.ts";
-import { isFloating, isNumber, isTime } from "./common-type.ts";
+import { isFloating, isNumber } from "../lake/types.ts";
+import { isTime } from "./common-type.ts";
 import { shownCell, type ColumnStatistics } from "./diff.ts";
 
 /** Shares at which quantiles are taken. */

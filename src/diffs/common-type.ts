@@ -1,4 +1,5 @@
 import type { FieldType, PrimitiveType } from "../lake/schema.ts";
+import { decimalShape, isFloating, isNumber, isWidening, sameType } from "../lake/types.ts";
 
 /** How the cells of two columns are compared: as values of one type, or as text when they have none in common. */
 export type Comparison = { by: "value"; type: FieldType } | { by: "text" };
@@ -6,40 +7,9 @@ export type Comparison = { by: "value"; type: FieldType } | { by: "text" };
 const text: Comparison = { by: "text" };
 const value = (type: FieldType): Comparison => ({ by: "value", type });
 
-interface DecimalShape {
-  precision: number;
-  scale: number;
-}
-
-function decimalShape(type: FieldType): DecimalShape | undefined {
-  const match = typeof type === "string" ? /^decimal\((\d+), ?(\d+)\)$/.exec(type) : null;
-  return match === null ? undefined : { precision: Number(match[1]), scale: Number(match[2]) };
-}
-
-/** Whether two types are the same, ids of nested fields aside. */
-export function isSameType(a: FieldType, b: FieldType): boolean {
-  return typeText(a) === typeText(b);
-}
-
-/** A type in words: `decimal(10, 2)`, `list<long>`, `struct<a: int, b: string>`. */
-export function typeText(type: FieldType): string {
-  if (typeof type === "string") return type;
-  if (type.type === "list") return `list<${typeText(type.element)}>`;
-  if (type.type === "map") return `map<${typeText(type.key)}, ${typeText(type.value)}>`;
-  return `struct<${type.fields.map((field) => `${field.name}: ${typeText(field.type)}`).join(", ")}>`;
-}
-
-/** Whether a reader of the first type reads the second without noticing: what Iceberg lets a column become. */
-export function isWidening(from: FieldType, to: FieldType): boolean {
-  if (from === "int") return to === "long";
-  if (from === "float") return to === "double";
-  const [small, large] = [decimalShape(from), decimalShape(to)];
-  return small !== undefined && large !== undefined && small.scale === large.scale && small.precision < large.precision;
-}
-
 /** The type to which both sides are cast before their cells are compared. */
 export function comparisonOf(a: FieldType, b: FieldType): Comparison {
-  if (isSameType(a, b)) return value(a);
+  if (sameType(a, b)) return value(a);
   if (typeof a !== "string" || typeof b !== "string") return text;
   if (isNumber(a) && isNumber(b)) return value(commonNumber(a, b));
   const [low, high] = [timeRank(a), timeRank(b)];
@@ -49,7 +19,7 @@ export function comparisonOf(a: FieldType, b: FieldType): Comparison {
 
 /** Whether every value of `from` is exactly a value of `to`; where not, the cells that do not fit are compared by their text. */
 export function fitsExactly(from: FieldType, to: FieldType): boolean {
-  if (isSameType(from, to) || isWidening(from, to)) return true;
+  if (sameType(from, to) || isWidening(from, to)) return true;
   if (from === "int" && to === "double") return true;
   const [small, large] = [integerShape(from) ?? decimalShape(from), decimalShape(to)];
   if (small !== undefined && large !== undefined) {
@@ -58,17 +28,9 @@ export function fitsExactly(from: FieldType, to: FieldType): boolean {
   return timeRank(from) > 0 && timeRank(from) < timeRank(to);
 }
 
-function integerShape(type: FieldType): DecimalShape | undefined {
+function integerShape(type: FieldType): ReturnType<typeof decimalShape> {
   if (type === "int") return { precision: 10, scale: 0 };
   return type === "long" ? { precision: 19, scale: 0 } : undefined;
-}
-
-export function isNumber(type: FieldType): boolean {
-  return isFloating(type) || integerShape(type) !== undefined || decimalShape(type) !== undefined;
-}
-
-export function isFloating(type: FieldType): boolean {
-  return type === "float" || type === "double";
 }
 
 function timeRank(type: FieldType): number {

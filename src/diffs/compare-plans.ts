@@ -1,6 +1,7 @@
 import { call, cast, column, literal, type Column, type Expr, type Plan } from "../engine/plan.ts";
 import type { FieldType } from "../lake/schema.ts";
-import { fitsExactly, isSameType } from "./common-type.ts";
+import { sameType } from "../lake/types.ts";
+import { fitsExactly } from "./common-type.ts";
 import type { ColumnPair } from "./schema-diff.ts";
 
 /** Both sides as plans whose columns have the names of the pairs' fields. */
@@ -37,7 +38,7 @@ export function comparable(pair: ColumnPair, side: "before" | "after"): Expr[] {
   const { comparison } = pair;
   if (comparison.by === "text") return [call("text", cell)];
   const isExact = fitsExactly(pair.before.type, comparison.type) && fitsExactly(pair.after.type, comparison.type);
-  if (isSameType(type, comparison.type)) return isExact ? [cell] : [cell, literal(null, "string")];
+  if (sameType(type, comparison.type)) return isExact ? [cell] : [cell, literal(null, "string")];
   if (isExact) return [cast(cell, comparison.type)];
   const tried: Expr = { is: "cast", value: cell, type: comparison.type, lenient: true };
   const rest = call(

@@ -1,7 +1,7 @@
 import type { Engine } from "../engine/engine.ts";
 import type { Field } from "../lake/schema.ts";
+import { typeText } from "../lake/types.ts";
 import { columnStatistics } from "./column-statistics.ts";
-import { typeText } from "./common-type.ts";
 import type { ColumnDiff, ColumnSide, ColumnStatistics, DiffResult, DiffSide, Matching, RowFilter, RowPage } from "./diff.ts";
 import { findRenames } from "./find-renames.ts";
 import { findChanges, isMasked, type Changes } from "./find-changes.ts";

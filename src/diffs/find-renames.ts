@@ -1,7 +1,8 @@
 import type { Engine, RunOptions } from "../engine/engine.ts";
 import { call, column, type Expr, type Plan } from "../engine/plan.ts";
 import type { Field } from "../lake/schema.ts";
-import { isNumber, isTime } from "./common-type.ts";
+import { isNumber } from "../lake/types.ts";
+import { isTime } from "./common-type.ts";
 import { looksRenamed, type ColumnValues, type LooksRenamed } from "./looks-renamed.ts";
 import { storedFields, wholePlan, type Prepared } from "./prepare.ts";
 

@@ -1,9 +1,9 @@
 import type { Engine, RunOptions } from "../engine/engine.ts";
 import { column } from "../engine/plan.ts";
-import { isFloating } from "./common-type.ts";
 import { diffSchemas, type ColumnPair } from "./schema-diff.ts";
 import { wholePlan } from "./prepare.ts";
 import type { DiffSide } from "./diff.ts";
+import { isFloating } from "../lake/types.ts";
 
 /** How much a name sounds like a key, the best first. */
 const namePatterns: readonly RegExp[] = [

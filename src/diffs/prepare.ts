@@ -2,7 +2,7 @@ import type { Engine, RunOptions } from "../engine/engine.ts";
 import type { Plan, TablePlan } from "../engine/plan.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Field, Schema } from "../lake/schema.ts";
-import { isFloating, typeText } from "./common-type.ts";
+import { isFloating, typeText } from "../lake/types.ts";
 import { partFiles, type DiffFile, type DiffSide, type Matching } from "./diff.ts";
 import { partByKeyRange, type RangePart } from "./key-ranges.ts";
 import { diffSchemas, type ColumnPair, type SchemaDiff, type Tentative } from "./schema-diff.ts";

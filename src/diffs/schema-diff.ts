@@ -1,5 +1,6 @@
 import type { Field, FieldType, Schema } from "../lake/schema.ts";
-import { comparisonOf, isSameType, isWidening, typeText, type Comparison } from "./common-type.ts";
+import { isWidening, sameType, typeText } from "../lake/types.ts";
+import { comparisonOf, type Comparison } from "./common-type.ts";
 
 /** What can happen to a column or to the key between two schemas. */
 export type SchemaItemKind =
@@ -71,7 +72,7 @@ export function diffSchemas(before: Schema, after: Schema, tentative: Tentative 
     }
     const namesake = gone.find((candidate) => sameName(candidate.name, field.name));
     if (namesake === undefined) items.push(addedItem(field, before));
-    else if (isSameType(namesake.type, field.type)) items.push(reusedItem(field));
+    else if (sameType(namesake.type, field.type)) items.push(reusedItem(field));
     else {
       const isFree = tentative.before.has(namesake.id);
       altersValues ||= !isFree;
@@ -144,8 +145,7 @@ function fieldItems(old: Field, field: Field, tentative: Tentative): SchemaItem[
       text: `${old.name} is called ${field.name}`,
     });
   }
-  if (!isSameType(old.type, field.type))
-    items.push(typeItem(old.type, field, tentative.before.has(old.id) || tentative.after.has(field.id)));
+  if (!sameType(old.type, field.type)) items.push(typeItem(old.type, field, tentative.before.has(old.id) || tentative.after.has(field.id)));
   if (old.required !== field.required) {
     const [was, now] = [old, field].map((item) => (item.required ? "not null" : "nullable")) as [string, string];
     items.push({

@@ -1,14 +1,9 @@
 import type { Field, FieldType, PrimitiveType } from "../lake/schema.ts";
+import { decimalShape, isFloating, isNumber, isWhole, sameType, typeName } from "../lake/types.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Column, Expr, Fn, Measure, Plan } from "./plan.ts";
 
 /* The types of plans and expressions: the same on every engine, known without asking one. */
-
-/** Digits in all and behind the point of a decimal type; undefined for other types. */
-export function decimalShape(type: FieldType): { precision: number; scale: number } | undefined {
-  const match = typeof type === "string" ? /^decimal\(\s*(\d+)\s*,\s*(\d+)\s*\)$/.exec(type) : null;
-  return match === null ? undefined : { precision: Number(match[1]), scale: Number(match[2]) };
-}
 
 export function decimalType(precision: number, scale: number): PrimitiveType {
   if (scale > 38)
@@ -18,25 +13,6 @@ export function decimalType(precision: number, scale: number): PrimitiveType {
     });
   return `decimal(${Math.min(38, precision)}, ${scale})`;
 }
-
-/** Whether two types are the same, field ids aside. */
-export function sameType(a: FieldType, b: FieldType): boolean {
-  if (typeof a === "string" || typeof b === "string") {
-    return a === b || (decimalShape(a) !== undefined && String(a).replaceAll(" ", "") === String(b).replaceAll(" ", ""));
-  }
-  if (a.type === "list") return b.type === "list" && sameType(a.element, b.element);
-  if (a.type === "map") return b.type === "map" && sameType(a.key, b.key) && sameType(a.value, b.value);
-  if (b.type !== "struct" || a.fields.length !== b.fields.length) return false;
-  return a.fields.every((field, at) => field.name === b.fields[at]?.name && sameType(field.type, (b.fields[at] as Field).type));
-}
-
-export function typeName(type: FieldType): string {
-  return typeof type === "string" ? type : type.type;
-}
-
-export const isFloating = (type: FieldType): boolean => type === "float" || type === "double";
-export const isWhole = (type: FieldType): boolean => type === "int" || type === "long";
-export const isNumber = (type: FieldType): boolean => isFloating(type) || isWhole(type) || decimalShape(type) !== undefined;
 
 /** Whether every value of one type is a value of the other, so that a cast needs no check. */
 export function widens(from: PrimitiveType, to: PrimitiveType): boolean {

@@ -3,6 +3,7 @@ import type { Change } from "../changes/change.ts";
 import type { Merged } from "../changes/merge-commit.ts";
 import type { ProposedDataset } from "../changes/propose-service.ts";
 import { keyNames, type FieldType, type Schema } from "../lake/schema.ts";
+import { typeText } from "../lake/types.ts";
 import type { Release } from "../rollouts/release-store.ts";
 
 /** How the API tells a version; never its files' places. */
@@ -70,14 +71,6 @@ export function mergedShape(merged: Merged) {
     })),
     release: releaseShape(merged.release),
   };
-}
-
-/** A type in words: `decimal(12, 2)`, `list<string>`, `struct<city: string>`. */
-export function typeText(type: FieldType): string {
-  if (typeof type === "string") return type;
-  if (type.type === "list") return `list<${typeText(type.element)}>`;
-  if (type.type === "map") return `map<${typeText(type.key)}, ${typeText(type.value)}>`;
-  return `struct<${type.fields.map((field) => `${field.name}: ${typeText(field.type)}`).join(", ")}>`;
 }
 
 export function schemaShape(schema: Schema) {

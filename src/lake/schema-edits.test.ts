@@ -6,7 +6,6 @@ import {
   checkName,
   dropColumn,
   idsNeeded,
-  isWidening,
   makeNullable,
   renameColumn,
   reorderColumns,
@@ -14,6 +13,7 @@ import {
 } from "./schema-edits.ts";
 import { walkFields } from "./iceberg/data-files.ts";
 import type { FieldType, Schema } from "./schema.ts";
+import { isWidening } from "./types.ts";
 
 const schema: Schema = {
   type: "struct",

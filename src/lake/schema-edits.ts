@@ -1,5 +1,6 @@
 import { AppError } from "../lib/errors.ts";
 import type { Field, FieldType, PrimitiveType, Schema } from "./schema.ts";
+import { isWidening } from "./types.ts";
 
 /** How many field ids a type takes: one for the column, and one for each part of a nested type. */
 export function idsNeeded(type: FieldType): number {
@@ -112,17 +113,6 @@ export function reorderColumns(schema: Schema, names: readonly string[]): Schema
   const first = names.map((name) => find(schema, name));
   const ids = new Set(first.map((field) => field.id));
   return { ...schema, fields: [...first, ...schema.fields.filter((field) => !ids.has(field.id))] };
-}
-
-const decimalPattern = /^decimal\((\d+), ?(\d+)\)$/;
-
-/** Whether Iceberg v2 reads old files as the new type: int → long, float → double, more decimal digits at the same scale. */
-export function isWidening(from: FieldType, to: FieldType): boolean {
-  if (from === "int" && to === "long") return true;
-  if (from === "float" && to === "double") return true;
-  if (typeof from !== "string" || typeof to !== "string") return false;
-  const [old, now] = [decimalPattern.exec(from), decimalPattern.exec(to)];
-  return old !== null && now !== null && old[2] === now[2] && Number(now[1]) > Number(old[1]);
 }
 
 export function widenColumn(schema: Schema, name: string, type: PrimitiveType): Schema {

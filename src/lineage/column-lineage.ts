@@ -3,6 +3,7 @@ import type { LakeDeps } from "../effects/lake-deps.ts";
 import type { Column } from "../engine/plan.ts";
 import type { Derivation } from "../engine/sandbox.ts";
 import { hashOf, parseJson, toJson } from "../lib/json.ts";
+import { typeText } from "../lake/types.ts";
 
 /** A dataset as SQL sees it: its name and its columns. */
 export interface NamedTable {
@@ -15,9 +16,6 @@ function columnLineageKey(sql: string, tables: readonly NamedTable[]): string {
   const shapes = tables.map(({ name, columns }) => [name, columns.map((column) => [column.name, typeText(column.type)])]);
   return hashOf({ sql, tables: shapes.sort((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1)) });
 }
-
-/** Types by their kind: the ids of nested parts do not matter to SQL. */
-const typeText = (type: Column["type"]): string => (typeof type === "string" ? type : type.type);
 
 /** What a SELECT makes of these tables: from the store, or by planning it. It carries no audit event: it can be asked again at any time. */
 export async function columnLineage(

@@ -1,6 +1,7 @@
 import type { Column } from "../engine/plan.ts";
-import { assignIds, idsNeeded, isWidening } from "../lake/schema-edits.ts";
+import { assignIds, idsNeeded } from "../lake/schema-edits.ts";
 import { keyNames, type Field, type FieldType, type Schema } from "../lake/schema.ts";
+import { isWidening, sameType, typeName } from "../lake/types.ts";
 import { AppError } from "../lib/errors.ts";
 
 /** How the schema of a derived dataset follows its SELECT, before new columns have their ids. */
@@ -29,21 +30,9 @@ export function followColumns(present: Schema | undefined, others: readonly Sche
 function fieldFor(fields: readonly Field[], column: Column): Field | undefined {
   const field = fields.find((candidate) => candidate.name.toLowerCase() === column.name.toLowerCase());
   if (field === undefined) return undefined;
-  if (sameShape(field.type, column.type)) return { ...field, name: column.name };
+  if (sameType(field.type, column.type)) return { ...field, name: column.name };
   if (isWidening(field.type, column.type)) return { ...field, name: column.name, type: column.type };
   return undefined;
-}
-
-/** Whether two types are the same but for the ids of their parts. */
-function sameShape(a: FieldType, b: FieldType): boolean {
-  if (typeof a === "string" || typeof b === "string") return a === b;
-  if (a.type === "list" && b.type === "list") return sameShape(a.element, b.element);
-  if (a.type === "map" && b.type === "map") return sameShape(a.key, b.key) && sameShape(a.value, b.value);
-  if (a.type !== "struct" || b.type !== "struct" || a.fields.length !== b.fields.length) return false;
-  return a.fields.every((field, index) => {
-    const other = b.fields[index];
-    return other !== undefined && other.name === field.name && sameShape(field.type, other.type);
-  });
 }
 
 /** The fields with their ids and the key: its columns are required, and of a type that can be a key. */
@@ -67,7 +56,7 @@ export function fieldsWithKey(
     if (typeof field.type !== "string" || field.type === "float" || field.type === "double") {
       throw new AppError("key.type", `${field.name} cannot be a key of ${dataset}.`, {
         expected: "integers, decimals, text, dates, times, booleans or UUIDs",
-        found: typeof field.type === "string" ? field.type : field.type.type,
+        found: typeName(field.type),
         hint: "name another column with --key",
       });
     }

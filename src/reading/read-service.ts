@@ -11,6 +11,7 @@ import { scan, type TableState } from "../effects/table-state.ts";
 import type { Row } from "../engine/engine.ts";
 import { call, cast, column, literal, type Plan } from "../engine/plan.ts";
 import type { Field } from "../lake/schema.ts";
+import { typeName } from "../lake/types.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Resolved, ViewResolver } from "../rollouts/view-resolver.ts";
 import type { Door } from "../usage/exposure.ts";
@@ -130,7 +131,7 @@ export async function lookUp(deps: ReadDeps, reader: ReaderIdentity, name: strin
 
 function noSuchKey({ dataset }: Answer, fields: readonly Field[], key: readonly string[], cause: unknown): AppError {
   return new AppError("key.type", `${key.join(", ")} cannot be a key of ${dataset.name}.`, {
-    expected: fields.map((field) => `${field.name}: ${typeof field.type === "string" ? field.type : field.type.type}`).join(", "),
+    expected: fields.map((field) => `${field.name}: ${typeName(field.type)}`).join(", "),
     found: key.join(", "),
     hint: `tidegate dataset show ${dataset.name}`,
     cause,

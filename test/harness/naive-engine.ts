@@ -1,4 +1,4 @@
-import { callType, columnNamed, decimalShape, isFloating, measureType, planColumns } from "../../src/engine/plan-types.ts";
+import { callType, columnNamed, measureType, planColumns } from "../../src/engine/plan-types.ts";
 import type {
   AggregatePlan,
   Column,
@@ -14,6 +14,7 @@ import type {
 } from "../../src/engine/plan.ts";
 import type { Row } from "../../src/engine/engine.ts";
 import type { FieldType } from "../../src/lake/schema.ts";
+import { decimalShape, isFloating } from "../../src/lake/types.ts";
 import { castDatum, compare, identity, textOf, toCell, toDatum, united, type Datum } from "./naive-values.ts";
 
 type Line = readonly Datum[];

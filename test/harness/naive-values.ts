@@ -1,6 +1,7 @@
-import { commonType, decimalShape, isFloating, isWhole, sameType } from "../../src/engine/plan-types.ts";
+import { commonType } from "../../src/engine/plan-types.ts";
 import type { Cell } from "../../src/engine/plan.ts";
 import type { FieldType, PrimitiveType } from "../../src/lake/schema.ts";
+import { decimalShape, isFloating, isWhole, sameType } from "../../src/lake/types.ts";
 import { AppError } from "../../src/lib/errors.ts";
 
 /** A value inside the naive engine: integers and decimals (unscaled) are bigints, all else is as in a Cell. */

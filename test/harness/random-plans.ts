@@ -1,7 +1,8 @@
 import fc from "fast-check";
-import { isNumber, isWhole, planColumns } from "../../src/engine/plan-types.ts";
+import { planColumns } from "../../src/engine/plan-types.ts";
 import { call, column, literal, type Cell, type Column, type Expr, type Fn, type Measure, type Plan } from "../../src/engine/plan.ts";
 import type { PrimitiveType } from "../../src/lake/schema.ts";
+import { isNumber, isWhole } from "../../src/lake/types.ts";
 
 /** Small domains, so that rows meet: nulls, both zeros, NaN, wide integers, decimals, text beyond ASCII. */
 const domains: Partial<Record<PrimitiveType, readonly Cell[]>> = {

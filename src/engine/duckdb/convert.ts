@@ -1,5 +1,6 @@
 import type { FieldType, PrimitiveType } from "../../lake/schema.ts";
-import { decimalShape, isCastable, isFloating, sameType, uncastable, widens } from "../plan-types.ts";
+import { decimalShape, isFloating, sameType } from "../../lake/types.ts";
+import { isCastable, uncastable, widens } from "../plan-types.ts";
 import { quoteText, quoteName } from "./sql.ts";
 import { sqlType } from "./types.ts";
 

@@ -1,4 +1,5 @@
 import type { FieldType } from "../../lake/schema.ts";
+import { typeName } from "../../lake/types.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { Cell } from "../plan.ts";
 import { quoteName, quoteText } from "./sql.ts";
@@ -21,8 +22,8 @@ export function leafText(value: Cell, type: FieldType): string {
   if (typeof value === "string") return value;
   if (typeof value === "number") return Object.is(value, -0) ? "-0.0" : String(value);
   if (typeof value === "bigint" || typeof value === "boolean") return String(value);
-  throw new AppError("type.unsupported", `A constant does not fit the type ${typeof type === "string" ? type : type.type}.`, {
-    expected: `a single value of type ${typeof type === "string" ? type : type.type}`,
+  throw new AppError("type.unsupported", `A constant does not fit the type ${typeName(type)}.`, {
+    expected: `a single value of type ${typeName(type)}`,
     found: JSON.stringify(value),
   });
 }

@@ -1,5 +1,5 @@
 import type { AggregatePlan, Measure } from "../plan.ts";
-import { isFloating, isNumber, measureType } from "../plan-types.ts";
+import { measureType } from "../plan-types.ts";
 import { textSql } from "./convert.ts";
 import { hashSql } from "./hash.ts";
 import { literalSql } from "./literal.ts";
@@ -8,6 +8,7 @@ import type { Value } from "./value.ts";
 import { allSlots, from, positionOf, scopeOf, selectList, type Relation, type RelationColumn } from "./relation.ts";
 import { slot } from "./sql.ts";
 import { sqlType } from "./types.ts";
+import { isFloating, isNumber } from "../../lake/types.ts";
 
 type Aggregate = Exclude<Measure, { fn: "top" }>;
 

@@ -1,6 +1,7 @@
 import type { FieldType } from "../../lake/schema.ts";
+import { decimalShape, isFloating, sameType, typeName } from "../../lake/types.ts";
 import type { Expr, Fn } from "../plan.ts";
-import { callType, commonType, decimalShape, isFloating, sameType, typeName } from "../plan-types.ts";
+import { callType, commonType } from "../plan-types.ts";
 import { castSql, textSql } from "./convert.ts";
 import { raiseSql } from "./errors.ts";
 import { hashSql } from "./hash.ts";

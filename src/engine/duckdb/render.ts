@@ -1,12 +1,12 @@
 import { AppError } from "../../lib/errors.ts";
 import type { JoinPlan, LimitPlan, NumberPlan, Order, Plan, PreviousPlan, ProjectPlan, SortPlan, UnionPlan } from "../plan.ts";
 import { noNames, type NamesInFile } from "./nested-names.ts";
-import { sameType, typeName } from "../plan-types.ts";
 import { renderExpr } from "./render-expr.ts";
 import { readsTwice, renderAggregate } from "./render-aggregate.ts";
 import { renderStaged, renderTable, renderValues, unionAll } from "./render-scan.ts";
 import { allSlots, from, positionOf, scopeOf, selectList, type Relation, type RelationColumn } from "./relation.ts";
 import { slot } from "./sql.ts";
+import { sameType, typeName } from "../../lake/types.ts";
 
 /** Renders a plan as one SELECT; plans that occur more than once in it are written once, as a WITH query. */
 export function renderPlan(plan: Plan, names: NamesInFile = noNames): Relation {

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { sameType } from "../plan-types.ts";
 import type { FieldType } from "../../lake/schema.ts";
+import { sameType } from "../../lake/types.ts";
 import { DuckDb } from "./instance.ts";
 import { foreignTypes, icebergType, sqlType } from "./types.ts";
 

@@ -1,6 +1,7 @@
 import type { Field, FieldType, PrimitiveType } from "../../lake/schema.ts";
+import { decimalShape } from "../../lake/types.ts";
 import { AppError } from "../../lib/errors.ts";
-import { decimalShape, decimalType } from "../plan-types.ts";
+import { decimalType } from "../plan-types.ts";
 import { quoteName } from "./sql.ts";
 
 /** DuckDB's name of each primitive Iceberg type that has no parameters. */

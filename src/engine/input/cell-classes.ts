@@ -1,7 +1,7 @@
 import type { FieldType } from "../../lake/schema.ts";
+import { decimalShape } from "../../lake/types.ts";
 import { castSql } from "../duckdb/convert.ts";
 import { sqlType } from "../duckdb/types.ts";
-import { decimalShape } from "../plan-types.ts";
 
 /*
  * What a text cell looks like, as one bit per class. A column's type follows from the bits of all its cells, so the whole
