@@ -3,12 +3,13 @@ import { AppError } from "../lib/errors.ts";
 import { hashOf, parseJson, toJson } from "../lib/json.ts";
 import type { AccessDeps } from "./access-deps.ts";
 import { checkPrincipalName } from "./name.ts";
+import type { ConsumerKind, Criticality } from "./consumer.ts";
 
 /** Somebody or something that reads. */
 export interface NewConsumer {
   name: string;
-  kind: "dashboard" | "model" | "job" | "service" | "person" | "other";
-  criticality: "low" | "normal" | "high" | "critical";
+  kind: ConsumerKind;
+  criticality: Criticality;
   owner?: string | undefined;
   labels: Readonly<Record<string, string>>;
 }
@@ -46,8 +47,8 @@ export async function addConsumer(deps: AccessDeps, actor: string, consumer: New
 /** What an edit of a consumer changes; what is undefined stays. */
 export interface ConsumerEdit {
   name: string;
-  kind?: NewConsumer["kind"] | undefined;
-  criticality?: NewConsumer["criticality"] | undefined;
+  kind?: ConsumerKind | undefined;
+  criticality?: Criticality | undefined;
   owner?: string | undefined;
   labels?: Readonly<Record<string, string>> | undefined;
   disabled?: boolean | undefined;
@@ -117,8 +118,8 @@ export async function listConsumers({ db }: Pick<AccessDeps, "db">): Promise<Con
   const rows = await db.selectFrom("consumers").selectAll().orderBy("name").execute();
   return rows.map((row) => ({
     name: row.name,
-    kind: row.kind as NewConsumer["kind"],
-    criticality: row.criticality as NewConsumer["criticality"],
+    kind: row.kind as ConsumerKind,
+    criticality: row.criticality as Criticality,
     owner: row.owner,
     labels: row.labels as Readonly<Record<string, string>>,
     createdAt: row.created_at,

@@ -8,9 +8,16 @@ export type Principal =
   | { kind: "person"; id: string; name: string; role: Role; /** Set when the local user acts for another person. */ as?: string }
   | { kind: "consumer"; id: string; name: string };
 
+const acting = " as ";
+
 /** How the record names who acted: `ana`, or `ana as ben`. */
 export function actorOf(principal: Principal): string {
-  return principal.kind === "person" && principal.as !== undefined ? `${principal.name} as ${principal.as}` : principal.name;
+  return principal.kind === "person" && principal.as !== undefined ? `${principal.name}${acting}${principal.as}` : principal.name;
+}
+
+/** The persons that a record names: who acted, and who was acted for. Names hold no blanks, so nobody is called so. */
+export function personsOf(actor: string): string[] {
+  return actor.split(acting);
 }
 
 /** Whose rights count: the person acted for, else the principal itself. */
@@ -18,9 +25,12 @@ export function selfOf(principal: Principal): string {
   return principal.kind === "person" ? (principal.as ?? principal.name) : principal.name;
 }
 
+/** Whether a role may do what another may. */
+export const isAtLeast = (role: Role, needed: Role): boolean => roles.indexOf(role) >= roles.indexOf(needed);
+
 /** The person, if the role suffices; `auth.denied` says what would. */
 export function requireRole(principal: Principal, needed: Role): Principal & { kind: "person" } {
-  if (principal.kind === "person" && roles.indexOf(principal.role) >= roles.indexOf(needed)) return principal;
+  if (principal.kind === "person" && isAtLeast(principal.role, needed)) return principal;
   const found =
     principal.kind === "consumer" ? `the consumer ${principal.name}, which only reads its own view` : `the role ${principal.role}`;
   throw new AppError("auth.denied", `${selfOf(principal)} may not do that.`, {

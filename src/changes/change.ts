@@ -1,8 +1,9 @@
 import { AppError } from "../lib/errors.ts";
 import type { Plan } from "../rollouts/plan.ts";
+import type { Origin } from "../reviews/policy.ts";
 
 export type ChangeState = "open" | "queued" | "conflicted" | "merged" | "closed" | "superseded";
-export type ChangeOrigin = "person" | "pipeline" | "feed" | "agent" | "import" | "revert" | "restore";
+export type ChangeOrigin = Origin;
 
 /** The pull request of data. */
 export interface Change {

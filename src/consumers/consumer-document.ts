@@ -4,6 +4,7 @@ import { AppError } from "../lib/errors.ts";
 import { counted } from "../lib/text.ts";
 import { readYaml, schemaProblems, type DocumentProblem, type YamlSource } from "../lib/yaml.ts";
 import type { ConsumerTest, Tolerance } from "./consumer-test.ts";
+import { consumerKinds, criticalities, type ConsumerKind, type Criticality } from "../access/consumer.ts";
 
 /*
  * The document of a consumer: `consumers/<name>` in the tree of each commit, so that it is changed, reviewed and merged like data. YAML: its
@@ -73,18 +74,18 @@ const kinds = { query: queryTest, run: commandTest, model: modelTest } as const;
 type Kind = keyof typeof kinds;
 
 const outer = z.strictObject({
-  kind: z.enum(["dashboard", "model", "job", "service", "person", "other"]).optional(),
+  kind: z.enum(consumerKinds).optional(),
   owner: z.string().min(1).max(63).optional(),
-  criticality: z.enum(["low", "normal", "high", "critical"]).optional(),
+  criticality: z.enum(criticalities).optional(),
   labels: z.record(z.string().min(1).max(100), z.string().max(200)).optional(),
   tests: z.array(z.record(z.string(), z.unknown())).max(mostTests).nullish(),
 });
 
 /** What a document says of its consumer; undefined is left as it is. */
 export interface DeclaredConsumer {
-  kind?: "dashboard" | "model" | "job" | "service" | "person" | "other" | undefined;
+  kind?: ConsumerKind | undefined;
   owner?: string | undefined;
-  criticality?: "low" | "normal" | "high" | "critical" | undefined;
+  criticality?: Criticality | undefined;
   labels?: Readonly<Record<string, string>> | undefined;
 }
 

@@ -1,5 +1,6 @@
 import type { FeatureNames } from "../engine/models.ts";
 import type { Verdict } from "../evidence/evidence.ts";
+import type { Criticality } from "../access/consumer.ts";
 
 /** The integration test of data: what a consumer does with the data, on current and on candidate. */
 export type ConsumerTest =
@@ -90,7 +91,7 @@ export interface TestFinding {
 export interface TestResult extends TestFinding {
   consumer: string;
   owner: string | null;
-  criticality: "low" | "normal" | "high" | "critical";
+  criticality: Criticality;
   test: string;
   kind: ConsumerTest["kind"];
   verdict: Verdict;

@@ -1,6 +1,8 @@
 import type { ReleaseState } from "../rollouts/release-machine.ts";
 import { z } from "@hono/zod-openapi";
 import { roles } from "../access/principal.ts";
+import { consumerKinds, criticalities } from "../access/consumer.ts";
+import { origins } from "../reviews/policy.ts";
 
 /*
  * What the routes answer, as the API describes it. Tests compare every answer with these shapes, both ways: nothing is missing, nothing is said
@@ -28,7 +30,7 @@ export const changeAnswer = z
     id: z.string(),
     title: z.string(),
     state: z.enum(["open", "queued", "conflicted", "merged", "closed", "superseded"]),
-    origin: z.enum(["person", "pipeline", "feed", "agent", "import", "revert", "restore"]),
+    origin: z.enum(origins),
     author: z.string(),
     contentHash: z.string(),
     createdAt: time,
@@ -296,8 +298,8 @@ export const groupLines = z.array(z.object({ name: z.string(), members: z.array(
 export const consumerLines = z.array(
   z.object({
     name: z.string(),
-    kind: z.string(),
-    criticality: z.string(),
+    kind: z.enum(consumerKinds),
+    criticality: z.enum(criticalities),
     owner: z.string().nullable(),
     labels: z.record(z.string(), z.string()),
     createdAt: time,

@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { changeAnswer } from "./answers.ts";
+import { criticalities } from "../access/consumer.ts";
 
 /* What the routes of consumers' tests answer. */
 
@@ -11,7 +12,7 @@ const testResult = z
   .object({
     consumer: z.string(),
     owner: z.string().nullable(),
-    criticality: z.enum(["low", "normal", "high", "critical"]),
+    criticality: z.enum(criticalities),
     test: z.string(),
     kind,
     outcome,
@@ -30,7 +31,7 @@ const testResult = z
 const testImpact = z.object({
   consumer: z.string(),
   owner: z.string().nullable(),
-  criticality: z.enum(["low", "normal", "high", "critical"]),
+  criticality: z.enum(criticalities),
   test: z.string(),
   kind,
   impact: z.enum(["breaks", "uses", "safe", "broken_before"]),

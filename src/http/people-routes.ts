@@ -8,14 +8,15 @@ import { refuseDeclared } from "../consumers/declared-reads.ts";
 import { AppError } from "../lib/errors.ts";
 import { consumerLines, createdAnswer, groupLines, nothing, personLines, tokenLines, tokenMade } from "./answers.ts";
 import type { Router } from "./router.ts";
+import { consumerKinds, criticalities } from "../access/consumer.ts";
 
 const role = z.enum(roles);
 const named = z.object({ name: z.string() });
 
 const consumerBody = z.object({
   name: z.string(),
-  kind: z.enum(["dashboard", "model", "job", "service", "person", "other"]).optional(),
-  criticality: z.enum(["low", "normal", "high", "critical"]).optional(),
+  kind: z.enum(consumerKinds).optional(),
+  criticality: z.enum(criticalities).optional(),
   owner: z.string().optional(),
   labels: z.record(z.string(), z.string()).optional(),
 });

@@ -24,7 +24,7 @@ export const planAnswer = z
 
 const decisionItem = z
   .object({
-    kind: z.enum(["check", "test", "untested", "approval", "loosened", "block", "cap", "refusal", "override", "feed"]),
+    kind: z.enum(["check", "test", "untested", "approval", "loosened", "block", "cap", "refusal", "feed"]),
     state: z.enum(["met", "missing", "failed", "unknown"]),
     text: z.string(),
     rule: z.string().nullable().openapi({ description: "The policy's rule that asks for it; null for what always holds." }),

@@ -12,7 +12,7 @@ export type ItemState =
 
 /** One thing that a change needs, with what to do next. */
 export interface DecisionItem {
-  kind: "check" | "test" | "untested" | "approval" | "loosened" | "block" | "cap" | "refusal" | "override" | "feed";
+  kind: "check" | "test" | "untested" | "approval" | "loosened" | "block" | "cap" | "refusal" | "feed";
   state: ItemState;
   /** As a sentence, for people. */
   text: string;

@@ -2,6 +2,7 @@ import { hashOf } from "../lib/json.ts";
 import { readYaml } from "../lib/yaml.ts";
 import type { Loosened } from "./assessment.ts";
 import { policyPath } from "./policy.ts";
+import { compareCriticality, criticalities, type Criticality } from "../access/consumer.ts";
 
 /** A document of a change, with both texts. */
 export interface DocumentPair {
@@ -13,7 +14,7 @@ export interface DocumentPair {
 /** What holds of a consumer now. */
 export interface KnownConsumer {
   owner: string | null;
-  criticality: string;
+  criticality: Criticality;
 }
 
 /**
@@ -42,12 +43,12 @@ export function documentLoosened(documents: readonly DocumentPair[], known: Read
   });
 }
 
-const levels = ["low", "normal", "high", "critical"];
+const isCriticality = (value: unknown): value is Criticality => criticalities.some((level) => level === value);
 
 /** What somebody knows of a consumer decides who is asked about what moves for it. */
 function declaredLoosened(consumer: string, present: KnownConsumer, document: unknown, owners: readonly string[]): Loosened[] {
   const { criticality, owner } = (document ?? {}) as { criticality?: unknown; owner?: unknown };
-  const isLower = typeof criticality === "string" && levels.indexOf(criticality) < levels.indexOf(present.criticality);
+  const isLower = isCriticality(criticality) && compareCriticality(criticality, present.criticality) < 0;
   const isOther = typeof owner === "string" && owner !== present.owner;
   return [
     ...(isLower

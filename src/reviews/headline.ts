@@ -2,9 +2,9 @@ import type { TestResult } from "../consumers/consumer-test.ts";
 import type { DatasetChecks } from "../checks/check.ts";
 import { counted, grouped } from "../lib/text.ts";
 import type { DatasetAssessment } from "./assessment.ts";
+import { compareCriticality } from "../access/consumer.ts";
 
 const rank: Record<string, number> = { broken: 0, moved: 1, slower: 2 };
-const levels = ["critical", "high", "normal", "low"];
 
 /** Datasets that are named; of one deletion the smaller part may be the one that matters. */
 const named = 3;
@@ -23,7 +23,7 @@ export function headlineOf(
     .toSorted(
       (a, b) =>
         (rank[a.outcome] ?? 9) - (rank[b.outcome] ?? 9) ||
-        levels.indexOf(a.criticality) - levels.indexOf(b.criticality) ||
+        compareCriticality(b.criticality, a.criticality) ||
         (a.consumer < b.consumer ? -1 : 1),
     );
   const [first, ...more] = hit;

@@ -1,5 +1,6 @@
 import type { Assessment, DatasetAssessment } from "./assessment.ts";
-import type { Criticality, Limit, Origin, Policy, PolicyCondition, PolicyRequirement, PolicyRule } from "./policy.ts";
+import type { Limit, Origin, Policy, PolicyCondition, PolicyRequirement, PolicyRule } from "./policy.ts";
+import { compareCriticality, type Criticality } from "../access/consumer.ts";
 
 /** What rules are matched against: each dataset and each document of a change on its own. */
 export type Subject =
@@ -54,8 +55,6 @@ const newDataset: PolicyRule = {
   untested: "allow",
 };
 
-const levels: readonly Criticality[] = ["low", "normal", "high", "critical"];
-
 function fits(when: PolicyCondition, subject: Subject, assessment: Assessment, { origin, isFlapping }: Sender): boolean {
   if (when.origin !== undefined && !when.origin.includes(origin)) return false;
   if (when.feed !== undefined && !isFlapping) return false;
@@ -76,8 +75,7 @@ function fits(when: PolicyCondition, subject: Subject, assessment: Assessment, {
       dataset.schema.some((item) => when.schema?.includes(item.kind) || (item.effect === "breaking" && when.schema?.includes("breaking"))),
     when.created === undefined ? undefined : dataset.created === when.created,
     when.dropped === undefined ? undefined : dataset.dropped === when.dropped,
-    when.consumer &&
-      hits(assessment, dataset.dataset).some((level) => levels.indexOf(level) >= levels.indexOf(when.consumer as Criticality)),
+    when.consumer && hits(assessment, dataset.dataset).some((level) => compareCriticality(level, when.consumer as Criticality) >= 0),
     when.checks && when.checks.some((verdict) => verdictsOf(dataset).has(verdict)),
   ];
   return conditions.every((condition) => condition !== false);

@@ -5,8 +5,9 @@ import { counted } from "../lib/text.ts";
 import { planDocument, planShape } from "../rollouts/plan-document.ts";
 import type { Plan } from "../rollouts/plan.ts";
 import { membersOf } from "./decide.ts";
-import { defaultPolicy, type Limit, type Policy, type PolicyRequirement, type PolicyRule } from "./policy.ts";
+import { origins, defaultPolicy, type Limit, type Policy, type PolicyRequirement, type PolicyRule } from "./policy.ts";
 import type { Reviewer } from "./review.ts";
+import { criticalities } from "../access/consumer.ts";
 
 /* The policy as people write it: YAML with `rules` and `otherwise`. Limits are texts: `> 1000`, `>= 5 %`. */
 
@@ -36,7 +37,7 @@ const schemaKinds = [
 ] as const;
 
 const condition = z.strictObject({
-  origin: oneOrMore(z.enum(["person", "pipeline", "feed", "agent", "import", "revert", "restore"])).optional(),
+  origin: oneOrMore(z.enum(origins)).optional(),
   dataset: names.optional(),
   document: names.optional(),
   tag: names.optional(),
@@ -47,7 +48,7 @@ const condition = z.strictObject({
   schema: oneOrMore(z.enum(schemaKinds)).optional(),
   created: z.boolean().optional(),
   dropped: z.boolean().optional(),
-  consumer: z.enum(["low", "normal", "high", "critical"]).optional(),
+  consumer: z.enum(criticalities).optional(),
   checks: oneOrMore(z.enum(["pass", "fail", "inconclusive", "warning", "untested"])).optional(),
   feed: z.enum(["flapping"]).optional(),
 });

@@ -1,13 +1,15 @@
 import type { Verdict } from "../evidence/evidence.ts";
 import type { Plan } from "../rollouts/plan.ts";
+import type { Criticality } from "../access/consumer.ts";
 
 /*
  * Policy as data: which reviews, checks and tests a change needs. All rules that match a dataset or a document of a change hold together;
  * what no rule matches falls under `otherwise`. It is read by policy-document.ts and decided by decide.ts.
  */
 
-export type Origin = "person" | "pipeline" | "feed" | "agent" | "import" | "revert" | "restore";
-export type Criticality = "low" | "normal" | "high" | "critical";
+export const origins = ["person", "pipeline", "feed", "agent", "import", "revert", "restore"] as const;
+/** From whom a change comes. */
+export type Origin = (typeof origins)[number];
 
 /** A number to compare with. Shares are percent of the rows that base has. */
 export interface Limit {

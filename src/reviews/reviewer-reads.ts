@@ -1,5 +1,5 @@
 import type { Reader } from "../db/db.ts";
-import { roles, type Role } from "../access/principal.ts";
+import { isAtLeast, personsOf, type Role } from "../access/principal.ts";
 import type { Reviewer } from "./review.ts";
 
 /** Persons who can act, with what deciding needs to know of them. */
@@ -15,7 +15,7 @@ export async function reviewersIn(db: Reader): Promise<Reviewer[]> {
   for (const { person_id: id, name } of members) groups.set(id, [...(groups.get(id) ?? []), name]);
   return persons.map((person) => ({
     name: person.name,
-    mayReview: roles.indexOf(person.role as Role) >= roles.indexOf("reviewer"),
+    mayReview: isAtLeast(person.role as Role, "reviewer"),
     isAdmin: person.role === "admin",
     groups: groups.get(person.id) ?? [],
   }));
@@ -25,8 +25,4 @@ export async function reviewersIn(db: Reader): Promise<Reviewer[]> {
 export async function authorsOf(db: Reader, changeId: string): Promise<string[]> {
   const rows = await db.selectFrom("change_authors").select("author").where("change_id", "=", changeId).execute();
   return [...new Set(rows.flatMap((row) => personsOf(row.author)))].sort();
-}
-
-export function personsOf(actor: string): string[] {
-  return actor.split(" as ");
 }

@@ -9,8 +9,16 @@ import type { Command } from "commander";
 import { addConsumerTestCommands } from "./consumer-test.ts";
 import { nothingToSet } from "./people.ts";
 
-const kinds = ["dashboard", "model", "job", "service", "person", "other"];
-const levels = ["low", "normal", "high", "critical"];
+// As objects, so that none that the API knows is left out.
+const kinds = Object.keys({
+  dashboard: 0,
+  model: 0,
+  job: 0,
+  service: 0,
+  person: 0,
+  other: 0,
+} satisfies Record<ConsumerLine["kind"], 0>);
+const levels = Object.keys({ low: 0, normal: 0, high: 0, critical: 0 } satisfies Record<ConsumerLine["criticality"], 0>);
 
 interface ConsumerOptions {
   kind?: string;

@@ -10,7 +10,8 @@ export function addPeopleCommands(surroundings: Surroundings): void {
   addGroupCommands(surroundings);
 }
 
-const roles = ["viewer", "editor", "reviewer", "maintainer", "admin"];
+// As an object, so that none that the API knows is left out.
+const roles = Object.keys({ viewer: 0, editor: 0, reviewer: 0, maintainer: 0, admin: 0 } satisfies Record<PersonLine["role"], 0>);
 
 function addPersonCommands(surroundings: Surroundings): void {
   const person = addGroup(surroundings.program, "person", "People who propose, merge and own.");
