@@ -1,7 +1,7 @@
 import { datasetsByLastPart } from "../catalog/dataset-store.ts";
 import type { Side } from "../catalog/side.ts";
 import type { ChangeDeps } from "../changes/change-deps.ts";
-import { mentionedIn, wordsOf } from "../consumers/mentioned.ts";
+import { mentionedIn, wordsOf } from "../catalog/mentioned.ts";
 import { SideTables } from "../consumers/test-sides.ts";
 import { asAppError } from "../lib/errors.ts";
 import type { FolderProblem } from "./folder.ts";

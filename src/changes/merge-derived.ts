@@ -1,5 +1,4 @@
 import { withOpen } from "../catalog/change-set.ts";
-import type { VersionContent } from "../catalog/side.ts";
 import type { Version } from "../catalog/version.ts";
 import type { Contract } from "../contracts/contract.ts";
 import { getContract } from "../contracts/contract-store.ts";
@@ -11,7 +10,7 @@ import { keyNames } from "../lake/schema.ts";
 import { completeDerived, startingSet } from "../lineage/complete.ts";
 import type { Declared } from "../lineage/derived-graph.ts";
 import type { Change, ChangeDataset } from "./change.ts";
-import { conflictOn, type MergeConflict, type MergePiece, type MergeSides } from "./merge-piece.ts";
+import { contentOf, conflictOn, type MergeConflict, type MergePiece, type MergeSides } from "./merge-piece.ts";
 
 /*
  * Derived datasets in a merge: they are never merged, carried or reverted. What a change says of their SQL is merged with what main says,
@@ -73,11 +72,6 @@ export async function buildDerived(
     result,
   }));
   return { kind: "pieces", pieces };
-}
-
-function contentOf(result: MergePiece["result"]): VersionContent | null {
-  if (result === undefined) return null;
-  return result.kind === "draft" ? result.draft.version : result.version;
 }
 
 /** A derived dataset that main has got since the change began: the merge rebuilds it, too. */

@@ -1,4 +1,5 @@
 import type { Dataset } from "../catalog/dataset.ts";
+import type { VersionContent } from "../catalog/side.ts";
 import type { Version } from "../catalog/version.ts";
 import type { Conflicts } from "../effects/carry.ts";
 import type { LineResult } from "../effects/line-writer.ts";
@@ -22,6 +23,12 @@ export interface MergePiece {
   onto: Version | undefined;
   /** Undefined: the dataset leaves main. */
   result: Exclude<LineResult, { kind: "conflicts" }> | undefined;
+}
+
+/** What main is to have of the dataset, before any transaction has named it; null when it leaves. */
+export function contentOf(result: MergePiece["result"]): VersionContent | null {
+  if (result === undefined) return null;
+  return result.kind === "draft" ? result.draft.version : result.version;
 }
 
 export interface MergeConflict extends Conflicts {

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { mutate } from "../audit/mutation.ts";
 import { mainRef } from "../catalog/ref-store.ts";
-import type { VersionContent } from "../catalog/side.ts";
 import { withWriteLease, type WriteLease } from "../catalog/write-lease.ts";
 import { putContracts } from "../contracts/contract-store.ts";
 import { lockFreed, trySessionLock } from "../db/advisory.ts";
@@ -12,7 +11,7 @@ import { decideNow, requireReady, type Gate } from "./gate.ts";
 import { getChange, lockChange, moveChange } from "./change-store.ts";
 import { nextState, type Change } from "./change.ts";
 import { buildMerge, type Built, type MergePlan } from "./merge-build.ts";
-import type { MergeConflict, MergePiece } from "./merge-piece.ts";
+import { contentOf, type MergeConflict } from "./merge-piece.ts";
 import { commitMerge, MainMoved, type Merged } from "./merge-commit.ts";
 import { enqueueMerge, entryOfChange, finishEntry, firstInQueue, readEntry, type QueueEntry } from "./merge-queue-store.ts";
 import { mergeReads } from "./merge-reads.ts";
@@ -212,11 +211,6 @@ async function openGate(
   await gate(deps.db, change);
   const broken = assessment.tests.some(({ outcome }) => outcome === "broken");
   return { gate, neighbours: assessment.neighbours.map((found) => found.datasetId), broken };
-}
-
-function contentOf(result: MergePiece["result"]): VersionContent | null {
-  if (result === undefined) return null;
-  return result.kind === "draft" ? result.draft.version : result.version;
 }
 
 /** The conflicts of a merge as one error; all of them stand in `details`. */

@@ -5,7 +5,7 @@ import type { Field } from "../lake/schema.ts";
 import { hashOf, sha256 } from "../lib/json.ts";
 import type { ConsumerTest, TestResult } from "./consumer-test.ts";
 import { changedColumns, hasNewNames, hitColumns, impactOf, type ColumnChange, type ImpactKind } from "./impact.ts";
-import { mentionedIn } from "./mentioned.ts";
+import { mentionedIn } from "../catalog/mentioned.ts";
 import { idOfQuery, keepPlans, knownPlans } from "./query-columns-store.ts";
 import { testsOfSide, testWords } from "./stored-tests.ts";
 import { testedDatasets, type SideDeps } from "./test-sides.ts";

@@ -1,4 +1,4 @@
-import { isFloating, isNumber } from "../engine/plan-types.ts";
+import { isFloating, isNumber } from "../lake/types.ts";
 import type { FeatureColumn, FeatureNames } from "../engine/models.ts";
 import type { Cell, Column } from "../engine/plan.ts";
 import { AppError } from "../lib/errors.ts";

@@ -1,7 +1,7 @@
 import type { Side } from "../catalog/side.ts";
 import { consumerOfPath, consumerPath, parseConsumerTests } from "./consumer-document.ts";
 import type { ConsumerTest } from "./consumer-test.ts";
-import { wordsOf } from "./mentioned.ts";
+import { wordsOf } from "../catalog/mentioned.ts";
 
 /** A test as one of the sides has it. */
 export interface StoredTest {

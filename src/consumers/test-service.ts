@@ -11,7 +11,8 @@ import { keepEvidence, readEvidence } from "../evidence/evidence-store.ts";
 import { verdictOf, type TestFinding, type TestResult } from "./consumer-test.ts";
 import { noCommands, type CommandSettings } from "./command-settings.ts";
 import { filesOf, runCommandTest } from "./command-test.ts";
-import { mentionedIn } from "./mentioned.ts";
+import { mentionedIn } from "../catalog/mentioned.ts";
+import { inTurns } from "../lib/in-turns.ts";
 import { runModelTest } from "./model-test.ts";
 import { runQueryTest } from "./query-test.ts";
 import { testsOfSides, testWords, type StoredTest, type TestFilter } from "./stored-tests.ts";
@@ -169,12 +170,4 @@ async function keepFinding(deps: ConsumerTestDeps, { key, before, after }: Quest
   const verdict = verdictOf(finding.outcome);
   const kept: Finding<unknown> = owner === undefined ? { verdict, body: { ...rest, ...values } } : { verdict, body: rest, values };
   await keepEvidence(deps, [{ key, kind: "test", datasetId: owner?.datasetId ?? "", finding: kept }]);
-}
-
-async function inTurns<T>(items: readonly T[], width: number, work: (item: T) => Promise<void>): Promise<void> {
-  const queue = [...items];
-  const worker = async (): Promise<void> => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker));
 }

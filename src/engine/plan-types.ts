@@ -1,4 +1,4 @@
-import type { Field, FieldType, PrimitiveType } from "../lake/schema.ts";
+import type { FieldType, PrimitiveType } from "../lake/schema.ts";
 import { decimalShape, isFloating, isNumber, isWhole, sameType, typeName } from "../lake/types.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Column, Expr, Fn, Measure, Plan } from "./plan.ts";

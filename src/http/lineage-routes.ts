@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { resolveCommit, versionInCommit } from "../catalog/revision.ts";
 import { treeSide } from "../catalog/side.ts";
-import { mentionedIn } from "../consumers/mentioned.ts";
+import { mentionedIn } from "../catalog/mentioned.ts";
 import { testsOfSide, testWords } from "../consumers/stored-tests.ts";
 import { derivedSqlOf } from "../contracts/derived.ts";
 import { getContract } from "../contracts/contract-store.ts";

@@ -8,7 +8,7 @@ import { getRelease } from "../rollouts/release-store.ts";
 import { rollback } from "../rollouts/rollback-service.ts";
 import { release, releaseStates } from "./answers.ts";
 import type { Router } from "./router.ts";
-import { releaseShape, versionShape } from "./shapes.ts";
+import { releaseShape, versionOrNull } from "./shapes.ts";
 import { rolledBackAnswer } from "./answers.ts";
 import { readersOf } from "../usage/usage-reads.ts";
 
@@ -189,7 +189,7 @@ function addVerbs(router: Router): void {
         releases: back.releases.map(releaseShape),
         barred: back.barred,
         stays: back.stays,
-        datasets: back.datasets.map((item) => ({ dataset: item.dataset, from: versionShape(item.from), to: versionShape(item.to) })),
+        datasets: back.datasets.map((item) => ({ dataset: item.dataset, from: versionOrNull(item.from), to: versionOrNull(item.to) })),
         readers,
         milliseconds,
       };

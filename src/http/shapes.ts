@@ -2,7 +2,7 @@ import type { Version } from "../catalog/version.ts";
 import type { Change } from "../changes/change.ts";
 import type { Merged } from "../changes/merge-commit.ts";
 import type { ProposedDataset } from "../changes/propose-service.ts";
-import { keyNames, type FieldType, type Schema } from "../lake/schema.ts";
+import { keyNames, type Schema } from "../lake/schema.ts";
 import { typeText } from "../lake/types.ts";
 import type { Release } from "../rollouts/release-store.ts";
 

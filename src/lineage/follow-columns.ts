@@ -1,6 +1,6 @@
 import type { Column } from "../engine/plan.ts";
 import { assignIds, idsNeeded } from "../lake/schema-edits.ts";
-import { keyNames, type Field, type FieldType, type Schema } from "../lake/schema.ts";
+import { keyNames, type Field, type Schema } from "../lake/schema.ts";
 import { isWidening, sameType, typeName } from "../lake/types.ts";
 import { AppError } from "../lib/errors.ts";
 

@@ -93,7 +93,7 @@ function checkItems(facts: DecisionFacts, dataset: DatasetAssessment, matches: r
   const digest = { item: `untested ${dataset.dataset}`, digest: hashOf(dataset.checks.checks.length) };
   return [
     ...items,
-    ...treated(facts, "untested", text, strictest(under, "untested"), digest, "failed", `tidegate contract infer ${dataset.dataset}`),
+    ...treated(facts, "untested", text, strictest(under, "untested"), digest, `tidegate contract infer ${dataset.dataset}`),
   ];
 }
 
@@ -106,7 +106,7 @@ function failedChecks(facts: DecisionFacts, { dataset, checks }: DatasetChecks, 
       return [plain("check", check.verdict === "fail" ? "failed" : "unknown", text, { next })];
     }
     const digest = { item: `check ${dataset} ${check.rule.id}`, digest: hashOf([check.verdict, check.reason, check.found]) };
-    return treated(facts, "check", text, strictest(matches, "warnings"), digest, "failed");
+    return treated(facts, "check", text, strictest(matches, "warnings"), digest);
   });
 }
 
@@ -139,7 +139,7 @@ function testItems(facts: DecisionFacts, test: TestResult, matches: readonly Mat
       const treatment = strictest(under.length > 0 ? under : matches, "moved");
       const digest = { item: `test ${test.consumer} ${test.test}`, digest: hashOf([test.outcome, test.summary]) };
       const text = `${name} ${test.outcome === "slower" ? "is slower" : "moves"}: ${test.summary}.${ownerText(test)}`;
-      return treated({ ...facts, mustBe: acknowledgersOf(facts, test) }, "test", text, treatment, digest, "failed");
+      return treated({ ...facts, mustBe: acknowledgersOf(facts, test) }, "test", text, treatment, digest);
     }
   }
 }
@@ -271,7 +271,7 @@ function flapItems(facts: DecisionFacts, match: Match): DecisionItem[] {
   if (items.length > 0 || match.rule?.automatic === true || facts.feed === undefined)
     return items.map((item) => ({ ...item, kind: "feed" }));
   const what = { item: `feed ${facts.feed.name}`, digest: hashOf(facts.feed.name) };
-  return treated(facts, "feed", flapSentence(facts.feed), { treatment: "acknowledge", rule: match.rule?.name ?? null }, what, "failed");
+  return treated(facts, "feed", flapSentence(facts.feed), { treatment: "acknowledge", rule: match.rule?.name ?? null }, what);
 }
 
 const flapSentence = ({ name, flap }: NonNullable<DecisionFacts["feed"]>): string => `${name}: ${flapText(flap)}.`;
@@ -322,11 +322,10 @@ function treated(
   text: string,
   { treatment, rule }: { treatment: Treatment; rule: string | null },
   what: Acknowledged,
-  refused: ItemState,
   mend: string | null = null,
 ): DecisionItem[] {
   if (treatment === "allow") return [];
-  if (treatment === "refuse") return [plain(kind, refused, text, { rule, next: mend })];
+  if (treatment === "refuse") return [plain(kind, "failed", text, { rule, next: mend })];
   const by = acknowledgedBy(facts, what);
   if (by !== undefined) return [plain(kind, "met", `${text} Acknowledged by ${by}.`, { rule })];
   const next = `tidegate acknowledge ${facts.assessment.changeId}`;

@@ -1,5 +1,13 @@
 import type { Assessment, DatasetAssessment } from "./assessment.ts";
-import type { Limit, Origin, Policy, PolicyCondition, PolicyRequirement, PolicyRule } from "./policy.ts";
+import {
+  newDatasetRule,
+  type Limit,
+  type Origin,
+  type Policy,
+  type PolicyCondition,
+  type PolicyRequirement,
+  type PolicyRule,
+} from "./policy.ts";
 import { compareCriticality, type Criticality } from "../access/consumer.ts";
 
 /** What rules are matched against: each dataset and each document of a change on its own. */
@@ -36,7 +44,7 @@ export function matchPolicy(policy: Policy, assessment: Assessment, { origin, is
     when.origin?.includes("import") === true ||
     (when.created === true && subjects.some((subject) => fits(when, subject, assessment, { origin, isFlapping })));
   if (origin === "import" && !policy.rules.some(isAbout))
-    return subjects.length === 0 ? [] : [{ rule: newDataset, requirement: newDataset, subjects }];
+    return subjects.length === 0 ? [] : [{ rule: newDatasetRule, requirement: newDatasetRule, subjects }];
   const matches = policy.rules.map((rule): Match => ({
     rule,
     requirement: rule,
@@ -46,14 +54,6 @@ export function matchPolicy(policy: Policy, assessment: Assessment, { origin, is
   const rest = subjects.filter((subject) => !covered.has(subject));
   return [...matches, { rule: undefined, requirement: policy.otherwise, subjects: rest }].filter((match) => match.subjects.length > 0);
 }
-
-const newDataset: PolicyRule = {
-  name: "a new dataset has no readers yet",
-  when: { origin: ["import"] },
-  automatic: true,
-  warnings: "allow",
-  untested: "allow",
-};
 
 function fits(when: PolicyCondition, subject: Subject, assessment: Assessment, { origin, isFlapping }: Sender): boolean {
   if (when.origin !== undefined && !when.origin.includes(origin)) return false;

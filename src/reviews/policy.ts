@@ -79,6 +79,15 @@ export const policyPath = "policy";
 
 const lookedOver: PolicyRequirement = { approvals: 1, warnings: "acknowledge", untested: "acknowledge", moved: "acknowledge" };
 
+/** Nobody can have relied on what was not there. */
+export const newDatasetRule: PolicyRule = {
+  name: "a new dataset has no readers yet",
+  when: { origin: ["import"] },
+  automatic: true,
+  warnings: "allow",
+  untested: "allow",
+};
+
 /** What holds without a policy document. `policy show` prints it. */
 export const defaultPolicy: Policy = {
   rules: [
@@ -90,7 +99,7 @@ export const defaultPolicy: Policy = {
       untested: "allow",
       moved: "acknowledge",
     },
-    { name: "a new dataset has no readers yet", when: { origin: ["import"] }, automatic: true, warnings: "allow", untested: "allow" },
+    newDatasetRule,
     { name: "the way back is short", when: { origin: ["revert"] }, approvals: 0, warnings: "allow", untested: "allow", moved: "allow" },
     { name: "tests that are only added are welcome", when: { document: ["consumers/*"] }, automatic: true },
   ],

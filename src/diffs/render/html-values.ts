@@ -3,7 +3,6 @@ import { maskText } from "../../contracts/contract.ts";
 import { grouped } from "../headline.ts";
 import { cellText, differingParts, type Part } from "./cell-text.ts";
 import { html, raw, type Html } from "./html-page.ts";
-import { isWhole } from "../../lake/types.ts";
 
 const noBreak = "\u00a0";
 const longest = 400;
