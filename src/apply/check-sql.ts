@@ -5,6 +5,8 @@ import { mentionedIn, wordsOf } from "../catalog/mentioned.ts";
 import { SideTables } from "../consumers/test-sides.ts";
 import { asAppError } from "../lib/errors.ts";
 import type { FolderProblem } from "./folder.ts";
+import { inTurns } from "../lib/in-turns.ts";
+import { statementCodes } from "../engine/sandbox.ts";
 
 /** A statement of a file, and where it stands. */
 export interface PlacedSql {
@@ -13,8 +15,6 @@ export interface PlacedSql {
   line: number;
 }
 
-/** Codes that say something of the statement; others say something of the machine. */
-const telling = new Set(["sql.syntax", "sql.refused", "sql.unknown_table", "sql.failed"]);
 const atOnce = 2;
 
 /**
@@ -39,29 +39,25 @@ export async function sqlProblems(
     );
     return waits.length > 0 ? [] : [{ statement, at, named: mentionedIn(own, datasets) }];
   });
-  const worker = async (): Promise<void> => {
-    for (let next = due.shift(); next !== undefined; next = due.shift()) {
-      const { statement, at, named } = next;
-      const known = await Promise.all(named.map(async (dataset) => ({ dataset, content: await side.get(dataset.id) })));
-      const open = await tables.of(known);
-      const empty = open.map(({ name, plan }) => ({ name, plan: { ...plan, files: [] } }));
-      try {
-        const { rows } = await deps.sandbox.query({ sql: statement.sql, tables: empty, caps: deps.sqlCaps });
-        for await (const _row of rows) continue;
-      } catch (error) {
-        const { code, message, expected, found: seen } = asAppError(error);
-        if (!telling.has(code)) throw error;
-        found.set(at, {
-          file: statement.file,
-          line: statement.line,
-          column: 1,
-          message: message.replace(/\.$/, ""),
-          expected,
-          found: seen,
-        });
-      }
+  await inTurns(due, atOnce, async ({ statement, at, named }) => {
+    const known = await Promise.all(named.map(async (dataset) => ({ dataset, content: await side.get(dataset.id) })));
+    const open = await tables.of(known);
+    const empty = open.map(({ name, plan }) => ({ name, plan: { ...plan, files: [] } }));
+    try {
+      const { rows } = await deps.sandbox.query({ sql: statement.sql, tables: empty, caps: deps.sqlCaps });
+      for await (const _row of rows) continue;
+    } catch (error) {
+      const { code, message, expected, found: seen } = asAppError(error);
+      if (!statementCodes.has(code)) throw error;
+      found.set(at, {
+        file: statement.file,
+        line: statement.line,
+        column: 1,
+        message: message.replace(/\.$/, ""),
+        expected,
+        found: seen,
+      });
     }
-  };
-  await Promise.all(Array.from({ length: atOnce }, worker));
+  });
   return [...found].sort(([a], [b]) => a - b).map(([, problem]) => problem);
 }

@@ -4,7 +4,7 @@ import { nearest } from "../lib/nearest.ts";
 import type { Reader, Tx } from "../db/db.ts";
 import type { DatasetsTable } from "../db/tables.ts";
 import type { Selectable } from "kysely";
-import { findByName, type Dataset } from "./dataset.ts";
+import { findByName, lastPart, type Dataset } from "./dataset.ts";
 
 function fromRow(row: Selectable<DatasetsTable>): Dataset {
   return { id: row.id, name: row.name, tableUuid: row.table_uuid, createdAt: row.created_at, droppedAt: row.dropped_at };
@@ -85,9 +85,7 @@ async function datasetMissing(db: Reader, name: string): Promise<AppError> {
     });
   }
   const rows = await db.selectFrom("datasets").select("name").where("dropped_at", "is", null).orderBy("name").limit(2000).execute();
-  const full = new Map(
-    rows.flatMap((row) => [[row.name, row.name] as const, [row.name.slice(row.name.lastIndexOf(".") + 1), row.name] as const]),
-  );
+  const full = new Map(rows.flatMap((row) => [[row.name, row.name] as const, [lastPart(row.name), row.name] as const]));
   const meant = nearest(name, [...full.keys()]);
   return new AppError("dataset.not_found", `There is no dataset ${name}.`, {
     expected: meant === undefined ? "the name of a dataset" : meant,

@@ -29,6 +29,9 @@ export function newDatasetName(text: string): string {
   });
 }
 
+/** What a dataset is called for short: `orders` of `sales.orders`. */
+export const lastPart = (name: string): string => name.slice(name.lastIndexOf(".") + 1);
+
 /** Finds a dataset by its full name, or by a last part that only one of them has. */
 export function findByName<T extends { name: string }>(datasets: readonly T[], name: string): T {
   const exact = datasets.find((dataset) => dataset.name === name);

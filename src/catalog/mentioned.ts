@@ -1,4 +1,4 @@
-import type { Dataset } from "../catalog/dataset.ts";
+import { lastPart, type Dataset } from "./dataset.ts";
 
 /** Words of a statement that may name something: bare names, quoted ones, and the part of each behind its last dot. */
 export function wordsOf(sql: string): Set<string> {
@@ -17,5 +17,3 @@ export function wordsOf(sql: string): Set<string> {
 export function mentionedIn<T extends Pick<Dataset, "name">>(words: ReadonlySet<string>, datasets: readonly T[]): T[] {
   return datasets.filter(({ name }) => words.has(lastPart(name)));
 }
-
-const lastPart = (name: string): string => name.slice(name.lastIndexOf(".") + 1);

@@ -9,7 +9,7 @@ import { writeKeyed } from "../effects/keyed-write.ts";
 import { writeKeyless } from "../effects/keyless-write.ts";
 import { scan, writeDataFiles, type TableState } from "../effects/table-state.ts";
 import { cast, column, type Column, type Plan } from "../engine/plan.ts";
-import type { SandboxCaps, SandboxTable } from "../engine/sandbox.ts";
+import type { SandboxTable } from "../engine/sandbox.ts";
 import type { OpenedSource, SourceRequest } from "../engine/source.ts";
 import { keyNames, type Field, type Schema } from "../lake/schema.ts";
 import { AppError } from "../lib/errors.ts";
@@ -21,6 +21,8 @@ import type { ApplyContext } from "./apply-context.ts";
 import { noOutcome, type OperationOutcome, type OperationRequest, type SourceInput } from "./operation.ts";
 import { applySchemaEdits, columnsForReplace, schemaFromColumns } from "./apply-schema.ts";
 import { declaredSql, type Workpiece } from "./workpiece.ts";
+import { mentionedIn, wordsOf } from "../catalog/mentioned.ts";
+import { capsOfContent } from "../engine/sandbox.ts";
 
 type Of<K extends OperationRequest["kind"]> = Extract<OperationRequest, { kind: K }>;
 
@@ -284,7 +286,7 @@ async function replaceWith(
 
 async function runSql(context: ApplyContext, piece: Workpiece, operation: Of<"sql">): Promise<OperationOutcome> {
   const tables = await tablesFor(context, piece, operation.sql);
-  const request = { sql: operation.sql, tables, target: piece.dataset.name, caps: rewriteCaps(context.sqlCaps) };
+  const request = { sql: operation.sql, tables, target: piece.dataset.name, caps: capsOfContent(context.sqlCaps) };
   const result = await context.sandbox.rewrite(request, context.scratch, { signal: context.signal });
   return replaceWith(context, piece, { plan: result.plan, columns: result.columns, notes: [] });
 }
@@ -303,16 +305,11 @@ async function update(context: ApplyContext, piece: Workpiece, operation: Of<"up
   const request = {
     target,
     set: operation.set,
-    caps: rewriteCaps(context.sqlCaps),
+    caps: capsOfContent(context.sqlCaps),
     ...(operation.where === undefined ? {} : { where: operation.where }),
   };
   const result = await context.sandbox.update(request, context.scratch, { signal: context.signal });
   return replaceWith(context, piece, { plan: result.plan, columns: result.columns, notes: [] });
-}
-
-/** New content of a whole dataset goes to disk, not to a reader: only memory and time hold it back. */
-function rewriteCaps(caps: SandboxCaps): SandboxCaps {
-  return { ...caps, rows: Number.MAX_SAFE_INTEGER, bytes: Number.MAX_SAFE_INTEGER, milliseconds: 10 * caps.milliseconds };
 }
 
 function tableOf(context: ApplyContext, piece: Workpiece): SandboxTable {
@@ -326,8 +323,7 @@ async function tablesFor(context: ApplyContext, piece: Workpiece, text: string):
   const entries = await readEntries(context.db, main.tree);
   entries.delete(piece.dataset.id);
   const datasets = await getDatasets(context.db, [...entries.keys()]);
-  const lower = text.toLowerCase();
-  const mentioned = [...datasets.values()].filter(({ name }) => lower.includes(name.slice(name.lastIndexOf(".") + 1)));
+  const mentioned = mentionedIn(wordsOf(text), [...datasets.values()]);
   const versions = await getVersions(
     context.db,
     mentioned.flatMap(({ id }) => entries.get(id) ?? []),

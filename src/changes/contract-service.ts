@@ -1,6 +1,6 @@
 import { readCommit, readSome } from "../catalog/commit-store.ts";
 import { getDataset, resolveDataset } from "../catalog/dataset-store.ts";
-import type { Dataset } from "../catalog/dataset.ts";
+import { lastPart, type Dataset } from "../catalog/dataset.ts";
 import { getRef, mainRef } from "../catalog/ref-store.ts";
 import { getVersion } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
@@ -48,7 +48,7 @@ export async function contractOperation(deps: LakeDeps, name: string, text: stri
 
 /** The document with the dataset's own table first: what stands behind it describes others, and is kept. */
 function aboutDataset(contract: Contract, { name }: Dataset): Contract {
-  const last = name.slice(name.lastIndexOf(".") + 1);
+  const last = lastPart(name);
   const names = (table: Contract["schema"][number]): unknown[] => [table.name, table["physicalName"]];
   const at = contract.schema.findIndex((table) => names(table).includes(name));
   const place = at >= 0 ? at : contract.schema.findIndex((table) => names(table).includes(last));

@@ -15,6 +15,7 @@ import type { Table } from "../lake/iceberg/table.ts";
 import { AppError } from "../lib/errors.ts";
 import type { ChangeDeps } from "./change-deps.ts";
 import { noOutcome, type OperationOutcome, type OperationRequest } from "./operation.ts";
+import { inTurns } from "../lib/in-turns.ts";
 
 /** One dataset while the operations of a request are applied to it. */
 export interface Workpiece {
@@ -167,24 +168,21 @@ export function pieceFor(pieces: readonly Workpiece[], name: string): Workpiece 
 export async function writeDrafts(deps: ChangeDeps, pieces: readonly Workpiece[], changeId: string): Promise<Map<string, Draft>> {
   const drafts = new Map<string, Draft>();
   const pending = pieces.filter((piece) => !piece.dropped && declaredSql(piece) === undefined);
-  const worker = async (): Promise<void> => {
-    for (let piece = pending.pop(); piece !== undefined; piece = pending.pop()) {
-      const changeSet = withOpen(piece.start?.changeSet ?? emptyChangeSet, changeId);
-      const draft = await writeDraft(deps, {
-        dataset: piece.dataset,
-        base: piece.table,
-        state: piece.state as TableState,
-        lastColumnId: piece.lastColumnId,
-        contract: piece.contract as Contract,
-        changeSet,
-        changeId,
-        location: locationOf(piece.dataset.id, changeId),
-        builtFrom: [piece.start?.id ?? [], piece.builtFrom].flat(),
-        forget: piece.forget,
-      });
-      drafts.set(piece.dataset.id, draft);
-    }
-  };
-  await Promise.all(Array.from({ length: 8 }, worker));
+  await inTurns(pending, 8, async (piece) => {
+    const changeSet = withOpen(piece.start?.changeSet ?? emptyChangeSet, changeId);
+    const draft = await writeDraft(deps, {
+      dataset: piece.dataset,
+      base: piece.table,
+      state: piece.state as TableState,
+      lastColumnId: piece.lastColumnId,
+      contract: piece.contract as Contract,
+      changeSet,
+      changeId,
+      location: locationOf(piece.dataset.id, changeId),
+      builtFrom: [piece.start?.id ?? [], piece.builtFrom].flat(),
+      forget: piece.forget,
+    });
+    drafts.set(piece.dataset.id, draft);
+  });
   return drafts;
 }

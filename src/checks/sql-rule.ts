@@ -7,6 +7,8 @@ import { AppError } from "../lib/errors.ts";
 import { parseJson } from "../lib/json.ts";
 import type { CheckDeps } from "./check-deps.ts";
 import type { DatasetState } from "./dataset-state.ts";
+import { lastPart } from "../catalog/dataset.ts";
+import { wordsOf } from "../catalog/mentioned.ts";
 
 /** A dataset that a rule's query names. */
 interface NamedContent {
@@ -14,17 +16,13 @@ interface NamedContent {
   content: VersionContent;
 }
 
-const lastPart = (name: string): string => name.slice(name.lastIndexOf(".") + 1);
-
-const wordsOf = (query: string): Set<string> => new Set(query.toLowerCase().match(/[a-z0-9_]+(?:\.[a-z0-9_]+)*/g) ?? []);
-
 /** Whether a query reads tables at all. */
 export const readsOthers = (query: string): boolean => /\b(join|from)\b/i.test(query);
 
-/** Tells of datasets whether a query names them, in full or by their last part. */
+/** Tells of datasets whether a query may name them, in full or by their last part. */
 export function namedIn(query: string): (dataset: string) => boolean {
-  const [names, unquoted] = [wordsOf(query), query.toLowerCase().replaceAll('"', "")];
-  return (dataset) => names.has(lastPart(dataset)) || unquoted.includes(dataset);
+  const words = wordsOf(query);
+  return (dataset) => words.has(lastPart(dataset));
 }
 
 /** What of a query's answer is shown: all; or numbers alone, because it reads masked columns; or not even those, because it gives their values. */
@@ -49,7 +47,7 @@ export async function shownOf(db: Reader, state: DatasetState, tables: readonly 
 export async function tablesOf(side: Side, state: DatasetState, query: string): Promise<NamedContent[]> {
   const own = { name: state.dataset, content: state.candidate.content };
   // A query that names only its own dataset needs no list of all the others.
-  const words = [...wordsOf(query)].filter((word) => word !== state.dataset && word !== lastPart(state.dataset));
+  const words = [...wordsOf(query)].filter((word) => word !== lastPart(state.dataset));
   if (!readsOthers(query) || words.length === 0) return [own];
   const isNamed = namedIn(query);
   const others = (await side.all()).filter(({ dataset }) => dataset.id !== state.datasetId && isNamed(dataset.name));

@@ -65,8 +65,7 @@ export async function schemaImpact(
 
 async function fieldsOf({ tables }: SideDeps, content: VersionContent | undefined): Promise<readonly Field[] | undefined> {
   if (content === undefined) return undefined;
-  const version = { metadataKey: content.metadataKey, number: content.number ?? 0, collectedAt: null };
-  return (await tables.open(version)).state.schema.fields;
+  return (await tables.open(content)).state.schema.fields;
 }
 
 type Found = ReturnType<typeof impactOf>;

@@ -1,6 +1,7 @@
 import type { ColumnsUsed, Sandbox, SandboxCaps, SandboxTable } from "../engine/sandbox.ts";
 import { asAppError, type AppError } from "../lib/errors.ts";
 import type { QueryResult } from "./compare-results.ts";
+import { statementCodes } from "../engine/sandbox.ts";
 
 /** One run of a query on one side: its result, or why there is none. */
 export type QueryRun =
@@ -22,8 +23,6 @@ export interface QueryRunner {
   signal?: AbortSignal | undefined;
 }
 
-/** Codes that say something of the query and the data; all others say something of the machine. */
-const telling = new Set(["sql.syntax", "sql.refused", "sql.unknown_table", "sql.failed"]);
 const limits = new Set(["sql.limit", "sql.crashed"]);
 
 /** Runs a query as its consumer would, on what one side has. A process that dies is tried once more. */
@@ -40,7 +39,7 @@ async function attempt({ sandbox, caps, signal }: QueryRunner, { tables }: Query
     return { ok: true, result: { columns, rows: texts, ordered }, used, milliseconds: took() ?? 0 };
   } catch (error) {
     const known = asAppError(error);
-    if (!telling.has(known.code) && !limits.has(known.code)) throw error;
-    return { ok: false, error: known, told: telling.has(known.code) };
+    if (!statementCodes.has(known.code) && !limits.has(known.code)) throw error;
+    return { ok: false, error: known, told: statementCodes.has(known.code) };
   }
 }

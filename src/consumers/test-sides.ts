@@ -78,8 +78,7 @@ export class SideTables {
 
   async #read(dataset: Dataset, content: VersionContent): Promise<SideTable> {
     const { db, store, tables } = this.#deps;
-    const version = { metadataKey: content.metadataKey, number: content.number ?? 0, collectedAt: null };
-    const { state } = await tables.open(version);
+    const { state } = await tables.open(content);
     const masked = maskedFieldIds(await getContract(db, content.contractHash));
     return {
       name: dataset.name,

@@ -10,6 +10,14 @@ export interface SandboxCaps {
   milliseconds: number;
 }
 
+/** New content of a whole dataset goes to disk, not to a reader: only memory and time hold it back. */
+export function capsOfContent(caps: SandboxCaps): SandboxCaps {
+  return { ...caps, rows: Number.MAX_SAFE_INTEGER, bytes: Number.MAX_SAFE_INTEGER, milliseconds: 10 * caps.milliseconds };
+}
+
+/** Codes that say something of a statement and the data that it meets; others say something of the machine. */
+export const statementCodes: ReadonlySet<string> = new Set(["sql.syntax", "sql.refused", "sql.unknown_table", "sql.failed"]);
+
 /** A dataset that the SQL may name, under exactly this name (`sales.orders`; also its unique last part). */
 export interface SandboxTable {
   name: string;

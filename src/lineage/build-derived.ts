@@ -11,12 +11,12 @@ import type { LakeDeps } from "../effects/lake-deps.ts";
 import { scan, writeDataFiles, type TableState, type WriteContext } from "../effects/table-state.ts";
 import { evidenceKey } from "../evidence/evidence.ts";
 import { cast, column, type Plan } from "../engine/plan.ts";
-import type { SandboxCaps } from "../engine/sandbox.ts";
 import type { Schema } from "../lake/schema.ts";
 import { AppError } from "../lib/errors.ts";
 import { columnLineage } from "./column-lineage.ts";
 import { inheritedClassifications } from "./inherit-classification.ts";
 import { fieldsWithKey, followColumns, sayTheSame } from "./follow-columns.ts";
+import { capsOfContent } from "../engine/sandbox.ts";
 
 /** A dataset that a derived one is built from, as the line has it. */
 export interface Input {
@@ -65,7 +65,7 @@ export function buildKeyOf(
 export async function buildContent(deps: LakeDeps, context: WriteContext, request: BuildRequest): Promise<BuiltContent> {
   const { dataset, sql, isNew } = request;
   const opened = await Promise.all(
-    request.inputs.map(async (input) => ({ ...input, state: (await deps.tables.open(openable(input.content))).state })),
+    request.inputs.map(async (input) => ({ ...input, state: (await deps.tables.open(input.content)).state })),
   );
   let isPlanned = false;
   try {
@@ -79,7 +79,7 @@ export async function buildContent(deps: LakeDeps, context: WriteContext, reques
         sql,
         tables: opened.map(({ dataset: { name }, state }) => ({ name, plan: scan(deps.store, state.files, state.schema.fields) })),
         target: dataset.name,
-        caps: buildCaps(deps.sqlCaps),
+        caps: capsOfContent(deps.sqlCaps),
       },
       context.scratch,
       { signal: context.signal },
@@ -104,15 +104,6 @@ export async function buildContent(deps: LakeDeps, context: WriteContext, reques
     if (isNew && !isMasked) throw error;
     throw cannotRebuild(dataset, isMasked ? `the SQL fails (${error.code})` : reasonOf(error), error);
   }
-}
-
-function openable(content: VersionContent): { metadataKey: string; number: number; collectedAt: null } {
-  return { metadataKey: content.metadataKey, number: content.number ?? 0, collectedAt: null };
-}
-
-/** The content goes to disk, not to a reader: only memory and time hold it back. */
-function buildCaps(caps: SandboxCaps): SandboxCaps {
-  return { ...caps, rows: Number.MAX_SAFE_INTEGER, bytes: Number.MAX_SAFE_INTEGER, milliseconds: 10 * caps.milliseconds };
 }
 
 function typed(input: Plan, schema: Schema): Plan {

@@ -4,6 +4,8 @@ import { scan } from "../effects/table-state.ts";
 import { unattributed } from "../usage/exposure.ts";
 import { counted, listIn, type ListedDataset, type ReadDeps } from "./read-service.ts";
 import type { ReaderIdentity } from "./reader.ts";
+import { lastPart } from "../catalog/dataset.ts";
+import { wordsOf } from "../catalog/mentioned.ts";
 
 export interface QueryDeps extends ReadDeps {
   sandbox: Sandbox;
@@ -23,7 +25,8 @@ export interface QueryAnswer {
 export async function runQuery(deps: QueryDeps, reader: ReaderIdentity, sql: string, signal?: AbortSignal): Promise<QueryAnswer> {
   const resolved = reader.at === undefined ? await deps.resolver.resolve(reader) : undefined;
   const all = await listIn(deps, reader, resolved);
-  const mentioned = all.filter(({ dataset }) => sql.toLowerCase().includes(lastPart(dataset.name)));
+  const words = wordsOf(sql);
+  const mentioned = all.filter(({ dataset }) => words.has(lastPart(dataset.name)));
   const tables = await Promise.all(
     mentioned.map(async ({ dataset, version }) => {
       const { state } = await deps.tables.open(version);
@@ -50,10 +53,6 @@ export async function runQuery(deps: QueryDeps, reader: ReaderIdentity, sql: str
     reason: resolved?.reason ?? "named",
     versions: read,
   };
-}
-
-function lastPart(name: string): string {
-  return name.slice(name.lastIndexOf(".") + 1);
 }
 
 function columnsOf(

@@ -57,7 +57,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
     "reviews",
     "rollouts",
   ],
-  apply: ["lib", "db", "access", "catalog", "contracts", "lake", "consumers", "reviews", "changes"],
+  apply: ["lib", "db", "access", "engine", "catalog", "contracts", "lake", "consumers", "reviews", "changes"],
   reading: ["lib", "edges", "db", "engine", "lake", "catalog", "contracts", "effects", "rollouts", "usage"],
   http: [
     "lib",
