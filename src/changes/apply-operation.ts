@@ -1,6 +1,5 @@
 import { getDatasets } from "../catalog/dataset-store.ts";
-import { getRef, mainRef } from "../catalog/ref-store.ts";
-import { readCommit, readEntries } from "../catalog/commit-store.ts";
+import { readEntries } from "../catalog/commit-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import { firstContract, storedContract, withNulls, withSchema, type Contract } from "../contracts/contract.ts";
 import { effectOfPlans } from "../effects/effect.ts";
@@ -23,6 +22,7 @@ import { applySchemaEdits, columnsForReplace, schemaFromColumns } from "./apply-
 import { declaredSql, type Workpiece } from "./workpiece.ts";
 import { mentionedIn, wordsOf } from "../catalog/mentioned.ts";
 import { capsOfContent } from "../engine/sandbox.ts";
+import { mainCommit } from "../catalog/revision.ts";
 
 type Of<K extends OperationRequest["kind"]> = Extract<OperationRequest, { kind: K }>;
 
@@ -319,7 +319,7 @@ function tableOf(context: ApplyContext, piece: Workpiece): SandboxTable {
 
 /** The dataset itself as it stands in this change, and the datasets of main that the SQL mentions. */
 async function tablesFor(context: ApplyContext, piece: Workpiece, text: string): Promise<SandboxTable[]> {
-  const main = await readCommit(context.db, (await getRef(context.db, mainRef)).commitId);
+  const main = await mainCommit(context.db);
   const entries = await readEntries(context.db, main.tree);
   entries.delete(piece.dataset.id);
   const datasets = await getDatasets(context.db, [...entries.keys()]);

@@ -1,9 +1,8 @@
 import { getConsumer } from "../access/consumer-service.ts";
-import { readCommit } from "../catalog/commit-store.ts";
 import { resolveDataset } from "../catalog/dataset-store.ts";
 import { readDocument } from "../catalog/document-store.ts";
 import { hasModel, modelMissing } from "../catalog/model-store.ts";
-import { getRef, mainRef } from "../catalog/ref-store.ts";
+import { mainRef } from "../catalog/ref-store.ts";
 import { treeSide, type Side } from "../catalog/side.ts";
 import { getVersionByNumber } from "../catalog/version-store.ts";
 import { consumerPath, parseConsumerTests } from "../consumers/consumer-document.ts";
@@ -23,8 +22,10 @@ import type { Change } from "./change.ts";
 import type { Merged } from "./merge-commit.ts";
 import { merge, type MergeDeps } from "./merge-service.ts";
 import { propose } from "./propose-service.ts";
+import { mainCommit } from "../catalog/revision.ts";
+import { parseVersionName } from "../catalog/dataset.ts";
 
-const mainTree = async (db: Db): Promise<string> => (await readCommit(db, (await getRef(db, mainRef)).commitId)).tree;
+const mainTree = async (db: Db): Promise<string> => (await mainCommit(db)).tree;
 
 export interface AddTestsRequest {
   consumer: string;
@@ -132,16 +133,16 @@ async function sidesOf(db: Db, { changeId, from }: RunTestsRequest): Promise<Tes
   const tree = await mainTree(db);
   const main = treeSide(db, mainRef, tree);
   if (from === undefined) return { base: main, candidate: main, datasetIds: [] };
-  const match = /^(.+)@(\d+)$/.exec(from);
-  if (match === null) {
+  const { name, number } = parseVersionName(from);
+  if (number === undefined) {
     throw new AppError("usage.invalid", `--from ${from} is not a version.`, {
       expected: "a dataset and the number of a version, such as airports@3",
       found: from,
       hint: "tidegate log <dataset>",
     });
   }
-  const dataset = await resolveDataset(db, match[1] ?? "");
-  const version = await getVersionByNumber(db, dataset, Number(match[2]));
+  const dataset = await resolveDataset(db, name);
+  const version = await getVersionByNumber(db, dataset, number);
   const base = treeSide(db, from, tree, new Map([[dataset.id, version]]));
   return { base, candidate: main, datasetIds: [dataset.id] };
 }

@@ -1,7 +1,6 @@
-import { readCommit, readSome } from "../catalog/commit-store.ts";
+import { readSome } from "../catalog/commit-store.ts";
 import { getDataset, resolveDataset } from "../catalog/dataset-store.ts";
 import { lastPart, type Dataset } from "../catalog/dataset.ts";
-import { getRef, mainRef } from "../catalog/ref-store.ts";
 import { getVersion } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import type { Contract } from "../contracts/contract.ts";
@@ -13,11 +12,12 @@ import { AppError } from "../lib/errors.ts";
 import { sidesOfChange } from "./change-sides.ts";
 import { getChange } from "./change-store.ts";
 import type { OperationRequest } from "./operation.ts";
+import { mainCommit } from "../catalog/revision.ts";
 
 /** A dataset as main has it. */
 export async function onMain(deps: LakeDeps, name: string): Promise<{ dataset: Dataset; version: Version }> {
   const dataset = await resolveDataset(deps.db, name);
-  const { tree } = await readCommit(deps.db, (await getRef(deps.db, mainRef)).commitId);
+  const { tree } = await mainCommit(deps.db);
   const id = (await readSome(deps.db, tree, [dataset.id])).get(dataset.id);
   if (id === undefined) throw new AppError("dataset.not_found", `${dataset.name} is not on main.`, { hint: "tidegate dataset list" });
   return { dataset, version: await getVersion(deps.db, id) };

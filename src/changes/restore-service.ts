@@ -2,8 +2,8 @@ import { readCommit, readSome, type Commit } from "../catalog/commit-store.ts";
 import { withOpen } from "../catalog/change-set.ts";
 import type { Dataset } from "../catalog/dataset.ts";
 import { resolveDataset } from "../catalog/dataset-store.ts";
-import { getRef, mainRef, refHistory } from "../catalog/ref-store.ts";
-import { resolveCommit } from "../catalog/revision.ts";
+import { mainRef, refHistory } from "../catalog/ref-store.ts";
+import { mainCommit, pastState, resolveCommit } from "../catalog/revision.ts";
 import { getVersion, getVersionByNumber, settledChangeSet } from "../catalog/version-store.ts";
 import { withWriteLease } from "../catalog/write-lease.ts";
 import { getContract } from "../contracts/contract-store.ts";
@@ -23,7 +23,7 @@ import { commitUndo } from "./undo-commit.ts";
 
 export interface RestoreRequest {
   datasets: readonly string[];
-  /** `@42` (one dataset), a time, a tag or a commit of main. */
+  /** `@42` (one dataset), `2d` or a time, a tag or a commit of main. */
   to: string;
   actor: string;
 }
@@ -35,7 +35,7 @@ export interface Restored {
 
 /** Opens a change whose named datasets equal an older state; it lists what it undoes, and deletes nothing. */
 export async function openRestore(deps: LakeDeps, request: RestoreRequest): Promise<Restored> {
-  const main = await readCommit(deps.db, (await getRef(deps.db, mainRef)).commitId);
+  const main = await mainCommit(deps.db);
   const found: Restored["datasets"] = [];
   const pieces: BranchPiece[] = [];
   const declared: Declared[] = [];
@@ -131,9 +131,9 @@ async function commitRestored(deps: LakeDeps, restore: RestoreCommit): Promise<C
 }
 
 async function targetVersion(deps: LakeDeps, dataset: Dataset, to: string): Promise<Version> {
-  const number = /^@?(\d{1,9})$/.exec(to)?.[1];
-  if (number !== undefined) return getVersionByNumber(deps.db, dataset, Number(number));
-  const commit = /^\d{4}-\d{2}-\d{2}/.test(to) ? await commitAt(deps, new Date(to)) : await resolveCommit(deps.db, to);
+  const state = pastState(to, deps.clock.now());
+  if (state.is === "version") return getVersionByNumber(deps.db, dataset, state.number);
+  const commit = state.is === "moment" ? await mainAt(deps, state.at) : await resolveCommit(deps.db, to);
   const entry = (await readSome(deps.db, commit.tree, [dataset.id])).get(dataset.id);
   if (entry === undefined)
     throw new AppError("dataset.not_found", `${dataset.name} was not there at ${to}.`, { hint: `tidegate log ${dataset.name}` });
@@ -153,9 +153,7 @@ async function requireReleased({ db }: LakeDeps, dataset: Dataset, version: Vers
   });
 }
 
-async function commitAt(deps: LakeDeps, until: Date) {
-  if (Number.isNaN(until.getTime()))
-    throw new AppError("usage.invalid", "That is no time.", { expected: "2026-11-24T08:00:00Z", hint: "tidegate log" });
+async function mainAt(deps: LakeDeps, until: Date): Promise<Commit> {
   const [line] = await refHistory(deps.db, mainRef, { until, limit: 1 });
   if (line?.commitId === undefined || line.commitId === null) {
     throw new AppError("commit.not_found", `Main had no commit at ${until.toISOString()}.`, { hint: "tidegate log" });

@@ -1,8 +1,7 @@
 import { mutate } from "../audit/mutation.ts";
-import { readCommit, readSome } from "../catalog/commit-store.ts";
+import { readSome } from "../catalog/commit-store.ts";
 import type { Dataset } from "../catalog/dataset.ts";
 import { getDatasets } from "../catalog/dataset-store.ts";
-import { getRef, mainRef } from "../catalog/ref-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import { withWriteLease } from "../catalog/write-lease.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
@@ -18,6 +17,7 @@ import type { BranchPiece } from "./branch-write.ts";
 import { branchPieces, completeBranch, locationsOf, type BranchDerived, type BranchState } from "./derived-pieces.ts";
 import { inverse, inverseDerivation, isDerived } from "./revert-piece.ts";
 import { commitUndo, openRevertOf, RevertIsOpen } from "./undo-commit.ts";
+import { mainCommit } from "../catalog/revision.ts";
 
 export interface RevertRequest {
   changeId: string;
@@ -49,7 +49,7 @@ export async function openRevert(deps: LakeDeps, request: RevertRequest): Promis
 }
 
 async function buildRevert(deps: LakeDeps, reverted: Change, request: RevertRequest): Promise<Change> {
-  const main = await readCommit(deps.db, (await getRef(deps.db, mainRef)).commitId);
+  const main = await mainCommit(deps.db);
   const touched = (await changeDatasets(deps.db, reverted.id)).filter((item) => item.beforeVersion !== item.mergedVersion);
   const ids = touched.map((item) => item.datasetId);
   const [entries, datasets] = [await readSome(deps.db, main.tree, ids), await getDatasets(deps.db, ids)];

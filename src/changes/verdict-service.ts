@@ -1,5 +1,3 @@
-import { readCommit } from "../catalog/commit-store.ts";
-import { getRef, mainRef } from "../catalog/ref-store.ts";
 import type { Assessment } from "../reviews/assessment.ts";
 import type { Decision } from "../reviews/decision.ts";
 import { reviewsOf } from "../reviews/review-store.ts";
@@ -11,6 +9,7 @@ import { getChange } from "./change-store.ts";
 import type { Change } from "./change.ts";
 import { decideNow } from "./gate.ts";
 import { review, type ReviewDeps } from "./review-service.ts";
+import { mainCommit } from "../catalog/revision.ts";
 
 /** What a person looks a change over by. */
 export interface ChangeVerdict {
@@ -28,7 +27,7 @@ export async function verdictOf(
 ): Promise<ChangeVerdict> {
   const change = await getChange(deps.db, changeId);
   const assessment = await assessChange(deps, change, await sidesOfChange(deps.db, change), options);
-  const main = await readCommit(deps.db, (await getRef(deps.db, mainRef)).commitId);
+  const main = await mainCommit(deps.db);
   const decision = await decideNow(deps.db, change, assessment, main.tree);
   return { change, assessment, decision, reviews: await reviewsOf(deps.db, change.id) };
 }

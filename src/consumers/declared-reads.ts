@@ -1,14 +1,13 @@
-import { readCommit } from "../catalog/commit-store.ts";
 import { readDocument } from "../catalog/document-store.ts";
-import { getRef, mainRef } from "../catalog/ref-store.ts";
 import type { Reader } from "../db/db.ts";
 import { AppError } from "../lib/errors.ts";
 import { canonicalJson, hashOf } from "../lib/json.ts";
 import { consumerPath, parseConsumer, type DeclaredConsumer } from "./consumer-document.ts";
+import { mainCommit } from "../catalog/revision.ts";
 
 /** What a consumer's document says is changed there, by a change that is reviewed; by hand it would be undone by the next apply. */
 export async function refuseDeclared(db: Reader, name: string, edit: Partial<DeclaredConsumer>): Promise<void> {
-  const { tree } = await readCommit(db, (await getRef(db, mainRef)).commitId);
+  const { tree } = await mainCommit(db);
   const text = await readDocument(db, tree, consumerPath(name));
   if (text === undefined) return;
   const { declared } = parseConsumer(name, text);

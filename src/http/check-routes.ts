@@ -1,9 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { getChange } from "../changes/change-store.ts";
 import { sidesOfChange } from "../changes/change-sides.ts";
-import { readCommit } from "../catalog/commit-store.ts";
 import { parseVersionName } from "../catalog/dataset.ts";
-import { getRef, mainRef } from "../catalog/ref-store.ts";
 import { treeSide } from "../catalog/side.ts";
 import { checkDatasets } from "../checks/check-service.ts";
 import type { DatasetChecks } from "../checks/check.ts";
@@ -11,6 +9,7 @@ import { answerFor } from "../reading/read-service.ts";
 import { checkAnswers } from "./check-answers.ts";
 import { readerOf } from "./identify.ts";
 import type { Router } from "./router.ts";
+import { mainCommit } from "../catalog/revision.ts";
 
 const chosen = {
   rule: z.string().optional().openapi({ description: "Only these rules: ids, joined by commas." }),
@@ -39,7 +38,7 @@ export function addCheckRoutes(router: Router): void {
       const reader = await readerOf(call, { run: undefined, at: query.at, consumer: undefined, versioned });
       const { dataset, version } = await answerFor(services, reader, params.name);
       // Neighbours of a foreign key are as main has them.
-      const main = await readCommit(services.db, (await getRef(services.db, mainRef)).commitId);
+      const main = await mainCommit(services.db);
       const candidate = treeSide(services.db, "version", main.tree, new Map([[dataset.id, version]]));
       const checks = await checkDatasets(
         services,

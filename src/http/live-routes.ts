@@ -28,22 +28,24 @@ import {
 import type { Router } from "./router.ts";
 import type { Services } from "./services.ts";
 import { releaseShape, versionOrNull } from "./shapes.ts";
-
-/** The years that people mean; Postgres knows some more, but not all that JavaScript does. */
-const [earliest, latest] = [Date.parse("0001-01-01T00:00:00Z"), Date.parse("9999-12-31T23:59:59Z")];
+import { namedRef, pastState } from "../catalog/revision.ts";
+import { momentForms, momentOf } from "../lib/moment.ts";
 
 /** `6h`, `2d`, `30m` before now, or a time; undefined stays. */
-export function sinceOf(services: Services, text: string | undefined): Date | undefined {
-  if (text === undefined) return undefined;
-  const match = /^(\d{1,6})([smhd])$/.exec(text);
-  const unit = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[match?.[2] ?? ""];
-  const date = match === null || unit === undefined ? new Date(text) : new Date(services.clock.now().getTime() - Number(match[1]) * unit);
-  if (date.getTime() >= earliest && date.getTime() <= latest) return date;
-  throw new AppError("usage.invalid", `«${text}» is no time.`, {
-    expected: "6h, 2d, or 2026-11-24T08:00:00Z",
-    found: text,
-    hint: "--since 2d",
-  });
+function sinceOf(services: Services, text: string | undefined): Date | undefined {
+  const since = text === undefined ? undefined : momentOf(text, services.clock.now());
+  if (text !== undefined && since === undefined) throw noMoment(text, "--since 2d");
+  return since;
+}
+
+const noMoment = (text: string, hint: string): AppError =>
+  new AppError("usage.invalid", `«${text}» is no time.`, { expected: momentForms, found: text, hint });
+
+/** Since when everything is rolled back. */
+function rollbackTo(services: Services, text: string): { time: Date } | { number: number } {
+  const state = pastState(text, services.clock.now());
+  if (state.is === "named") throw noMoment(text, "tidegate log --live");
+  return state.is === "version" ? { number: state.number } : { time: state.at };
 }
 
 const bySince = z.object({
@@ -71,9 +73,7 @@ export function addLiveRoutes(router: Router): void {
     },
     async (call) => {
       const { target, to, reason } = call.body;
-      const number = to === undefined ? undefined : /^@?(\d{1,9})$/.exec(to)?.[1];
-      const since =
-        to === undefined ? undefined : number === undefined ? { time: sinceOf(call.services, to) as Date } : { number: Number(number) };
+      const since = to === undefined ? undefined : rollbackTo(call.services, to);
       const began = call.services.clock.now().getTime();
       const back = await rollback(call.services, { target, to: since, reason, actor: call.actor, environment: call.services.environment });
       const milliseconds = call.services.clock.now().getTime() - began;
@@ -126,8 +126,7 @@ export function addLiveRoutes(router: Router): void {
     async (call) => {
       const { branch, since, dataset, limit } = call.query;
       const datasetId = dataset === undefined ? undefined : (await resolveDataset(call.services.db, dataset)).id;
-      const name = branch === "live" ? liveRef(call.services.environment) : branch.startsWith("chg_") ? `change/${branch}` : branch;
-      await getRef(call.services.db, name);
+      const { name } = (await namedRef(call.services.db, branch)) ?? (await getRef(call.services.db, branch));
       return branchLog(call.services.db, name, { since: sinceOf(call.services, since), datasetId, limit });
     },
   );

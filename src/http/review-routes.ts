@@ -1,8 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { requireRole, selfOf } from "../access/principal.ts";
 import { readDocument } from "../catalog/document-store.ts";
-import { readCommit } from "../catalog/commit-store.ts";
-import { getRef, mainRef } from "../catalog/ref-store.ts";
 import { proposePolicy } from "../changes/policy-service.ts";
 import { overridePolicy, review, reviewOverride, withdrawReview } from "../changes/review-service.ts";
 import { acknowledge, verdictOf, type ChangeVerdict } from "../changes/verdict-service.ts";
@@ -14,6 +12,7 @@ import { changeAnswer, nothing } from "./answers.ts";
 import type { Router } from "./router.ts";
 import { changeShape } from "./shapes.ts";
 import { acknowledgedAnswer, overrideLines, policyAnswer, reviewAnswer, verdictAnswer } from "./verdict-answers.ts";
+import { mainCommit } from "../catalog/revision.ts";
 
 const changeParam = z.object({ id: z.string() });
 const text = z.string().max(10_000);
@@ -202,7 +201,7 @@ function addPolicyRoutes(router: Router): void {
       data: policyAnswer,
     },
     async ({ services: { db } }) => {
-      const found = await readDocument(db, (await readCommit(db, (await getRef(db, mainRef)).commitId)).tree, policyPath);
+      const found = await readDocument(db, (await mainCommit(db)).tree, policyPath);
       return found === undefined
         ? { source: "default" as const, text: policyText(defaultPolicy) }
         : { source: "document" as const, text: found };
