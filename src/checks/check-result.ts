@@ -8,7 +8,7 @@ import type { DatasetState } from "./dataset-state.ts";
 import { compareCells } from "./measure.ts";
 import { countsRows, expectedText, foundText, judge, type Judgement, type Reading } from "./reading.ts";
 import { ruleSql } from "./rule-sql.ts";
-import { maskText } from "./samples.ts";
+import { maskText } from "../contracts/contract.ts";
 
 export interface Asked {
   question: Question;

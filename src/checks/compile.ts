@@ -3,7 +3,7 @@ import type { Range } from "../contracts/rule.ts";
 import { call, column, literal, type Expr } from "../engine/plan.ts";
 import type { FieldType, Schema } from "../lake/schema.ts";
 import { isFloating, isNumber, typeName } from "../lake/types.ts";
-import { divideDecimal, plainDecimal } from "./decimal.ts";
+import { divideDecimal, plainDecimal } from "../lib/decimal.ts";
 import { isProblem, literalOf, type Problem } from "./literals.ts";
 import {
   isFailed,

@@ -2,7 +2,7 @@ import type { RuleValue } from "../contracts/rule.ts";
 import { literal, type Cell, type Expr } from "../engine/plan.ts";
 import type { FieldType, PrimitiveType } from "../lake/schema.ts";
 import { decimalShape, isFloating, isWhole, typeName } from "../lake/types.ts";
-import { compareDecimals, decimalDigits, plainDecimal } from "./decimal.ts";
+import { compareDecimals, decimalDigits, plainDecimal } from "../lib/decimal.ts";
 
 /** Why a rule cannot be asked of a column. */
 export interface Problem {

@@ -3,7 +3,7 @@ import type { Cell, Column, Expr, Measure } from "../engine/plan.ts";
 import type { FieldType } from "../lake/schema.ts";
 import { isFloating } from "../lake/types.ts";
 import { hashOf } from "../lib/json.ts";
-import { addDecimals, compareDecimals } from "./decimal.ts";
+import { addDecimals, compareDecimals } from "../lib/decimal.ts";
 
 /*
  * What rules ask of rows in one scan. Every measure here can be put together from its values per file, so that a file that was read once need

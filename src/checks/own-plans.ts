@@ -3,7 +3,7 @@ import type { RunOptions } from "../engine/engine.ts";
 import type { Expr, Plan } from "../engine/plan.ts";
 import type { Schema } from "../lake/schema.ts";
 import { AppError } from "../lib/errors.ts";
-import { divideDecimal, plainDecimal } from "./decimal.ts";
+import { divideDecimal, plainDecimal } from "../lib/decimal.ts";
 import { isProblem, literalOf, type Problem } from "./literals.ts";
 import { noReading, rowReading, type Reading } from "./reading.ts";
 import { findColumn, whereExpr, type FoundColumn } from "./row-test.ts";

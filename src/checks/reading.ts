@@ -2,7 +2,7 @@ import type { Bound, Rule } from "../contracts/rule.ts";
 import type { Verdict } from "../evidence/evidence.ts";
 import { grouped } from "../lib/text.ts";
 import type { CheckReason } from "./check.ts";
-import { compareDecimals, isDecimal, percentOf, plainDecimal, subtractDecimals, timesCount } from "./decimal.ts";
+import { compareDecimals, isDecimal, percentOf, plainDecimal, subtractDecimals, timesCount } from "../lib/decimal.ts";
 
 /** What a rule measured on one set of rows, before anybody says whether that is good. */
 export interface Reading {

@@ -8,7 +8,7 @@ import { isNumber } from "../lake/types.ts";
 import { AppError } from "../lib/errors.ts";
 import { grouped } from "../lib/text.ts";
 import { countOf, filtered, metricRule } from "./compile.ts";
-import { divideDecimal, subtractDecimals } from "./decimal.ts";
+import { divideDecimal, subtractDecimals } from "../lib/decimal.ts";
 import { categoryDrift, distinctDrift, fewestRows, nullDrift, quantileDrift, quantileOfBins, scaleOf, type DriftFinding } from "./drift.ts";
 import { isProblem } from "./literals.ts";
 import { decodeCell, encodeCell, isFailed, scanMeasure, topLimit, type Measured, type ScanMeasure, type TopEntry } from "./measure.ts";

@@ -5,7 +5,7 @@ import type { FieldType, Schema } from "../lake/schema.ts";
 import { isNumber } from "../lake/types.ts";
 import { AppError } from "../lib/errors.ts";
 import { isProblem, literalOf, type Problem } from "./literals.ts";
-import { plainDecimal } from "./decimal.ts";
+import { plainDecimal } from "../lib/decimal.ts";
 import { validExpr } from "./validity.ts";
 
 /*

@@ -3,9 +3,7 @@ import { column, type Cell, type Plan } from "../engine/plan.ts";
 import type { Schema } from "../lake/schema.ts";
 import { idName } from "./row-test.ts";
 import type { ScanDeps } from "./scan-service.ts";
-
-/** Stands for every value of a masked column. */
-export const maskText = "•••";
+import { maskText } from "../contracts/contract.ts";
 
 /** A bad row as it is kept: cells by field id, masked ones hidden before they are kept. */
 export interface KeptSample {

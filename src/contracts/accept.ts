@@ -1,5 +1,6 @@
 import type { Schema } from "../lake/schema.ts";
-import { compareDecimals, isObject } from "./contract-value.ts";
+import { compareDecimals } from "../lib/decimal.ts";
+import { isObject } from "./contract-value.ts";
 import { parseText } from "./contract-document.ts";
 import { editText, type TextEdit } from "./contract-text.ts";
 import { fieldIdOf, type Contract, type ContractProperty } from "./contract.ts";

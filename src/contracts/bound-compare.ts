@@ -1,4 +1,4 @@
-import { compareDecimals } from "./contract-value.ts";
+import { compareDecimals } from "../lib/decimal.ts";
 import type { Bound, Range, RuleValue } from "./rule.ts";
 
 /* Which of two bounds lets more through: what a change of a rule needs to be called loosened or tightened. */

@@ -6,6 +6,7 @@ import { withoutFieldIds } from "./contract-text.ts";
 import { boundText } from "./rule-bounds.ts";
 import { compareRules, textOf } from "./rule-compare.ts";
 import { builtIn, type Rule } from "./rule.ts";
+import { derivedSqlProperty } from "./derived.ts";
 
 /* What a change does to a contract, item by item. What makes it weaker needs an owner as base names them, whatever the policy says. */
 
@@ -182,8 +183,8 @@ function partsOf(contract: Contract): Map<string, string> {
     tags: _labels,
     ...rest
   }: Partial<ContractTable> = table ?? {};
-  const derived = list(customProperties).filter((custom) => custom["property"] === "tidegate.derivedSql");
-  const others = list(customProperties).filter((custom) => custom["property"] !== "tidegate.derivedSql");
+  const derived = list(customProperties).filter((custom) => custom["property"] === derivedSqlProperty);
+  const others = list(customProperties).filter((custom) => custom["property"] !== derivedSqlProperty);
   const parts: [string, unknown][] = [
     ["service levels", slaProperties],
     ["roles", roles],

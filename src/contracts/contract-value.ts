@@ -52,20 +52,3 @@ export function ruleValue(value: unknown, logicalType: string | undefined): Rule
 
 export const isTimeType = (logicalType: string | undefined): boolean =>
   logicalType === "date" || logicalType === "time" || logicalType === "timestamp";
-
-/** Compares two exact decimals. */
-export function compareDecimals(a: string, b: string): number {
-  const split = (text: string) => {
-    const negative = text.startsWith("-");
-    const [whole = "0", fraction = ""] = text.replace(/^-/, "").split(".");
-    return { negative, whole, fraction };
-  };
-  const [left, right] = [split(a), split(b)];
-  const scale = Math.max(left.fraction.length, right.fraction.length);
-  const scaled = ({ negative, whole, fraction }: ReturnType<typeof split>): bigint => {
-    const digits = BigInt(whole + fraction.padEnd(scale, "0"));
-    return negative ? -digits : digits;
-  };
-  const [x, y] = [scaled(left), scaled(right)];
-  return x < y ? -1 : x > y ? 1 : 0;
-}

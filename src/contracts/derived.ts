@@ -1,6 +1,6 @@
 import type { Contract } from "./contract.ts";
 
-const derivedSqlProperty = "tidegate.derivedSql";
+export const derivedSqlProperty = "tidegate.derivedSql";
 
 /** The SELECT from which a dataset is built; undefined when it is written to directly. */
 export function derivedSqlOf(contract: Contract): string | undefined {

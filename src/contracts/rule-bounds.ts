@@ -1,5 +1,6 @@
 import type { ContractProblem, DocumentPath } from "./contract-problem.ts";
-import { compareDecimals, decimalText, shown, type JsonObject } from "./contract-value.ts";
+import { compareDecimals } from "../lib/decimal.ts";
+import { decimalText, shown, type JsonObject } from "./contract-value.ts";
 import type { Bound } from "./rule.ts";
 
 const single = {
