@@ -148,7 +148,7 @@ function addUnhold(surroundings: Surroundings, group: Command): void {
     .argument("<consumer>", "the consumer")
     .action((id: string, consumer: string) =>
       withClient(surroundings, { doing: `Letting ${consumer} go` }, async (client) => {
-        const release = await client.ask<ShownRelease>("POST", `/v1/releases/${encodeURIComponent(id)}/unhold`, { body: { consumer } });
+        const release = await client.ask<ReleaseAnswer>("POST", `/v1/releases/${encodeURIComponent(id)}/unhold`, { body: { consumer } });
         surroundings.output().result(release, [`${consumer} has what all have.`], `tidegate release show ${release.id}`);
       }),
     );
