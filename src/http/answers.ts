@@ -1,6 +1,6 @@
-import type { ReleaseState } from "../rollouts/release-machine.ts";
 import { z } from "@hono/zod-openapi";
 import { roles } from "../access/principal.ts";
+import { releaseStates } from "../rollouts/release-machine.ts";
 import { consumerKinds, criticalities } from "../access/consumer.ts";
 import { origins } from "../reviews/policy.ts";
 
@@ -58,19 +58,6 @@ const proposedDataset = z
     notes: z.array(z.string()),
   })
   .openapi("ProposedDataset");
-
-/** All states of a release. */
-export const releaseStates = [
-  "waiting",
-  "running",
-  "paused",
-  "held",
-  "completed",
-  "completed_with_holds",
-  "aborted",
-  "rolled_back",
-  "superseded",
-] as const satisfies readonly ReleaseState[];
 
 export const release = z
   .object({

@@ -1,67 +1,22 @@
 import { z } from "@hono/zod-openapi";
 import { resolveDataset } from "../catalog/dataset-store.ts";
 import { planOfChange, setPlan } from "../changes/plan-service.ts";
-import { stepText, type Plan } from "../rollouts/plan.ts";
+import { releaseStates } from "../rollouts/release-machine.ts";
+import { stepText } from "../rollouts/plan.ts";
 import { listReleases, showRelease } from "../rollouts/release-reads.ts";
 import { advance, pause, resume, unhold } from "../rollouts/release-service.ts";
 import { getRelease } from "../rollouts/release-store.ts";
 import { rollback } from "../rollouts/rollback-service.ts";
-import { release, releaseStates } from "./answers.ts";
+import { release, rolledBackAnswer } from "./answers.ts";
+import { plannedAnswer, releaseLines, shownReleaseAnswer } from "./release-answers.ts";
 import type { Router } from "./router.ts";
 import { releaseShape, versionOrNull } from "./shapes.ts";
-import { rolledBackAnswer } from "./answers.ts";
 import { readersOf } from "../usage/usage-reads.ts";
-
-const count = z.number().int().min(0);
-const time = z.iso.datetime();
-
-const step = z
-  .object({
-    ordinal: count,
-    text: z.string().openapi({ description: "Whom it moves, how long it lasts, and whether somebody must start it." }),
-    state: z.enum(["waiting", "running", "done", "aborted"]),
-    startedAt: time.nullable(),
-    finishedAt: time.nullable(),
-    moved: z.array(z.string()).openapi({ description: "Consumers that it moved; of the last step none, since it moves all readers." }),
-  })
-  .openapi("ReleaseStep");
-
-const lines = z.array(release.and(z.object({ steps: count, moved: count, datasets: z.array(z.string()) })));
-
-const shown = z
-  .object({
-    release,
-    title: z.string().nullable(),
-    steps: z.array(step),
-    holds: z
-      .array(
-        z.object({
-          consumer: z.string(),
-          owner: z.string(),
-          reason: z.string(),
-          createdAt: time,
-          expiresAt: time,
-          endedAt: time.nullable(),
-        }),
-      )
-      .openapi({ description: "Consumers that stay on what they had, because the release would break them." }),
-    changes: z.array(z.string()),
-    datasets: z.array(z.object({ dataset: z.string(), before: count.nullable(), after: count.nullable() })),
-  })
-  .openapi("ShownRelease");
-
-const planned = z
-  .object({
-    from: z.enum(["policy", "change", "default"]),
-    rule: z.string().nullable(),
-    steps: z.array(z.string()),
-  })
-  .openapi("PlanOfChange");
 
 const param = z.object({ id: z.string() });
 const why = z.object({ reason: z.string().min(1).max(500).optional() });
 
-const planShape = ({ plan, from, rule }: { plan: Plan; from: "policy" | "change" | "default"; rule: string | null }) => ({
+const planShape = ({ plan, from, rule }: Awaited<ReturnType<typeof planOfChange>>) => ({
   from,
   rule,
   steps: plan.steps.map(stepText),
@@ -88,7 +43,7 @@ function addReads(router: Router): void {
         limit: z.coerce.number().int().min(1).max(1000).default(30),
       }),
       answer: "Releases.",
-      data: lines,
+      data: releaseLines,
     },
     async ({ services, query }) => {
       const datasetId = query.dataset === undefined ? undefined : (await resolveDataset(services.db, query.dataset)).id;
@@ -105,7 +60,7 @@ function addReads(router: Router): void {
       needs: "viewer",
       params: param,
       answer: "The release.",
-      data: shown,
+      data: shownReleaseAnswer,
     },
     async ({ services, params }) => {
       const found = await showRelease(services.db, params.id);
@@ -207,7 +162,7 @@ function addPlans(router: Router): void {
       needs: "viewer",
       params: param,
       answer: "The steps, and who says so.",
-      data: planned,
+      data: plannedAnswer,
     },
     async ({ services, params }) => planShape(await planOfChange(services, params.id)),
   );
@@ -226,7 +181,7 @@ function addPlans(router: Router): void {
           .openapi({ description: "A plan in YAML or JSON: steps with ring, labels, percent, everyone, wait, approval." }),
       }),
       answer: "The steps.",
-      data: planned,
+      data: plannedAnswer,
     },
     async ({ services, params, body, actor }) => planShape(await setPlan(services, { changeId: params.id, text: body.plan, actor })),
   );

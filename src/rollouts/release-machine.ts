@@ -1,16 +1,19 @@
 import { AppError } from "../lib/errors.ts";
 
 /** Where a release stands. `docs/rollouts.md` says what each means, and a test holds the page against this table. */
-export type ReleaseState =
-  | "waiting"
-  | "running"
-  | "paused"
-  | "held"
-  | "completed"
-  | "completed_with_holds"
-  | "aborted"
-  | "rolled_back"
-  | "superseded";
+export const releaseStates = [
+  "waiting",
+  "running",
+  "paused",
+  "held",
+  "completed",
+  "completed_with_holds",
+  "aborted",
+  "rolled_back",
+  "superseded",
+] as const;
+
+export type ReleaseState = (typeof releaseStates)[number];
 
 export type ReleaseEvent =
   | "start"

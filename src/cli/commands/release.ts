@@ -2,7 +2,8 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { counted } from "../../lib/text.ts";
-import type { ReleaseAnswer, VersionAnswer } from "../../http/answers.ts";
+import type { ReleaseAnswer, RolledBackAnswer } from "../../http/answers.ts";
+import type { PlannedAnswer, ReleaseLine, ShownReleaseAnswer } from "../../http/release-answers.ts";
 import { at, releaseSentence } from "../change-text.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { shortTime } from "../output.ts";
@@ -21,26 +22,18 @@ export function addReleaseCommands(surroundings: Surroundings): void {
   addPlan(surroundings, group);
 }
 
-interface ReleaseLine extends ReleaseAnswer {
-  planned: boolean;
-  steps: number;
-  moved: number;
-  datasets: string[];
-  createdAt: string;
-}
-
-const states = [
-  "open",
-  "waiting",
-  "running",
-  "paused",
-  "held",
-  "completed",
-  "completed_with_holds",
-  "aborted",
-  "rolled_back",
-  "superseded",
-];
+const states = Object.keys({
+  open: 0,
+  waiting: 0,
+  running: 0,
+  paused: 0,
+  held: 0,
+  completed: 0,
+  completed_with_holds: 0,
+  aborted: 0,
+  rolled_back: 0,
+  superseded: 0,
+} satisfies Record<ReleaseAnswer["state"] | "open", 0>);
 
 function addList(surroundings: Surroundings, group: Command): void {
   const command = addVerb(group, "list", "List releases, the newest first.", [
@@ -72,16 +65,10 @@ function addList(surroundings: Surroundings, group: Command): void {
   ]);
 }
 
-interface Shown {
-  release: ReleaseAnswer;
-  title: string | null;
-  steps: { ordinal: number; text: string; state: string; startedAt: string | null; moved: string[] }[];
-  holds: { consumer: string; owner: string; reason: string; expiresAt: string; endedAt: string | null }[];
-  changes: string[];
-  datasets: { dataset: string; before: number | null; after: number | null }[];
-}
-
-const marks: Readonly<Record<string, string>> = { done: "✓", running: "▸", aborted: "⊘", waiting: "·" };
+const marks = { done: "✓", running: "▸", aborted: "⊘", waiting: "·" } satisfies Record<
+  ShownReleaseAnswer["steps"][number]["state"],
+  string
+>;
 
 function addShow(surroundings: Surroundings, group: Command): void {
   addVerb(group, "show", "Show a release: its steps, and whom each has moved.", [
@@ -92,13 +79,13 @@ function addShow(surroundings: Surroundings, group: Command): void {
     .argument("<release>", "id of the release; its first letters, if they are unique")
     .action((id: string) =>
       withClient(surroundings, { doing: `Looking at ${id}` }, async (client) => {
-        const shown = await client.ask<Shown>("GET", `/v1/releases/${encodeURIComponent(id)}`);
+        const shown = await client.ask<ShownReleaseAnswer>("GET", `/v1/releases/${encodeURIComponent(id)}`);
         surroundings.output().result(shown, shownLines(shown), nextOf(shown.release));
       }),
     );
 }
 
-function shownLines({ release, title, steps, holds, changes, datasets }: Shown): string[] {
+function shownLines({ release, title, steps, holds, changes, datasets }: ShownReleaseAnswer): string[] {
   const number = (value: number | null): string => (value === null ? "–" : `@${value}`);
   return [
     releaseSentence(release),
@@ -107,7 +94,7 @@ function shownLines({ release, title, steps, holds, changes, datasets }: Shown):
     ...steps.map((step) => {
       const when = step.startedAt === null ? "" : `  ${shortTime(step.startedAt)}`;
       const who = step.moved.length === 0 ? "" : `  moved ${step.moved.join(", ")}`;
-      return `  ${marks[step.state] ?? "·"} ${step.ordinal}  ${step.text}${when}${who}`;
+      return `  ${marks[step.state]} ${step.ordinal}  ${step.text}${when}${who}`;
     }),
     ...holds
       .filter((hold) => hold.endedAt === null)
@@ -154,12 +141,6 @@ function addUnhold(surroundings: Surroundings, group: Command): void {
     );
 }
 
-interface Aborted {
-  barred: string[];
-  datasets: { dataset: string; from: VersionAnswer | null; to: VersionAnswer | null }[];
-  readers: { consumer: string }[];
-}
-
 function addAbort(surroundings: Surroundings, group: Command): void {
   const command = addVerb(group, "abort", "End a release that not all readers have: its readers go back, and its change is barred.", [
     "tidegate release abort rel_41h7",
@@ -169,7 +150,7 @@ function addAbort(surroundings: Surroundings, group: Command): void {
     .argument("<release>", "id of the release; its first letters, if they are unique")
     .action((id: string, options: { reason?: string }) =>
       withClient(surroundings, { doing: `Aborting ${id}` }, async (client) => {
-        const back = await client.ask<Aborted>("POST", `/v1/releases/${encodeURIComponent(id)}/abort`, { body: options });
+        const back = await client.ask<RolledBackAnswer>("POST", `/v1/releases/${encodeURIComponent(id)}/abort`, { body: options });
         const moves = back.datasets.map((item) => `${item.dataset} ${at(item.from)} → ${at(item.to)}`).join(", ");
         const read = [...new Set(back.readers.map((line) => line.consumer))];
         const lines = [
@@ -181,12 +162,6 @@ function addAbort(surroundings: Surroundings, group: Command): void {
       }),
     );
   addFlags(command, "Why", [["--reason <reason>", "why; it is recorded"]]);
-}
-
-interface PlanOfChange {
-  from: "policy" | "change" | "default";
-  rule: string | null;
-  steps: string[];
 }
 
 function addPlan(surroundings: Surroundings, group: Command): void {
@@ -202,8 +177,8 @@ function addPlan(surroundings: Surroundings, group: Command): void {
         const text = options.file === undefined ? undefined : await readFile(resolve(surroundings.cwd, options.file), "utf8");
         const plan =
           text === undefined
-            ? await client.ask<PlanOfChange>("GET", path)
-            : await client.ask<PlanOfChange>("POST", path, { body: { plan: text } });
+            ? await client.ask<PlannedAnswer>("GET", path)
+            : await client.ask<PlannedAnswer>("POST", path, { body: { plan: text } });
         const says = { policy: `the policy's rule «${plan.rule ?? ""}»`, change: "its own plan", default: "no plan: all readers at once" };
         const lines = [`${id}: ${says[plan.from]}.`, ...plan.steps.map((step, index) => `  ${index + 1}  ${step}`)];
         surroundings.output().result(plan, lines, `tidegate merge ${id}`);

@@ -1,0 +1,54 @@
+import { z } from "@hono/zod-openapi";
+import { release } from "./answers.ts";
+
+/* What the routes of releases answer. */
+
+const count = z.number().int().min(0);
+const time = z.iso.datetime();
+
+const step = z
+  .object({
+    ordinal: count,
+    text: z.string().openapi({ description: "Whom it moves, how long it lasts, and whether somebody must start it." }),
+    state: z.enum(["waiting", "running", "done", "aborted"]),
+    startedAt: time.nullable(),
+    finishedAt: time.nullable(),
+    moved: z.array(z.string()).openapi({ description: "Consumers that it moved; of the last step none, since it moves all readers." }),
+  })
+  .openapi("ReleaseStep");
+
+export const releaseLines = z.array(release.and(z.object({ steps: count, moved: count, datasets: z.array(z.string()) })));
+
+export const shownReleaseAnswer = z
+  .object({
+    release,
+    title: z.string().nullable(),
+    steps: z.array(step),
+    holds: z
+      .array(
+        z.object({
+          consumer: z.string(),
+          owner: z.string(),
+          reason: z.string(),
+          createdAt: time,
+          expiresAt: time,
+          endedAt: time.nullable(),
+        }),
+      )
+      .openapi({ description: "Consumers that stay on what they had, because the release would break them." }),
+    changes: z.array(z.string()),
+    datasets: z.array(z.object({ dataset: z.string(), before: count.nullable(), after: count.nullable() })),
+  })
+  .openapi("ShownRelease");
+
+export const plannedAnswer = z
+  .object({
+    from: z.enum(["policy", "change", "default"]),
+    rule: z.string().nullable(),
+    steps: z.array(z.string()),
+  })
+  .openapi("PlanOfChange");
+
+export type ReleaseLine = z.output<typeof releaseLines>[number];
+export type ShownReleaseAnswer = z.output<typeof shownReleaseAnswer>;
+export type PlannedAnswer = z.output<typeof plannedAnswer>;
