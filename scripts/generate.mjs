@@ -8,7 +8,7 @@ import { ensureBuilt, ensureInstalled, root } from "./ensure.mjs";
 ensureInstalled();
 ensureBuilt();
 const load = (path) => import(pathToFileURL(join(root, "dist", path)).href);
-const [{ createApp }, { openApiInfo }, { errorCodes, errorKinds }] = await Promise.all([
+const [{ createApp }, { describeApi }, { errorCodes, errorKinds }] = await Promise.all([
   load("http/app.js"),
   load("http/openapi.js"),
   load("lib/error-codes.js"),
@@ -16,7 +16,7 @@ const [{ createApp }, { openApiInfo }, { errorCodes, errorKinds }] = await Promi
 const app = createApp({}, { local: true });
 const errors = Object.entries(errorCodes).map(([code, kind]) => `| \`${code}\` | ${errorKinds[kind].status} | ${errorKinds[kind].exit} |`);
 const outputs = {
-  "docs/openapi.json": `${JSON.stringify(app.getOpenAPI31Document(openApiInfo), null, 2)}\n`,
+  "docs/openapi.json": `${JSON.stringify(describeApi(app), null, 2)}\n`,
   "docs/errors.md": `# Error codes\n\nGenerated from \`src/lib/error-codes.ts\`. Codes are public: none is renamed or used twice.\n\n| code | HTTP status | exit code |\n| --- | --- | --- |\n${errors.join("\n")}\n`,
 };
 let stale = 0;

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { expect, test } from "vitest";
 import { createRouter } from "./app.ts";
-import { openApiInfo } from "./openapi.ts";
+import { describeApi } from "./openapi.ts";
 import type { Services } from "./services.ts";
 
 interface Operation {
@@ -16,7 +16,7 @@ interface Operation {
 
 // Describing asks nothing of the services.
 const router = createRouter({} as Services, { local: true });
-const document = router.app.getOpenAPI31Document(openApiInfo) as unknown as { paths: Record<string, Record<string, Operation>> };
+const document = describeApi(router.app) as { paths: Record<string, Record<string, Operation>> };
 const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, method, path, operation })),
 );
@@ -45,4 +45,12 @@ test("every answer says what it holds", () => {
     shape.data instanceof z.ZodType ? shape.data instanceof z.ZodUnknown : shape.data.length === 0,
   );
   expect(vague.map((shape) => shape.path)).toEqual([]);
+});
+
+test("what may be null is described so that null is allowed", () => {
+  const text = JSON.stringify(document);
+  expect(text).toContain(
+    '{"anyOf":[{"$ref":"#/components/schemas/Change"},{"type":"null"}],"description":"Null when nothing would change."}',
+  );
+  expect(text).not.toMatch(/"allOf":\[\{"\$ref":"[^"]+"\},\{"type":\[[^\]]*"null"/);
 });

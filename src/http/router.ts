@@ -9,7 +9,7 @@ import { frontPage, frontPageHeaders } from "./front-page.ts";
 import { onceOnly, type FreshAnswer } from "./idempotency.ts";
 import { identify, localUser, type Entrance } from "./identify.ts";
 import { invalidRequest, refuseNul } from "./invalid-request.ts";
-import { openApiInfo } from "./openapi.ts";
+import { describeApi } from "./openapi.ts";
 import type { Services } from "./services.ts";
 
 export interface Call<Params, Query, Body> {
@@ -139,7 +139,7 @@ export class Router {
       description: "tg_…, of a person or a consumer.",
     });
     this.app.get("/", (c) => c.html(frontPage, 200, frontPageHeaders));
-    this.app.get("/v1/openapi.json", (c) => c.json(this.app.getOpenAPI31Document(openApiInfo)));
+    this.app.get("/v1/openapi.json", (c) => c.json(describeApi(this.app)));
   }
 
   /** Adds a route whose handler gives the envelope's data, or a Response of its own for a stream. */
