@@ -3,7 +3,7 @@ import { mutate } from "../src/audit/mutation.ts";
 import { collectGarbage } from "../src/catalog/gc-service.ts";
 import { createTag } from "../src/catalog/tag-service.ts";
 import { endLease, withWriteLease, type WriteLease } from "../src/catalog/write-lease.ts";
-import { closeChange } from "../src/changes/change-service.ts";
+import { closeChange } from "../src/changes/close-service.ts";
 import { openRestore } from "../src/changes/restore-service.ts";
 import { importText, proposeText } from "./harness/changes.ts";
 import { lakehouse, type Lakehouse } from "./harness/lakehouse.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { showChange } from "../src/changes/change-reads.ts";
-import { closeChange } from "../src/changes/change-service.ts";
+import { closeChange } from "../src/changes/close-service.ts";
 import { openRestore } from "../src/changes/restore-service.ts";
 import { openRevert } from "../src/changes/revert-service.ts";
 import { importText, proposeText, rollBack } from "./harness/changes.ts";

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openRevert } from "../changes/revert-service.ts";
-import { closeChange } from "../changes/change-service.ts";
+import { closeChange } from "../changes/close-service.ts";
 import type { ObjectStore } from "../lake/store.ts";
 import { answerFor } from "../reading/read-service.ts";
 import { lakehouse, source, type Lakehouse } from "../../test/harness/lakehouse.ts";

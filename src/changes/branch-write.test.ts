@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { lakehouse, source, type Lakehouse } from "../../test/harness/lakehouse.ts";
 import { changeRef, findRef } from "../catalog/ref-store.ts";
-import { closeChange } from "./change-service.ts";
+import { closeChange } from "./close-service.ts";
 import { showChange } from "./change-reads.ts";
 import { getChange } from "./change-store.ts";
 import { propose } from "./propose-service.ts";

@@ -1,5 +1,5 @@
 import type { ChangeDeps } from "./change-deps.ts";
-import { closeChange } from "./change-service.ts";
+import { closeChange } from "./close-service.ts";
 import { merge, type MergeDeps } from "./merge-service.ts";
 import type { Merged } from "./merge-commit.ts";
 import { mergeReads } from "./merge-reads.ts";

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { proposeAndMerge } from "../changes/auto-merge-service.ts";
 import { listChanges, showChange } from "../changes/change-reads.ts";
-import { closeChange } from "../changes/change-service.ts";
+import { closeChange } from "../changes/close-service.ts";
 import { resolveChange } from "../changes/resolve-service.ts";
 import { importDataset } from "../changes/import-service.ts";
 import { merge } from "../changes/merge-service.ts";

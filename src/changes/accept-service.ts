@@ -1,0 +1,48 @@
+import { checkDatasets } from "../checks/check-service.ts";
+import type { CheckResult } from "../checks/check.ts";
+import { acceptChecks, type AcceptEdit, type Accepted } from "../contracts/accept.ts";
+import { getContract } from "../contracts/contract-store.ts";
+import { differingFiles } from "../effects/table-state.ts";
+import type { ChangeDeps } from "./change-deps.ts";
+import { sidesOfChange } from "./change-sides.ts";
+import { getChange } from "./change-store.ts";
+import type { OperationRequest } from "./operation.ts";
+import { profileFiles } from "./profile-files.ts";
+import { propose } from "./propose-service.ts";
+
+/** What a change's failing checks show becomes the contract, as one more operation of the same change, for the owner to approve. */
+export async function acceptChange(
+  deps: ChangeDeps,
+  request: { changeId: string; dataset?: string | undefined; actor: string; signal?: AbortSignal | undefined },
+): Promise<Omit<Accepted, "contract">> {
+  const change = await getChange(deps.db, request.changeId);
+  const sides = await sidesOfChange(deps.db, change);
+  const found = await checkDatasets(deps, sides, { signal: request.signal });
+  const operations: OperationRequest[] = [];
+  const said = { edits: [] as AcceptEdit[], rules: [] as Accepted["rules"][number][], left: [] as Accepted["left"][number][] };
+  for (const { datasetId, dataset, checks } of found) {
+    const failed = ownChecks(checks).filter((check) => check.verdict === "fail" && check.effect !== "info");
+    const [base, candidate] = [await sides.base?.get(datasetId), await sides.candidate.get(datasetId)];
+    if (failed.length === 0 || candidate === undefined || (request.dataset !== undefined && request.dataset !== dataset)) continue;
+    const { state } = await deps.tables.open(candidate);
+    const before = base === undefined ? undefined : (await deps.tables.open(base)).state;
+    const files = before === undefined ? state.files : differingFiles(before, state).after;
+    const batch = await profileFiles(deps, files, { fields: state.schema.fields, isAppend: true, signal: request.signal });
+    const contract = await getContract(deps.db, candidate.contractHash);
+    const accepted = acceptChecks(contract, state.schema, failed, batch);
+    said.edits.push(...accepted.edits);
+    said.rules.push(...accepted.rules);
+    said.left.push(...accepted.left);
+    if (accepted.edits.length > 0) operations.push({ kind: "contract", dataset, contract: accepted.contract });
+  }
+  if (operations.length > 0) {
+    await propose(deps, { operations, changeId: change.id, actor: request.actor, origin: change.origin, signal: request.signal });
+  }
+  return said;
+}
+
+/** Checks by the change's own contract. A rule that it has edited is checked as base has it too, behind its own: what base says was accepted. */
+function ownChecks(checks: readonly CheckResult[]): CheckResult[] {
+  const ids = checks.map((check) => check.rule.id);
+  return checks.filter((check, at) => ids.indexOf(check.rule.id) === at);
+}
