@@ -42,6 +42,7 @@ function newest(folder) {
 export function ensureBuilt() {
   const built = join(root, "dist", "main.js");
   if (existsSync(built) && statSync(built).mtimeMs >= newest(join(root, "src"))) return;
+  process.stderr.write("Compiling …\n");
   run(join(root, "node_modules", ".bin", "tsc"), ["-p", "tsconfig.build.json"]);
   // tsc leaves unchanged outputs alone; the mark says that all are current.
   const now = new Date();

@@ -85,7 +85,7 @@ test("contract lint says each mistake with its line and exits 2; a valid one nam
   const { text } = await at.type("contract", "infer", "items");
   file("good.yaml", text);
   expect((await good("contract", "lint", "good.yaml", "--dataset", "items")).text).toMatch(
-    /^good\.yaml is valid: \d+ rules, 0 warnings\.\n→ tidegate contract set <dataset> good\.yaml\n$/,
+    /^good\.yaml is valid: \d+ rules, 0 warnings\.\n→ tidegate contract set items good\.yaml\n$/,
   );
   file("bad.yaml", text.replace("- name: n\n", "- name: n\n        requird: true\n"));
   const line = text.split("\n").findIndex((item) => item.includes("- name: n")) + 2;

@@ -3,9 +3,10 @@ import { addPerson, setPerson } from "../src/access/person-service.ts";
 import { proposeAndMerge } from "../src/changes/auto-merge-service.ts";
 import { merge } from "../src/changes/merge-service.ts";
 import { review } from "../src/changes/review-service.ts";
-import { verdictOf } from "../src/changes/verdict-service.ts";
+import { acknowledge, verdictOf } from "../src/changes/verdict-service.ts";
 import type { Contract } from "../src/contracts/contract.ts";
 import { AppError } from "../src/lib/errors.ts";
+import { authorsOf } from "../src/reviews/reviewer-reads.ts";
 import { rollback } from "../src/rollouts/rollback-service.ts";
 import { contractOnMain, importText, proposeText } from "./harness/changes.ts";
 import { lakehouse, source, type Lakehouse } from "./harness/lakehouse.ts";
@@ -120,6 +121,25 @@ describe("people", () => {
     await expect(mergeIt(id)).rejects.toThrow(code("merge.waits"));
     await setPerson(lake, "root", { name: "ben", disabled: false });
     await mergeIt(id);
+  });
+
+  test("an acknowledgement that would not count is refused to the author, and to whoever may not review, and nothing is recorded", async () => {
+    const name = `words${round}.t`;
+    await importText(lake, name, "id,v\n1,1\n", ["id"]);
+    await setColumn(name, "v", {
+      quality: [{ metric: "invalidValues", arguments: { validValues: [1] }, mustBe: 0, unit: "rows", severity: "warning" }],
+    });
+    const id = await proposeText(lake, name, { kind: "upsert", csv: "id,v\n1,2\n" });
+    const by = (person: string) => acknowledge(lake, { changeId: id, person, actor: person });
+    const before = await verdictOf(lake, id);
+    expect(before.decision.items).toMatchObject([{ kind: "check", state: "missing" }, { kind: "approval" }]);
+    const [author] = await authorsOf(lake.db, id);
+    await expect(by(author ?? "")).rejects.toMatchObject({ code: "review.own_work", hint: `tidegate acknowledge ${id} --as <person>` });
+    await expect(by("eve")).rejects.toThrow(code("auth.denied"));
+    expect((await verdictOf(lake, id)).reviews).toEqual([]);
+    const { acknowledged, decision } = await by("ben");
+    expect(acknowledged).toHaveLength(1);
+    expect(decision.items).toMatchObject([{ kind: "check", state: "met" }, { kind: "approval" }]);
   });
 
   test("whoever may not merge merges only what a rule lets through", async () => {

@@ -8,6 +8,7 @@ import type { Decision } from "../reviews/decision.ts";
 import { parsePolicy } from "../reviews/policy-document.ts";
 import { defaultPolicy, policyPath, type Policy } from "../reviews/policy.ts";
 import { overrideOf, reviewsOf } from "../reviews/review-store.ts";
+import type { Review } from "../reviews/review.ts";
 import { authorsOf, reviewersIn } from "../reviews/reviewer-reads.ts";
 import { originFor } from "./change-origin.ts";
 import type { Change } from "./change.ts";
@@ -18,15 +19,24 @@ export async function policyOf(db: Reader, mainTree: string): Promise<Policy> {
   return text === undefined ? defaultPolicy : parsePolicy(text);
 }
 
-/** Decides on a change as people, reviews and policy are now. Inside a transaction that holds the change's row, it is what holds at the commit. */
-export async function decideNow(db: Reader, change: Change, assessment: Assessment, mainTree: string): Promise<Decision> {
+/**
+ * Decides on a change as people, reviews and policy are now. Inside a transaction that holds the change's row, it is what holds at the commit.
+ * With `further` words it says what they would make of it.
+ */
+export async function decideNow(
+  db: Reader,
+  change: Change,
+  assessment: Assessment,
+  mainTree: string,
+  further: readonly Review[] = [],
+): Promise<Decision> {
   return decide({
     policy: await policyOf(db, mainTree),
     assessment,
     origin: await originFor(db, change),
     authors: await authorsOf(db, change.id),
     reviewers: await reviewersIn(db),
-    reviews: await reviewsOf(db, change.id),
+    reviews: [...(await reviewsOf(db, change.id)), ...further],
     override: await overrideOf(db, change.id),
     feed: await feedOfChange(db, change),
   });

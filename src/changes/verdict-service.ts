@@ -1,7 +1,9 @@
+import { AppError } from "../lib/errors.ts";
 import type { Assessment } from "../reviews/assessment.ts";
-import type { Decision } from "../reviews/decision.ts";
+import type { Decision, DecisionItem } from "../reviews/decision.ts";
 import { reviewsOf } from "../reviews/review-store.ts";
 import type { Review } from "../reviews/review.ts";
+import { authorsOf } from "../reviews/reviewer-reads.ts";
 import { assessChange } from "./assess-service.ts";
 import type { ChangeDeps } from "./change-deps.ts";
 import { sidesOfChange } from "./change-sides.ts";
@@ -34,7 +36,7 @@ export async function verdictOf(
 
 /**
  * Acknowledges what waits for it: all of it, or the items that contain one of the given texts. What is named is bound to what it says now; a
- * result that says something else later waits again.
+ * result that says something else later waits again. Where the person's word would count for none of it, it is refused, and says why.
  */
 export async function acknowledge(
   deps: ChangeDeps & ReviewDeps,
@@ -47,12 +49,15 @@ export async function acknowledge(
     signal?: AbortSignal | undefined;
   },
 ): Promise<{ acknowledged: string[]; decision: Decision }> {
-  const { change, decision } = await verdictOf(deps, request.changeId, { signal: request.signal });
+  const verdict = await verdictOf(deps, request.changeId, { signal: request.signal });
+  const { change, decision } = verdict;
   const wanted = decision.items.filter(
     (item) =>
       item.acknowledge !== null && (request.only === undefined || request.only.some((part) => item.acknowledge?.item.includes(part))),
   );
   if (wanted.length === 0) return { acknowledged: [], decision };
+  const counting = await thatCount(deps, verdict, request, wanted);
+  if (counting.length === 0) throw await uncounted(deps, change, request.person, wanted[0] as DecisionItem);
   await review(deps, {
     changeId: change.id,
     person: request.person,
@@ -60,8 +65,44 @@ export async function acknowledge(
     kind: "acknowledge",
     text: request.text,
     contentHash: change.contentHash,
-    acknowledged: wanted.flatMap((item) => item.acknowledge ?? []),
+    acknowledged: counting.flatMap((item) => item.acknowledge ?? []),
   });
   const after = await verdictOf(deps, change.id, { signal: request.signal });
-  return { acknowledged: wanted.map((item) => item.text), decision: after.decision };
+  return { acknowledged: counting.map((item) => item.text), decision: after.decision };
+}
+
+/** The items that the person's word would settle: what the decision would be with it says so. */
+async function thatCount(
+  deps: ChangeDeps & ReviewDeps,
+  { change, assessment }: ChangeVerdict,
+  { person, actor }: { person: string; actor: string },
+  wanted: readonly DecisionItem[],
+): Promise<DecisionItem[]> {
+  const acknowledged = wanted.flatMap((item) => item.acknowledge ?? []);
+  const word: Review = {
+    id: "",
+    changeId: change.id,
+    person,
+    actor,
+    kind: "acknowledge",
+    contentHash: change.contentHash,
+    acknowledged,
+    text: "",
+    at: deps.clock.now(),
+    withdrawnAt: null,
+  };
+  const { tree } = await mainCommit(deps.db);
+  const { items } = await decideNow(deps.db, change, assessment, tree, [word]);
+  const waiting = new Set(items.flatMap((item) => item.acknowledge?.item ?? []));
+  return wanted.filter((item) => item.acknowledge !== null && !waiting.has(item.acknowledge.item));
+}
+
+async function uncounted(deps: ChangeDeps, change: Change, person: string, first: DecisionItem): Promise<AppError> {
+  const isAuthor = (await authorsOf(deps.db, change.id)).includes(person);
+  const what = isAuthor ? `${person} wrote to ${change.id}` : `The word of ${person} is not the one that ${change.id} waits for`;
+  return new AppError(isAuthor ? "review.own_work" : "auth.denied", `${what}, and somebody else acknowledges this: ${first.text}`, {
+    expected: "a reviewer who is no author; of a consumer of high or critical criticality its owner",
+    found: person,
+    hint: `tidegate acknowledge ${change.id} --as <person>`,
+  });
 }

@@ -7,7 +7,10 @@ const width = 80;
 /** How verbs stand in the list of all, by what people want to do. */
 const shelves: readonly [title: string, verbs: readonly string[]][] = [
   ["Begin", ["demo", "init", "serve"]],
-  ["Change data", ["import", "propose", "diff", "contract", "merge", "change", "revert", "restore"]],
+  ["Change data", ["import", "propose", "apply", "diff", "contract", "merge", "change", "revert", "restore"]],
+  ["Test it", ["check", "impact", "feed"]],
+  ["Review it", ["policy", "approve", "acknowledge", "block", "comment", "withdraw", "override"]],
+  ["Release it", ["release"]],
   ["Read it", ["read", "query", "dataset"]],
   ["Know and take back", ["who-read", "usage", "lineage", "log", "rollback", "unbar", "tag"]],
   ["People and readers", ["person", "group", "consumer", "token"]],

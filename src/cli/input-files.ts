@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { AppError } from "../lib/errors.ts";
 import type { Surroundings } from "./command.ts";
@@ -33,4 +33,16 @@ export async function isPlainFile(cwd: string, argument: string): Promise<boolea
     (found) => found.isFile(),
     () => false,
   );
+}
+
+/** The plan of a release in a file. */
+export async function planIn(cwd: string, file: string): Promise<string> {
+  return readFile(resolve(cwd, file), "utf8").catch((cause: unknown) => {
+    throw new AppError("input.not_found", `${file} cannot be read.`, {
+      expected: "a file of steps in YAML",
+      found: file,
+      hint: "tidegate release plan --help",
+      cause,
+    });
+  });
 }

@@ -74,3 +74,32 @@ test("help names the values that a flag takes, and --as only where it acts for a
   expect(await help("read")).toContain("--data --quiet");
   expect(await help("merge")).toContain("--data --as --quiet");
 });
+
+test("the list of all verbs has each verb that can be typed", async () => {
+  const printed = async (...args: string[]): Promise<string> => {
+    let text = "";
+    await run(
+      args,
+      world((part) => (text += part)),
+    );
+    return text;
+  };
+  const listed = [...(await printed("--help")).matchAll(/^ {2}([a-z][a-z-]*) {2,}\S/gm)].map(([, verb]) => verb);
+  const script = await printed("completion", "bash");
+  const verbs = /^ {4}""\) words="([^"]*)"/m
+    .exec(script)?.[1]
+    ?.split(" ")
+    .filter((word) => !word.startsWith("--"));
+  expect(verbs).toContain("merge");
+  expect(listed.toSorted()).toEqual(verbs?.toSorted());
+});
+
+test("a plan's file that is not there is named before anything is asked", async () => {
+  for (const args of [
+    ["merge", "chg_1", "--plan", "none.yaml"],
+    ["release", "plan", "chg_1", "--file", "none.yaml"],
+  ]) {
+    const { exit, error } = await refused("--server", "http://127.0.0.1:1", ...args);
+    expect([exit, error]).toMatchObject([2, { code: "input.not_found", found: "none.yaml", hint: "tidegate release plan --help" }]);
+  }
+});

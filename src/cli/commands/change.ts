@@ -1,5 +1,3 @@
-import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
 import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
 import type { ChangeAnswer, ChangeLine, MergedAnswer, ResolvedAnswer, ShownChangeAnswer } from "../../http/answers.ts";
@@ -7,6 +5,7 @@ import type { DiffLine } from "../../http/diff-answers.ts";
 import type { VerdictAnswer } from "../../http/verdict-answers.ts";
 import { at, mergedLines } from "../change-text.ts";
 import { withClient, type Surroundings } from "../command.ts";
+import { planIn } from "../input-files.ts";
 import { shortTime } from "../output.ts";
 import { checkLines, decisionLines, nextOfDecision } from "../verdict-text.ts";
 import { addFlags, addGroup, addVerb } from "../verb.ts";
@@ -24,12 +23,10 @@ export function addChangeCommands(surroundings: Surroundings): void {
     .action((id: string, options: { acknowledge?: boolean; override?: string; plan?: string }) =>
       withClient(surroundings, { doing: `Testing and merging ${id}` }, async (client) => {
         const path = `/v1/changes/${encodeURIComponent(id)}`;
+        const plan = options.plan === undefined ? undefined : await planIn(surroundings.cwd, options.plan);
         if (options.acknowledge === true) await client.ask("POST", `${path}/acknowledge`, { body: {} });
         if (options.override !== undefined) await client.ask("POST", `${path}/override`, { body: { reason: options.override } });
-        if (options.plan !== undefined) {
-          const text = await readFile(resolve(surroundings.cwd, options.plan), "utf8");
-          await client.ask("POST", `${path}/plan`, { body: { plan: text } });
-        }
+        if (plan !== undefined) await client.ask("POST", `${path}/plan`, { body: { plan } });
         const merged = await client.ask<MergedAnswer>("POST", `${path}/merge`);
         const isUnderWay = merged.release.state !== "completed";
         surroundings

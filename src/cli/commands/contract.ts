@@ -115,7 +115,9 @@ function addReading(surroundings: Surroundings, contract: ReturnType<typeof addG
         const first = found.valid
           ? `${file} is valid: ${counted(found.rules.length, "rule")}, ${counted(found.problems.length, "warning")}.`
           : `${file} is not valid: ${counted(errors, "error")}.`;
-        surroundings.output().result(found, [first, ...lines], found.valid ? `tidegate contract set <dataset> ${file}` : undefined);
+        surroundings
+          .output()
+          .result(found, [first, ...lines], found.valid ? `tidegate contract set ${dataset ?? "<dataset>"} ${file}` : undefined);
       }),
     );
   addFlags(lint, "Against", [["--dataset <name>", "also against the columns of this dataset"]]);

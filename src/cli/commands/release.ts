@@ -1,11 +1,10 @@
-import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
 import type { Command } from "commander";
 import { counted } from "../../lib/text.ts";
 import type { ReleaseAnswer, RolledBackAnswer } from "../../http/answers.ts";
 import type { PlannedAnswer, ReleaseLine, ShownReleaseAnswer } from "../../http/release-answers.ts";
 import { at, releaseSentence } from "../change-text.ts";
 import { withClient, type Surroundings } from "../command.ts";
+import { planIn } from "../input-files.ts";
 import { shortTime } from "../output.ts";
 import { addFlags, addGroup, addVerb } from "../verb.ts";
 
@@ -174,7 +173,7 @@ function addPlan(surroundings: Surroundings, group: Command): void {
     .action((id: string, options: { file?: string }) =>
       withClient(surroundings, { doing: `Planning ${id}` }, async (client) => {
         const path = `/v1/changes/${encodeURIComponent(id)}/plan`;
-        const text = options.file === undefined ? undefined : await readFile(resolve(surroundings.cwd, options.file), "utf8");
+        const text = options.file === undefined ? undefined : await planIn(surroundings.cwd, options.file);
         const plan =
           text === undefined
             ? await client.ask<PlannedAnswer>("GET", path)
