@@ -94,12 +94,15 @@ async function datasetMissing(db: Reader, name: string): Promise<AppError> {
   });
 }
 
-/** The standing datasets of this full name or last part, the one of the full name first. */
-export async function datasetsCalled(db: Reader, name: string): Promise<Dataset[]> {
+/**
+ * The standing datasets of this full name or last part, the one of the full name first; or those that main has dropped, which readers may
+ * still have.
+ */
+export async function datasetsCalled(db: Reader, name: string, which: "standing" | "dropped" = "standing"): Promise<Dataset[]> {
   const rows = await db
     .selectFrom("datasets")
     .selectAll()
-    .where("dropped_at", "is", null)
+    .where("dropped_at", which === "standing" ? "is" : "is not", null)
     .where((eb) => eb.or([eb("name", "=", name), eb(sql<string>`reverse(name)`, "like", `${reversedLike(name)}.%`)]))
     .orderBy((eb) => eb("name", "=", name), "desc")
     .orderBy("name")
@@ -108,13 +111,13 @@ export async function datasetsCalled(db: Reader, name: string): Promise<Dataset[
   return rows.map(fromRow);
 }
 
-/** The standing datasets whose last part of the name is one of these, by name. */
-export async function datasetsByLastPart(db: Reader, parts: readonly string[]): Promise<Dataset[]> {
+/** The standing datasets whose last part of the name is one of these, by name; of `also` the dropped ones too. */
+export async function datasetsByLastPart(db: Reader, parts: readonly string[], also: readonly string[] = []): Promise<Dataset[]> {
   if (parts.length === 0) return [];
   const rows = await db
     .selectFrom("datasets")
     .selectAll()
-    .where("dropped_at", "is", null)
+    .where((eb) => eb.or([eb("dropped_at", "is", null), eb("id", "=", sql<string>`any(${[...also]}::text[])`)]))
     .where(sql<string>`reverse(split_part(reverse(name), '.', 1))`, "=", sql<string>`any(${[...parts]}::text[])`)
     .orderBy("name")
     .execute();

@@ -45,7 +45,7 @@ export async function testedDatasets(
   words: ReadonlySet<string>,
   sides: { base: Side; candidate: Side; datasetIds: readonly string[] },
 ): Promise<TestedDataset[]> {
-  const datasets = await datasetsByLastPart(db, [...words]);
+  const datasets = await datasetsByLastPart(db, [...words], sides.datasetIds);
   const touched = new Set(sides.datasetIds);
   return Promise.all(
     datasets.map(async (dataset): Promise<TestedDataset> => {

@@ -57,14 +57,20 @@ async function resolveWithin(
   tree: string,
   overlay: Readonly<Record<string, string | null>> = {},
 ): Promise<Dataset> {
+  const presentOf = async (called: readonly Dataset[]): Promise<Dataset[]> => {
+    const entries = await readSome(
+      deps.db,
+      tree,
+      called.map((dataset) => dataset.id),
+    );
+    return called.filter(({ id }) => (overlay[id] === undefined ? entries.has(id) : overlay[id] !== null));
+  };
   const called = await datasetsCalled(deps.db, name);
-  const entries = await readSome(
-    deps.db,
-    tree,
-    called.map((dataset) => dataset.id),
-  );
-  const present = called.filter(({ id }) => (overlay[id] === undefined ? entries.has(id) : overlay[id] !== null));
-  return findByName(present.length > 0 ? present : called, name);
+  const present = await presentOf(called);
+  if (present.length > 0) return findByName(present, name);
+  // What main has dropped stays with its readers until the drop reaches them.
+  const left = await presentOf(await datasetsCalled(deps.db, name, "dropped"));
+  return findByName(left.length > 0 ? left : called, name);
 }
 
 /** Streams rows of a dataset, all columns unless some are named. */
