@@ -116,9 +116,7 @@ test("a change to what a foreign key binds to a rollout waits for it, whichever 
   ] as const) {
     const rows = { customers: "id,name\n3,Max\n", orders: "id,customer\n2,2\n" };
     const path = await lake.file(`keys-${first}.csv`, rows[first]);
-    const release = await toBoard(
-      await lake.propose({ operations: [{ kind: "upsert", dataset: `keys.${first}`, source: source(path) }] }),
-    );
+    const release = await toBoard(await lake.propose({ operations: [{ kind: "upsert", dataset: `keys.${first}`, source: source(path) }] }));
     const edit = second === "orders" ? "id,customer\n1,2\n" : "id,name\n1,Kim K\n";
     const other = await lake.merge(await proposeText(lake, `keys.${second}`, { kind: "upsert", csv: edit }));
     expect(other.release).toMatchObject({ state: "waiting", reason: `queued behind ${release}` });

@@ -3,9 +3,8 @@ import { resolveDataset } from "../catalog/dataset-store.ts";
 import { planOfChange, setPlan } from "../changes/plan-service.ts";
 import { releaseStates } from "../rollouts/release-machine.ts";
 import { stepText } from "../rollouts/plan.ts";
-import { listReleases, showRelease } from "../rollouts/release-reads.ts";
+import { listReleases, namedRelease, showRelease } from "../rollouts/release-reads.ts";
 import { advance, pause, resume, unhold } from "../rollouts/release-service.ts";
-import { getRelease } from "../rollouts/release-store.ts";
 import { rollback } from "../rollouts/rollback-service.ts";
 import { release, rolledBackAnswer } from "./answers.ts";
 import { plannedAnswer, releaseLines, shownReleaseAnswer } from "./release-answers.ts";
@@ -14,6 +13,9 @@ import { releaseShape, versionOrNull } from "./shapes.ts";
 import { readersOf } from "../usage/usage-reads.ts";
 
 const param = z.object({ id: z.string() });
+const releaseParam = z.object({
+  id: z.string().openapi({ description: "Id of a release, or a dataset: then the release of it that is under way, else its newest." }),
+});
 const why = z.object({ reason: z.string().min(1).max(500).optional() });
 
 const planShape = ({ plan, from, rule }: Awaited<ReturnType<typeof planOfChange>>) => ({
@@ -58,12 +60,13 @@ function addReads(router: Router): void {
       tag: "releases",
       summary: "Show a release: its steps, and whom each has moved",
       needs: "viewer",
-      params: param,
+      params: releaseParam,
       answer: "The release.",
       data: shownReleaseAnswer,
     },
     async ({ services, params }) => {
-      const found = await showRelease(services.db, params.id);
+      const { id } = await namedRelease(services.db, services.environment, params.id);
+      const found = await showRelease(services.db, id);
       const steps = found.steps.map(({ step: planStep, ...item }) => ({
         ...item,
         text: stepText(planStep),
@@ -95,12 +98,15 @@ function addVerbs(router: Router): void {
         tag: "releases",
         summary,
         needs: "maintainer",
-        params: param,
+        params: releaseParam,
         body: why,
         answer: "The release.",
         data: release,
       },
-      async ({ services, params, body, actor }) => releaseShape(await work(services, { release: params.id, actor, reason: body.reason })),
+      async ({ services, params, body, actor }) => {
+        const { id } = await namedRelease(services.db, services.environment, params.id);
+        return releaseShape(await work(services, { release: id, actor, reason: body.reason }));
+      },
     );
   }
   router.add(
@@ -110,13 +116,15 @@ function addVerbs(router: Router): void {
       tag: "releases",
       summary: "Let a consumer that a release holds back have what all have",
       needs: "maintainer",
-      params: param,
+      params: releaseParam,
       body: z.object({ consumer: z.string() }),
       answer: "The release.",
       data: release,
     },
-    async ({ services, params, body, actor }) =>
-      releaseShape(await unhold(services, { release: params.id, actor, consumer: body.consumer })),
+    async ({ services, params, body, actor }) => {
+      const { id } = await namedRelease(services.db, services.environment, params.id);
+      return releaseShape(await unhold(services, { release: id, actor, consumer: body.consumer }));
+    },
   );
   router.add(
     {
@@ -125,13 +133,13 @@ function addVerbs(router: Router): void {
       tag: "releases",
       summary: "End a release that not all readers have: its readers go back, and what it brings is barred",
       needs: "maintainer",
-      params: param,
+      params: releaseParam,
       body: why,
       answer: "What was barred, and where readers are now.",
       data: rolledBackAnswer,
     },
     async ({ services, params, body, actor }) => {
-      const { id } = await getRelease(services.db, params.id);
+      const { id } = await namedRelease(services.db, services.environment, params.id);
       const { environment } = services;
       const began = services.clock.now().getTime();
       const back = await rollback(services, { target: id, reason: body.reason ?? "aborted", actor, environment, event: "abort" });

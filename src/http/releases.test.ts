@@ -61,6 +61,7 @@ test("a release is listed, shown, paused, resumed and advanced, and every door s
   expect(await rowsAs(dataset, "report")).toMatchObject({ text: expect.stringContaining('"a"') as string, reason: "live" });
   const looked = async (consumer: string) => (await app.ask("GET", `/v1/datasets/${dataset}/rows/1`, as(consumer))).v as string;
   expect([await looked("board"), await looked("report")]).toEqual(["A", "a"]);
+  expect((await app.ask("GET", `/v1/releases/${dataset}`, as("eve"))).release.id).toBe(release);
   const sql = { sql: `select v from ${dataset}` };
   const queried = async (consumer: string) => (await app.send("POST", "/v1/query", { ...as(consumer), body: sql })).text();
   expect([await queried("board"), await queried("report")]).toEqual([
@@ -104,6 +105,13 @@ test("who may not merge does not move releases, and a consumer does not see them
   expect(await app.refused("GET", `/v1/releases/${release}`, as("board"))).toMatchObject({ status: 403 });
   expect(await app.refused("POST", `/v1/changes/${change}/plan`, { ...as("eve"), body: { plan: ring } })).toMatchObject({ status: 403 });
   expect(await app.refused("GET", "/v1/releases/rel_nothing", as("eve"))).toMatchObject({ status: 404, code: "release.not_found" });
+  const fed = await changed();
+  await app.lake.db.updateTable("releases").set({ ordinary: true }).where("environment", "=", "production").execute();
+  expect(await app.refused("GET", `/v1/releases/${fed.dataset}`, as("eve"))).toMatchObject({
+    code: "release.not_found",
+    found: "only ordinary batches",
+  });
+  await app.lake.db.updateTable("releases").set({ ordinary: false }).where("change_id", "is not", null).execute();
 });
 
 test("policy gives the plan, and then a change cannot bring its own", async () => {

@@ -1,5 +1,7 @@
 import { sql } from "kysely";
+import { resolveDataset } from "../catalog/dataset-store.ts";
 import type { Reader } from "../db/db.ts";
+import { AppError } from "../lib/errors.ts";
 import { holdsOf, type Hold } from "./hold-store.ts";
 import { activeStates, type ReleaseState } from "./release-machine.ts";
 import { getRelease, releaseColumns, releaseContents, releaseFromRow, type Release } from "./release-store.ts";
@@ -47,6 +49,29 @@ export async function listReleases(
     moved: Number(moved),
     datasets: names ?? [],
   }));
+}
+
+/** The release that a text names: an id, or a dataset, for which the one under way is meant, else the newest that a person merged or planned. */
+export async function namedRelease(db: Reader, environment: string, text: string): Promise<Release> {
+  if (text.startsWith("rel_")) return getRelease(db, text);
+  const { id, name } = await resolveDataset(db, text);
+  const row = await db
+    .selectFrom("releases")
+    .select(releaseColumns)
+    .where("environment", "=", environment)
+    .where("ordinary", "=", false)
+    .where(sql<boolean>`exists (select from release_entries where release_id = releases.id and dataset_id = ${id})`)
+    .orderBy(sql`state = any(${[...activeStates]}::text[])`, "desc")
+    .orderBy("created_at", "desc")
+    .orderBy("id", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  if (row !== undefined) return releaseFromRow(row);
+  throw new AppError("release.not_found", `${name} has no release that a person merged.`, {
+    expected: "a dataset with such a release",
+    found: "only ordinary batches",
+    hint: `tidegate release list --dataset ${name}`,
+  });
 }
 
 export interface ShownRelease {

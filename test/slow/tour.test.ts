@@ -17,6 +17,7 @@ test.each([
   ["tour.md", 15],
   ["how-to/feed-by-cron.md", 12],
   ["how-to/apply-from-git.md", 9],
+  ["how-to/roll-out-in-rings.md", 11],
   ["consumer-tests.md", 15],
   ["derived-datasets.md", 15],
 ])("docs/%s runs as it is written, output included", (page, least) => {

@@ -71,11 +71,11 @@ const marks = { done: "✓", running: "▸", aborted: "⊘", waiting: "·" } sat
 
 function addShow(surroundings: Surroundings, group: Command): void {
   addVerb(group, "show", "Show a release: its steps, and whom each has moved.", [
+    "tidegate release show airports",
     "tidegate release show rel_41h7",
     "tidegate release list --state open",
-    "tidegate release show rel_41h7 --json",
   ])
-    .argument("<release>", "id of the release; its first letters, if they are unique")
+    .argument("<release>", "a dataset, or the id of a release")
     .action((id: string) =>
       withClient(surroundings, { doing: `Looking at ${id}` }, async (client) => {
         const shown = await client.ask<ShownReleaseAnswer>("GET", `/v1/releases/${encodeURIComponent(id)}`);
@@ -110,11 +110,11 @@ function nextOf({ id, state, change }: ReleaseAnswer): string {
 
 function addMove(surroundings: Surroundings, group: Command, verb: "advance" | "pause" | "resume", sentence: string, doing: string): void {
   const command = addVerb(group, verb, sentence, [
+    `tidegate release ${verb} airports`,
     `tidegate release ${verb} rel_41h7`,
-    `tidegate release ${verb} rel_41h7 --json`,
     "tidegate release list --state open",
   ])
-    .argument("<release>", "id of the release; its first letters, if they are unique")
+    .argument("<release>", "a dataset, or the id of a release")
     .action((id: string, options: { reason?: string }) =>
       withClient(surroundings, { doing: `${doing} ${id}` }, async (client) => {
         const release = await client.ask<ReleaseAnswer>("POST", `/v1/releases/${encodeURIComponent(id)}/${verb}`, { body: options });
@@ -130,7 +130,7 @@ function addUnhold(surroundings: Surroundings, group: Command): void {
     "tidegate release show rel_41h7",
     "tidegate release list --state completed_with_holds",
   ])
-    .argument("<release>", "id of the release; its first letters, if they are unique")
+    .argument("<release>", "a dataset, or the id of a release")
     .argument("<consumer>", "the consumer")
     .action((id: string, consumer: string) =>
       withClient(surroundings, { doing: `Letting ${consumer} go` }, async (client) => {
@@ -146,7 +146,7 @@ function addAbort(surroundings: Surroundings, group: Command): void {
     "tidegate release abort rel_41h7 --reason 'the board shows half of the flights'",
     "tidegate release list --state open",
   ])
-    .argument("<release>", "id of the release; its first letters, if they are unique")
+    .argument("<release>", "a dataset, or the id of a release")
     .action((id: string, options: { reason?: string }) =>
       withClient(surroundings, { doing: `Aborting ${id}` }, async (client) => {
         const back = await client.ask<RolledBackAnswer>("POST", `/v1/releases/${encodeURIComponent(id)}/abort`, { body: options });
