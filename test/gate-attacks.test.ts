@@ -1,38 +1,25 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { addConsumer } from "../src/access/consumer-service.ts";
-import { addPerson } from "../src/access/person-service.ts";
 import { importDataset } from "../src/changes/import-service.ts";
-import { merge } from "../src/changes/merge-service.ts";
 import { resolveChange } from "../src/changes/resolve-service.ts";
 import { openRestore } from "../src/changes/restore-service.ts";
-import { review } from "../src/changes/review-service.ts";
 import { verdictOf } from "../src/changes/verdict-service.ts";
 import { contractOnMain, importText, proposeText } from "./harness/changes.ts";
-import { lakehouse, source, type Lakehouse } from "./harness/lakehouse.ts";
+import { approve, code, lakehouseWithPeople, mergeIt } from "./harness/gate.ts";
+import { source, type Lakehouse } from "./harness/lakehouse.ts";
 
 /* Ways round the gate that were once open. */
 
 let lake: Lakehouse;
 let round = 0;
 beforeAll(async () => {
-  lake = await lakehouse();
-  for (const [name, role] of [
-    ["ana", "admin"],
-    ["ben", "reviewer"],
-    ["eve", "editor"],
-    ["mia", "reviewer"],
-  ] as const)
-    await addPerson(lake, "root", { name, role });
+  lake = await lakehouseWithPeople();
 });
 afterAll(() => lake.close());
 beforeEach(() => {
   round += 1;
   lake.clock.advance(1000);
 });
-
-const approve = (changeId: string, person = "ben") => review(lake, { changeId, person, actor: person, kind: "approve" });
-const mergeIt = (changeId: string) => merge(lake, { changeId, actor: "ana", byPerson: true });
-const code = (expected: string) => expect.objectContaining({ code: expected });
 
 async function start(name = `attack${round}.t`): Promise<string> {
   await importText(lake, name, "id,v\n1,1\n2,2\n3,3\n", ["id"]);
@@ -58,9 +45,9 @@ describe("people", () => {
     const id = await proposeText(lake, name, { kind: "upsert", csv: "id,v\n1,10\n" }, { actor: "eve" });
     await lake.merge(await proposeText(lake, name, { kind: "upsert", csv: "id,v\n1,20\n" }));
     await resolveChange(lake, { changeId: id, side: "ours", actor: "ben" });
-    await expect(approve(id, "ben")).rejects.toThrow(code("review.own_work"));
-    await approve(id, "mia");
-    await mergeIt(id);
+    await expect(approve(lake, id, "ben")).rejects.toThrow(code("review.own_work"));
+    await approve(lake, id, "mia");
+    await mergeIt(lake, id);
   });
 });
 
@@ -140,8 +127,8 @@ describe("contracts", () => {
     const id = await proposeText(lake, `${ns}.lines`, { kind: "upsert", csv: "id,amount\n1,500\n" });
     const { decision } = await verdictOf(lake, id);
     expect(decision.outcome).toBe("blocked");
-    await approve(id);
-    await expect(mergeIt(id)).rejects.toThrow(code("merge.blocked"));
+    await approve(lake, id);
+    await expect(mergeIt(lake, id)).rejects.toThrow(code("merge.blocked"));
   });
 
   test("an SQL rule shows no value of a masked column, nor does the error of one that fails", async () => {

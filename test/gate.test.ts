@@ -1,28 +1,21 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { addPerson, setPerson } from "../src/access/person-service.ts";
+import { setPerson } from "../src/access/person-service.ts";
 import { proposeAndMerge } from "../src/changes/auto-merge-service.ts";
-import { merge } from "../src/changes/merge-service.ts";
-import { review } from "../src/changes/review-service.ts";
 import { acknowledge, verdictOf } from "../src/changes/verdict-service.ts";
 import type { Contract } from "../src/contracts/contract.ts";
 import { AppError } from "../src/lib/errors.ts";
 import { authorsOf } from "../src/reviews/reviewer-reads.ts";
 import { rollback } from "../src/rollouts/rollback-service.ts";
 import { contractOnMain, importText, proposeText } from "./harness/changes.ts";
-import { lakehouse, source, type Lakehouse } from "./harness/lakehouse.ts";
+import { approve, code, lakehouseWithPeople, mergeIt } from "./harness/gate.ts";
+import { source, type Lakehouse } from "./harness/lakehouse.ts";
 import { rowsOf } from "./harness/reads.ts";
 
 /* What no change gets past, on real parts: the data of others, one's own approval, a contract loosened by the change itself. */
 
 let lake: Lakehouse;
 beforeAll(async () => {
-  lake = await lakehouse();
-  for (const [name, role] of [
-    ["ana", "admin"],
-    ["ben", "reviewer"],
-    ["eve", "editor"],
-  ] as const)
-    await addPerson(lake, "root", { name, role });
+  lake = await lakehouseWithPeople();
 });
 afterAll(() => lake.close());
 
@@ -47,10 +40,6 @@ async function setColumn(name: string, column: string, more: Record<string, unkn
   await lake.merge(change?.id ?? "");
 }
 
-const approve = (changeId: string, person = "ben") => review(lake, { changeId, person, actor: person, kind: "approve" });
-const mergeIt = (changeId: string) => merge(lake, { changeId, actor: "ana", byPerson: true });
-const code = (expected: string) => expect.objectContaining({ code: expected });
-
 describe("write skew", () => {
   async function shop(): Promise<string> {
     const ns = `shop${round}`;
@@ -68,10 +57,10 @@ describe("write skew", () => {
       const come = await proposeText(lake, `${ns}.orders`, { kind: "upsert", csv: "id,customer\n3,7\n" });
       for (const id of [gone, come]) {
         expect((await verdictOf(lake, id)).decision.items.filter((item) => item.kind === "check")).toEqual([]);
-        await approve(id);
+        await approve(lake, id);
       }
       const ids = order === "the order first" ? [come, gone] : [gone, come];
-      const done = order === "both at once" ? await Promise.allSettled(ids.map(mergeIt)) : await inTurn(ids);
+      const done = order === "both at once" ? await Promise.allSettled(ids.map((id) => mergeIt(lake, id))) : await inTurn(ids);
       expect(done.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
       expect(done.find((item) => item.status === "rejected")?.reason).toMatchObject({ code: "merge.blocked" });
       const customers = new Set((await rowsOf(lake, `${ns}.customers`)).map((row) => Number(row["id"])));
@@ -82,7 +71,7 @@ describe("write skew", () => {
 
   async function inTurn(ids: readonly string[]): Promise<PromiseSettledResult<unknown>[]> {
     const results: PromiseSettledResult<unknown>[] = [];
-    for (const id of ids) results.push(...(await Promise.allSettled([mergeIt(id)])));
+    for (const id of ids) results.push(...(await Promise.allSettled([mergeIt(lake, id)])));
     return results;
   }
 });
@@ -101,26 +90,26 @@ describe("people", () => {
 
   test("an author by a second commit cannot approve, and an approval from before that commit counts no more", async () => {
     const id = await proposeAs("eve", await start(), "id,v\n4,4\n");
-    await approve(id);
+    await approve(lake, id);
     await proposeAs("ben", (await verdictOf(lake, id)).assessment.datasets[0]?.dataset ?? "", "id,v\n5,5\n", id);
-    await expect(approve(id)).rejects.toThrow(code("review.own_work"));
-    await expect(mergeIt(id)).rejects.toThrow(code("merge.waits"));
-    await approve(id, "ana");
-    await mergeIt(id);
+    await expect(approve(lake, id)).rejects.toThrow(code("review.own_work"));
+    await expect(mergeIt(lake, id)).rejects.toThrow(code("merge.waits"));
+    await approve(lake, id, "ana");
+    await mergeIt(lake, id);
   });
 
   test("who acts for another is an author too, and so is the one acted for", async () => {
     const id = await proposeAs("ben as eve", await start(), "id,v\n4,4\n");
-    for (const person of ["ben", "eve"]) await expect(approve(id, person)).rejects.toThrow(code("review.own_work"));
+    for (const person of ["ben", "eve"]) await expect(approve(lake, id, person)).rejects.toThrow(code("review.own_work"));
   });
 
   test("an approval of somebody who has left since does not count at the commit", async () => {
     const id = await proposeAs("eve", await start(), "id,v\n4,4\n");
-    await approve(id);
+    await approve(lake, id);
     await setPerson(lake, "root", { name: "ben", disabled: true });
-    await expect(mergeIt(id)).rejects.toThrow(code("merge.waits"));
+    await expect(mergeIt(lake, id)).rejects.toThrow(code("merge.waits"));
     await setPerson(lake, "root", { name: "ben", disabled: false });
-    await mergeIt(id);
+    await mergeIt(lake, id);
   });
 
   test("an acknowledgement that would not count is refused to the author, and to whoever may not review, and nothing is recorded", async () => {
@@ -171,8 +160,8 @@ describe("people", () => {
       expect(decision.items.filter((item) => item.kind === "feed")).toMatchObject([
         { state: "met", text: expect.stringContaining("the first batch from eve") },
       ]);
-      await approve(first);
-      await mergeIt(first);
+      await approve(lake, first);
+      await mergeIt(lake, first);
       expect((await batch(name, "eve", `eves-${round}-3`, "id,v\n6,6\n")).merged?.change.state).toBe("merged");
       await expect(batch(name, "eve", `others-${round}-1`, "id,v\n7,7\n"), "another source").rejects.toThrow(code("merge.waits"));
       await expect(batch(name, "cid", `eves-${round}-4`, "id,v\n8,8\n"), "another sender").rejects.toThrow(code("merge.waits"));
@@ -182,9 +171,9 @@ describe("people", () => {
       const name = await start();
       await expect(batch(name, "eve", `back-${round}-1`, "id,v\n4,4\n")).rejects.toThrow(code("merge.waits"));
       const first = await openChange(`back-${round}-1`);
-      await approve(first);
+      await approve(lake, first);
       lake.clock.advance(1000);
-      await mergeIt(first);
+      await mergeIt(lake, first);
       await rollback(lake, { target: name, reason: "bad feed", actor: "ana", environment: "production" });
       await expect(batch(name, "eve", `back-${round}-2`, "id,v\n5,5\n")).rejects.toThrow(code("merge.waits"));
     });
@@ -194,8 +183,8 @@ describe("people", () => {
       await importText(lake, other, "id,v\n1,1\n", ["id"]);
       await expect(batch(name, "eve", `along-${round}-1`, "id,v\n4,4\n")).rejects.toThrow(code("merge.waits"));
       const first = await openChange(`along-${round}-1`);
-      await approve(first);
-      await mergeIt(first);
+      await approve(lake, first);
+      await mergeIt(lake, first);
       const file = source(await lake.file(`along${round}.csv`, "id,v\n9,9\n"));
       const operations = [name, other].map((dataset) => ({ kind: "upsert" as const, dataset, source: file }));
       const both = proposeAndMerge(lake, { operations, actor: "eve", origin: "pipeline", byPerson: false, sourceId: `along-${round}-2` });
@@ -214,8 +203,8 @@ describe("people", () => {
       origin: "pipeline",
       sourceId: `j-${round}-1`,
     });
-    await approve(first.change?.id ?? "");
-    await mergeIt(first.change?.id ?? "");
+    await approve(lake, first.change?.id ?? "");
+    await mergeIt(lake, first.change?.id ?? "");
     const { change } = await lake.propose({ operations, actor: "eve", origin: "pipeline", sourceId: `j-${round}-2` });
     const id = change?.id ?? "";
     expect((await verdictOf(lake, id)).decision.automatic).toBe(true);
@@ -241,8 +230,8 @@ describe("contracts", () => {
     const { decision, assessment } = await verdictOf(lake, id);
     expect(decision.outcome).toBe("blocked");
     expect(assessment.loosened.map((item) => item.item)).toEqual([expect.stringContaining("v/minimum")]);
-    await approve(id);
-    await expect(mergeIt(id)).rejects.toThrow(code("merge.blocked"));
+    await approve(lake, id);
+    await expect(mergeIt(lake, id)).rejects.toThrow(code("merge.blocked"));
   });
 
   test("the same question on the same inputs runs no query, in the merge queue too", async () => {
@@ -253,8 +242,8 @@ describe("contracts", () => {
     await verdictOf(lake, id);
     const asked = await evidenceCount();
     await verdictOf(lake, id);
-    await approve(id);
-    await mergeIt(id);
+    await approve(lake, id);
+    await mergeIt(lake, id);
     expect(await evidenceCount()).toBe(asked);
   });
 
