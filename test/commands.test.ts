@@ -214,3 +214,15 @@ test("override list names what was merged by break-glass, until another person h
   expect((await refused(2, "override", "review", odd, "again", "--as", "ben")).code).toBe("review.not_found");
   expect((await good("override", "list")).text).toContain("Nothing waits");
 });
+
+test("a batch that waited and merges with the same call says so; the next time it is merged already", async () => {
+  await at.app.importCsv("shop.waiting", "id,n\n1,1\n", ["id"]);
+  file("late.csv", "id,n\n2,2\n");
+  const call = ["propose", "waiting", "--append", "late.csv", "--source-id", "late-1"];
+  const id = idIn(await good(...call));
+  await good("person", "add", "una", "--role", "reviewer");
+  await good("approve", id, "--as", "una");
+  call.push("--auto");
+  expect((await good(...call)).text).toMatch(new RegExp(`^${id} has brought this batch already, and waited\\.\n${id} merged: main `));
+  expect((await good(...call)).text).toMatch(new RegExp(`^${id} has brought this batch already \\(merged\\)\\.\n`));
+});

@@ -114,6 +114,11 @@ describe("consumers", () => {
     expect(outcome({ ...withTest({ outcome: found, verdict }), reviews: approvedBy("ben") })).toBe(expected);
   });
 
+  test.each(["it takes one SELECT", "it takes one SELECT."])("what a test says ends with one full stop: %s", (summary) => {
+    const { items } = decide(madeFacts({ ...withTest({ outcome: "broken", verdict: "fail", owner: null, summary }) }));
+    expect(items[0]?.text).toMatch(/ breaks: it takes one SELECT\.$/);
+  });
+
   test("what moves for a critical consumer only its owner acknowledges, an author too", () => {
     const facts = withTest({ outcome: "moved", verdict: "fail", criticality: "critical", summary: "renewal_rate 0.61 → 0.82" });
     const waiting = decide(madeFacts({ ...facts, reviews: approvedBy("ben") }));

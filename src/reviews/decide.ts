@@ -125,12 +125,12 @@ function testItems(facts: DecisionFacts, test: TestResult, matches: readonly Mat
     case "fixed":
     case "already_broken":
     case "new":
-      return test.verdict === "fail" ? [plain("test", "failed", `${name} fails: ${test.summary}.`, { next })] : [];
+      return test.verdict === "fail" ? [plain("test", "failed", `${name} fails: ${ended(test.summary)}`, { next })] : [];
     case "broken":
-      return [plain("test", "failed", `${name} breaks: ${test.summary}.${ownerText(test)}`, { next })];
+      return [plain("test", "failed", `${name} breaks: ${ended(test.summary)}${ownerText(test)}`, { next })];
     case "nondeterministic":
     case "not_run":
-      return [plain("test", "unknown", `${name} could not be told: ${test.summary}.${ownerText(test)}`, { next })];
+      return [plain("test", "unknown", `${name} could not be told: ${ended(test.summary)}${ownerText(test)}`, { next })];
     case "moved":
     case "slower": {
       const read = new Set(test.reads.map((item) => item.dataset));
@@ -138,11 +138,14 @@ function testItems(facts: DecisionFacts, test: TestResult, matches: readonly Mat
       // A test can move through a dataset that was built again and is no subject of its own.
       const treatment = strictest(under.length > 0 ? under : matches, "moved");
       const digest = { item: `test ${test.consumer} ${test.test}`, digest: hashOf([test.outcome, test.summary]) };
-      const text = `${name} ${test.outcome === "slower" ? "is slower" : "moves"}: ${test.summary}.${ownerText(test)}`;
+      const text = `${name} ${test.outcome === "slower" ? "is slower" : "moves"}: ${ended(test.summary)}${ownerText(test)}`;
       return treated({ ...facts, mustBe: acknowledgersOf(facts, test) }, "test", text, treatment, digest);
     }
   }
 }
+
+/** What an engine says ends with a full stop or not. */
+const ended = (text: string): string => (text.endsWith(".") ? text : `${text}.`);
 
 const ownerText = (test: TestResult): string => (test.owner === null ? "" : ` Owner: ${test.owner}.`);
 

@@ -225,7 +225,7 @@ function tellProposed(surroundings: Surroundings, dataset: string, answer: Propo
   }
   const { id, state } = answer.change;
   const again = `${id} has brought this batch already (${state}).`;
-  if (answer.known && verdict === undefined) {
+  if (answer.known && verdict === undefined && answer.merged === null) {
     out.result(answer, [again], `tidegate change show ${id}`);
     return;
   }
@@ -235,7 +235,8 @@ function tellProposed(surroundings: Surroundings, dataset: string, answer: Propo
       : `${id} proposed on ${item.dataset}: ${at(item.base)} → ${at(item.candidate)}, ${doings(item)}.`,
     ...item.notes.map((note) => `  ${note}`),
   ]);
-  const lines = answer.known ? [again] : fresh;
+  // What waited and merges with this very call was not merged before it.
+  const lines = !answer.known ? fresh : answer.merged === null ? [again] : [`${id} has brought this batch already, and waited.`];
   if (verdict !== undefined) {
     const said = [...lines, ...decisionLines(verdict.decision), ...checkLines(verdict.datasets)];
     out.result({ ...answer, verdict }, said, nextOfDecision(id, verdict.decision));
