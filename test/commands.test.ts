@@ -87,6 +87,11 @@ test("contract lint says each mistake with its line and exits 2; a valid one nam
   expect((await good("contract", "lint", "good.yaml", "--dataset", "items")).text).toMatch(
     /^good\.yaml is valid: \d+ rules, 0 warnings\.\n→ tidegate contract set items good\.yaml\n$/,
   );
+  file("typo.yaml", text.replace("- name: colour\n", "- name: color\n"));
+  const typo = await good("contract", "lint", "typo.yaml", "--dataset", "items");
+  expect(typo.text).toMatch(/^typo\.yaml is valid: \d+ rules, 1 warning\.\ntypo\.yaml:\d+:\d+ {2}warning {2}The data has no such column/);
+  expect(typo.text).toContain("expected id, colour, n, found color");
+  expect((await good("contract", "lint", "typo.yaml")).text).toContain(", 0 warnings.");
   file("bad.yaml", text.replace("- name: n\n", "- name: n\n        requird: true\n"));
   const line = text.split("\n").findIndex((item) => item.includes("- name: n")) + 2;
   const bad = await at.type("contract", "lint", "bad.yaml");

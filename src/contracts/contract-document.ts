@@ -56,13 +56,36 @@ export function readContract(text: string, options: { schema?: Schema; dataset?:
   const contract = safeContract(parsed.value);
   const read = contract === undefined ? { rules: [], problems: [] } : readRules(contract, options.schema, options.dataset);
   const seen = new Set(shape.map((problem) => pathText(problem.path)));
-  const problems = [...shape, ...read.problems.filter((problem) => !seen.has(pathText(problem.path)))];
+  const missing = contract === undefined || options.schema === undefined ? [] : missingColumns(contract, options.schema, options.dataset);
+  const problems = [...shape, ...[...read.problems, ...missing].filter((problem) => !seen.has(pathText(problem.path)))];
   const isGood = problems.every((problem) => problem.level === "warning");
   return {
     contract: isGood ? ({ schema: [], ...(parsed.value as object) } as unknown as Contract) : undefined,
     rules: read.rules,
     problems: located(problems),
   };
+}
+
+/** Columns that the document describes and the data does not have: they are kept, as announced; more often the name is mistyped. */
+function missingColumns(contract: Contract, schema: Schema, dataset?: string): ContractProblem[] {
+  const names = new Set(schema.fields.map((field) => field.name.toLowerCase()));
+  const called = dataset === undefined ? [] : [dataset, dataset.slice(dataset.lastIndexOf(".") + 1)];
+  const named = contract.schema.findIndex((table) => called.includes(table.name) || called.includes(String(table["physicalName"])));
+  const place = Math.max(0, named);
+  return (contract.schema[place]?.properties ?? []).flatMap((property, index): ContractProblem[] =>
+    names.has(property.name.toLowerCase()) || property.name === ""
+      ? []
+      : [
+          {
+            level: "warning",
+            reason: "column_unknown",
+            path: ["schema", place, "properties", index],
+            message: "The data has no such column: its rules cannot be told.",
+            expected: schema.fields.map((field) => field.name).join(", "),
+            found: property.name,
+          },
+        ],
+  );
 }
 
 /** The document in the form that the readers of rules rely on; what has another form was said by the check of the shape. */
