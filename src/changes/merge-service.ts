@@ -222,10 +222,18 @@ export function conflictError(change: Change, conflicts: readonly MergeConflict[
   return new AppError("merge.conflict", `${change.id} cannot merge: ${moved}, and ${why}.`, {
     expected: "no row, column or dataset changed differently on both sides",
     found: conflicts.map((item) => item.dataset).join(", "),
-    // Only rows can be chosen key by key; columns, documents and whole datasets are proposed again on what main has now.
-    hint: keys > 0 ? `tidegate change resolve ${change.id} --ours` : `tidegate change close ${change.id}, then propose it again`,
+    hint: keys > 0 ? `tidegate change resolve ${change.id} --ours` : startAgain(change),
     details: { conflicts },
   });
+}
+
+/**
+ * What to do about a conflict that no choice of rows settles: columns, documents and whole datasets are proposed again on what main has now. A
+ * revert cannot be; what it would have undone is put right by hand, and then the bar that stands for it is lifted.
+ */
+export function startAgain({ id, reverts }: Pick<Change, "id" | "reverts">): string {
+  if (reverts === null) return `tidegate change close ${id}, then propose it again`;
+  return `put right on main what ${reverts} did, then tidegate unbar ${reverts} --reason "…" and tidegate change close ${id}`;
 }
 
 function reasonOf(conflict: MergeConflict, keys: number): string {

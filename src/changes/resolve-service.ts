@@ -9,6 +9,7 @@ import { addAuthor, changeDatasets, getChange, lockChange, moveChange } from "./
 import type { Change } from "./change.ts";
 import { buildMerge } from "./merge-build.ts";
 import type { MergeConflict } from "./merge-piece.ts";
+import { startAgain } from "./merge-service.ts";
 import { putResolutions, type ResolvedPair, type Side } from "./resolution-store.ts";
 
 export interface ResolveRequest {
@@ -50,7 +51,7 @@ export async function resolveChange(deps: LakeDeps, request: ResolveRequest): Pr
     throw new AppError("row.not_found", `${change.id} has no such key in conflict.`, {
       expected: "a key that the merge names as a conflict",
       found: request.keys?.join("; ") ?? "conflicts that no choice of rows can settle",
-      hint: request.keys === undefined ? `tidegate change close ${change.id}, then propose it again` : `tidegate merge ${change.id}`,
+      hint: request.keys === undefined ? startAgain(change) : `tidegate merge ${change.id}`,
     });
   }
   return mutate(deps, request.actor, async (m) => {

@@ -218,7 +218,7 @@ async function fill(lake: Lakehouse, shop: Shop): Promise<void> {
 
 async function addTests(lake: Lakehouse): Promise<void> {
   const sums = await program(lake, "sums", "shop.orders", "count(*) as orders, sum(amount) as revenue, sum(weight) as weight");
-  const dice = `echo "{\\"dice\\": $(date +%N)}"`;
+  const dice = `echo "{\\"dice\\": 1$(date +%N)}"`;
   const documents = [
     { path: "consumers/shop", text: `tests:\n${testsText(queries)}${commandText("command", sums, "orders")}` },
     {
