@@ -26,6 +26,7 @@ export function releaseSentence({ id, state, reason, dueAt }: ReleaseAnswer): st
     const next = dueAt === null ? `the next waits for \`tidegate release advance ${id}\`` : `the next is due ${shortTime(dueAt)}`;
     return `▸ ${id} is running: ${reason}; ${next}.`;
   }
-  if (state === "waiting" && /^(being carried|queued|waits) /.test(reason)) return `‖ ${id} ${reason.replace(/^(being|queued) /, "is $1 ")}.`;
+  if (state === "waiting" && /^(being carried|queued|waits) /.test(reason))
+    return `‖ ${id} ${reason.replace(/^(being|queued) /, "is $1 ")}.`;
   return `‖ ${id} is ${state.replaceAll("_", " ")}: ${reason}.`;
 }

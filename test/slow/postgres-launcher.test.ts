@@ -132,7 +132,7 @@ describe("one process", () => {
 
   test("a lock file whose number belongs to another process now, or to a zombie, is cleared", async () => {
     await (await startEmbedded(folder)).release();
-    const shell = spawn("sh", ["-c", "true & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
+    const shell = spawn("sh", ["-c", "sleep 0.2 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
     children.push(shell);
     const zombie = await new Promise<string>((resolve) => shell.stdout.once("data", (text: Buffer) => resolve(text.toString().trim())));
     await until("the zombie is one", () => readFileSync(`/proc/${zombie}/stat`, "utf8").includes(") Z "));
