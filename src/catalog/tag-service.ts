@@ -4,7 +4,7 @@ import type { Clock } from "../edges/clock.ts";
 import type { Db } from "../db/db.ts";
 import { AppError } from "../lib/errors.ts";
 import { readEntries } from "./commit-store.ts";
-import { createRef, dropRef, lockRefs, tagRef } from "./ref-store.ts";
+import { createRef, dropRef, getRef, lockRefs, mainRef, tagRef } from "./ref-store.ts";
 import { resolveCommit } from "./revision.ts";
 import { holdVersions } from "./version-store.ts";
 
@@ -38,7 +38,9 @@ export async function createTag(
         found: request.name,
         hint: "tidegate tag list",
       });
-    await holdVersions(m.tx, [...(await readEntries(m.tx, commit.tree)).values()]);
+    // What main has now is its history's for as long as the clean-up looks back; anything else may be on its way out.
+    const { commitId: mainCommit } = await getRef(m.tx, mainRef);
+    if (commit.id !== mainCommit) await holdVersions(m.tx, [...(await readEntries(m.tx, commit.tree)).values()]);
     await createRef(m.tx, { name, commitId: commit.id, at: m.at, actor: m.actor, reason: `tag ${request.name}` });
     m.record({ action: "tag.create", subject: request.name, payload: { commit: commit.id } });
     return { name: request.name, commit: commit.id };
