@@ -1,5 +1,5 @@
 import type { Reader } from "../db/db.ts";
-import { isTrustedFeed } from "../feeds/feed-reads.ts";
+import type { FeedOfChange } from "../feeds/feed-reads.ts";
 import type { Origin } from "../reviews/policy.ts";
 import { changeDocuments } from "./change-documents.ts";
 import { operationKinds } from "./change-store.ts";
@@ -12,12 +12,11 @@ import { isOrdinary } from "./operation.ts";
  * named source, whose sender has had a batch of the same source merged before: the first one is a person's change, and whoever lets it in
  * lets in the feed.
  */
-export async function originFor(db: Reader, change: Change): Promise<Origin> {
+export async function originFor(db: Reader, change: Change, feed: FeedOfChange | undefined): Promise<Origin> {
   const isAsOpened = change.generation === 1;
   if (change.origin === "revert" || change.origin === "restore" || change.origin === "import") return isAsOpened ? change.origin : "person";
   if (change.origin === "agent") return change.origin;
-  const source = await db.selectFrom("sources").select("source_id").where("change_id", "=", change.id).limit(1).executeTakeFirst();
-  if (source === undefined) return change.origin === "feed" ? "pipeline" : change.origin;
-  const isBatch = isAsOpened && isOrdinary(await operationKinds(db, change.id)) && (await changeDocuments(db, change.id)).length === 0;
-  return isBatch && (await isTrustedFeed(db, change)) ? "feed" : "person";
+  if (feed === undefined) return change.origin === "feed" ? "pipeline" : change.origin;
+  if (!isAsOpened || !feed.isTrusted || !isOrdinary(await operationKinds(db, change.id))) return "person";
+  return (await changeDocuments(db, change.id)).length === 0 ? "feed" : "person";
 }

@@ -30,15 +30,16 @@ export async function decideNow(
   mainTree: string,
   further: readonly Review[] = [],
 ): Promise<Decision> {
+  const feed = await feedOfChange(db, change);
   return decide({
     policy: await policyOf(db, mainTree),
     assessment,
-    origin: await originFor(db, change),
+    origin: await originFor(db, change, feed),
     authors: await authorsOf(db, change.id),
     reviewers: await reviewersIn(db),
     reviews: [...(await reviewsOf(db, change.id)), ...further],
     override: await overrideOf(db, change.id),
-    feed: await feedOfChange(db, change),
+    feed,
   });
 }
 

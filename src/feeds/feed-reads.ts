@@ -36,11 +36,15 @@ function standing(first: FeedBatch, later: FeedBatch): FeedBatch {
   return isGone ? first : { ...later, at: first.at };
 }
 
+/** The feed of a batch: how its other batches fared, and whether its sender has had one merged before. */
+export interface FeedOfChange {
+  name: string;
+  flap: Flap;
+  isTrusted: boolean;
+}
+
 /** The feed by which a change came, and how its other batches have alternated; undefined when it is no batch of a feed. */
-export async function feedOfChange(
-  db: Reader,
-  change: { id: string; author: string },
-): Promise<{ name: string; flap: Flap; isTrusted: boolean } | undefined> {
+export async function feedOfChange(db: Reader, change: { id: string; author: string }): Promise<FeedOfChange | undefined> {
   const source = await db
     .selectFrom("sources")
     .innerJoin("datasets", "datasets.id", "sources.dataset_id")
@@ -52,17 +56,20 @@ export async function feedOfChange(
   const name = feedName(source.name, stemOf(source.source_id));
   const feed = (await listFeeds(db, source.dataset_id)).find((item) => item.name === name);
   const others = (feed?.batches ?? []).filter((batch) => batch.sourceId !== source.source_id);
-  return { name, flap: flapOf(others), isTrusted: await isTrustedFeed(db, change) };
+  return { name, flap: flapOf(others), isTrusted: await isTrustedFeed(db, change, source) };
 }
 
 /**
  * Whether a batch comes from a sender who has had an earlier batch of the same feed merged that was not rolled back, and brings nothing else
  * with it. Without that anybody who may propose would pass the review by naming a source.
  */
-export async function isTrustedFeed(db: Reader, change: { id: string; author: string }): Promise<boolean> {
+async function isTrustedFeed(
+  db: Reader,
+  change: { id: string; author: string },
+  source: { dataset_id: string; source_id: string },
+): Promise<boolean> {
   const touched = await db.selectFrom("operations").select("dataset_id").distinct().where("change_id", "=", change.id).execute();
-  const source = await db.selectFrom("sources").select(["dataset_id", "source_id"]).where("change_id", "=", change.id).executeTakeFirst();
-  if (source === undefined || touched.some(({ dataset_id: id }) => id !== source.dataset_id)) return false;
+  if (touched.some(({ dataset_id: id }) => id !== source.dataset_id)) return false;
   const merged = await db
     .selectFrom("sources as s")
     .innerJoin("changes as c", "c.id", "s.change_id")

@@ -8,7 +8,6 @@ import { getVersionByNumber } from "../catalog/version-store.ts";
 import { createTag, deleteTag, listTags } from "../catalog/tag-service.ts";
 import { AppError } from "../lib/errors.ts";
 import { branchLog } from "../rollouts/log-reads.ts";
-import { rollback } from "../rollouts/rollback-service.ts";
 import { getChange } from "../changes/change-store.ts";
 import { unbar } from "../rollouts/unbar-service.ts";
 import { readersOf, uptakeSince, usageSince } from "../usage/usage-reads.ts";
@@ -27,7 +26,8 @@ import {
 } from "./answers.ts";
 import type { Router } from "./router.ts";
 import type { Services } from "./services.ts";
-import { releaseShape, versionOrNull } from "./shapes.ts";
+import { rolledBack } from "./rolled-back.ts";
+import { releaseShape } from "./shapes.ts";
 import { namedRef, pastState } from "../catalog/revision.ts";
 import { momentForms, momentOf } from "../lib/moment.ts";
 
@@ -74,21 +74,7 @@ export function addLiveRoutes(router: Router): void {
     async (call) => {
       const { target, to, reason } = call.body;
       const since = to === undefined ? undefined : rollbackTo(call.services, to);
-      const began = call.services.clock.now().getTime();
-      const back = await rollback(call.services, { target, to: since, reason, actor: call.actor, environment: call.services.environment });
-      const milliseconds = call.services.clock.now().getTime() - began;
-      const readers = await readersOf(
-        call.services.db,
-        back.datasets.flatMap((item) => item.from?.id ?? []),
-      );
-      return {
-        releases: back.releases.map(releaseShape),
-        barred: back.barred,
-        stays: back.stays,
-        datasets: back.datasets.map((item) => ({ dataset: item.dataset, from: versionOrNull(item.from), to: versionOrNull(item.to) })),
-        readers,
-        milliseconds,
-      };
+      return rolledBack(call.services, { target, to: since, reason, actor: call.actor });
     },
   );
   router.add(

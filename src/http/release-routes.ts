@@ -5,12 +5,11 @@ import { releaseStates } from "../rollouts/release-machine.ts";
 import { stepText } from "../rollouts/plan.ts";
 import { listReleases, namedRelease, showRelease } from "../rollouts/release-reads.ts";
 import { advance, pause, resume, unhold } from "../rollouts/release-service.ts";
-import { rollback } from "../rollouts/rollback-service.ts";
 import { release, rolledBackAnswer } from "./answers.ts";
 import { plannedAnswer, releaseLines, shownReleaseAnswer } from "./release-answers.ts";
 import type { Router } from "./router.ts";
-import { releaseShape, versionOrNull } from "./shapes.ts";
-import { readersOf } from "../usage/usage-reads.ts";
+import { rolledBack } from "./rolled-back.ts";
+import { releaseShape } from "./shapes.ts";
 
 const param = z.object({ id: z.string() });
 const releaseParam = z.object({
@@ -140,22 +139,7 @@ function addVerbs(router: Router): void {
     },
     async ({ services, params, body, actor }) => {
       const { id } = await namedRelease(services.db, services.environment, params.id);
-      const { environment } = services;
-      const began = services.clock.now().getTime();
-      const back = await rollback(services, { target: id, reason: body.reason ?? "aborted", actor, environment, event: "abort" });
-      const milliseconds = services.clock.now().getTime() - began;
-      const readers = await readersOf(
-        services.db,
-        back.datasets.flatMap((item) => item.from?.id ?? []),
-      );
-      return {
-        releases: back.releases.map(releaseShape),
-        barred: back.barred,
-        stays: back.stays,
-        datasets: back.datasets.map((item) => ({ dataset: item.dataset, from: versionOrNull(item.from), to: versionOrNull(item.to) })),
-        readers,
-        milliseconds,
-      };
+      return rolledBack(services, { target: id, reason: body.reason ?? "aborted", actor, event: "abort" });
     },
   );
 }

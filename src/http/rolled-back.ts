@@ -1,0 +1,23 @@
+import { rollback, type RollbackRequest } from "../rollouts/rollback-service.ts";
+import { readersOf } from "../usage/usage-reads.ts";
+import type { Services } from "./services.ts";
+import { releaseShape, versionOrNull } from "./shapes.ts";
+
+/** Takes releases back, and answers with what it did, how long it took, and who had read what is taken back. */
+export async function rolledBack(services: Services, request: Omit<RollbackRequest, "environment">) {
+  const began = services.clock.now().getTime();
+  const back = await rollback(services, { ...request, environment: services.environment });
+  const milliseconds = services.clock.now().getTime() - began;
+  const readers = await readersOf(
+    services.db,
+    back.datasets.flatMap((item) => item.from?.id ?? []),
+  );
+  return {
+    releases: back.releases.map(releaseShape),
+    barred: back.barred,
+    stays: back.stays,
+    datasets: back.datasets.map((item) => ({ dataset: item.dataset, from: versionOrNull(item.from), to: versionOrNull(item.to) })),
+    readers,
+    milliseconds,
+  };
+}
