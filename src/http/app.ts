@@ -7,6 +7,7 @@ import { addCheckRoutes } from "./check-routes.ts";
 import { addContractRoutes } from "./contract-routes.ts";
 import { addDiffRoutes } from "./diff-routes.ts";
 import { addFeedRoutes } from "./feed-routes.ts";
+import { addIcebergRoutes } from "./iceberg-routes.ts";
 import { addLineageRoutes } from "./lineage-routes.ts";
 import { addLiveRoutes } from "./live-routes.ts";
 import { addPeopleRoutes } from "./people-routes.ts";
@@ -44,5 +45,6 @@ export function createRouter(services: Services, entrance: Entrance): Router {
   addConsumerTestRoutes(router);
   addReviewRoutes(router);
   addImpactRoute(router);
+  addIcebergRoutes(router.app, services, entrance);
   return router;
 }

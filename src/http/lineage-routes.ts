@@ -9,6 +9,7 @@ import type { Dataset } from "../catalog/dataset.ts";
 import { AppError } from "../lib/errors.ts";
 import { datasetAndColumn } from "../lineage/lineage-name.ts";
 import { lineageOf, type LineageEdge } from "../lineage/lineage-reads.ts";
+import { allColumns } from "../usage/exposure.ts";
 import { columnReaders } from "../usage/usage-reads.ts";
 import { lineageAnswer } from "./lineage-answers.ts";
 import type { Router } from "./router.ts";
@@ -92,7 +93,7 @@ async function readersOf(
   const rows = await columnReaders(services.db, since, [...names.keys()]);
   return rows.flatMap(({ datasetId, consumer, columns, lastAt }) => {
     const of = wanted.get(datasetId);
-    const read = of === "all" || of === undefined ? columns : columns.filter((name) => of.has(name));
+    const read = of === "all" || of === undefined ? columns : columns.filter((name) => name === allColumns || of.has(name));
     return read.length === 0 ? [] : [{ consumer, dataset: names.get(datasetId) ?? datasetId, columns: read, lastAt }];
   });
 }

@@ -8,7 +8,7 @@ export function describeApi(app: Pick<OpenAPIHono, "getOpenAPI31Document">): obj
       title: "Tidegate",
       version: "1",
       description:
-        "Change management for data. Every answer is `{ok, data}` or `{ok, error: {code, message, expected, found, hint}}`; rows are streamed as they are.",
+        "Change management for data. Every answer is `{ok, data}` or `{ok, error: {code, message, expected, found, hint}}`; rows are streamed as they are. Clients of Apache Iceberg read at `/iceberg`, which speaks Iceberg's own REST protocol: https://iceberg.apache.org/rest-catalog-spec.",
     },
   });
   return withNulls(written) as object;

@@ -4,7 +4,7 @@ import { bodyLimit } from "hono/body-limit";
 import { actorOf, requireRole, type Principal, type Role } from "../access/principal.ts";
 import { AppError } from "../lib/errors.ts";
 import { envelope } from "../lib/envelope.ts";
-import { answerError, answerJson, failureOf, withoutDriverText } from "./errors.ts";
+import { answerError, answerJson, toldOf } from "./errors.ts";
 import { frontPage, frontPageHeaders } from "./front-page.ts";
 import { onceOnly, type FreshAnswer } from "./idempotency.ts";
 import { identify, localUser, type Entrance } from "./identify.ts";
@@ -118,12 +118,12 @@ export class Router {
   constructor(services: Services, entrance: Entrance) {
     this.#services = services;
     this.#entrance = entrance;
-    this.app.onError((error, c) => {
-      const failure = failureOf(error);
-      const kept = entrance.local ? undefined : withoutDriverText(failure, () => services.ids.next("err"));
-      if (kept !== undefined || failure.code === "internal") entrance.report?.(error, kept?.id);
-      return answerError(c, kept?.failure ?? failure);
-    });
+    this.app.onError((error, c) =>
+      answerError(
+        c,
+        toldOf(error, entrance, () => services.ids.next("err")),
+      ),
+    );
     this.app.notFound((c) =>
       answerError(
         c,

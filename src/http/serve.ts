@@ -6,6 +6,7 @@ import { envelope } from "../lib/envelope.ts";
 import { AppError } from "../lib/errors.ts";
 import { readServerFile, removeServerFile, writeServerFile } from "../lib/server-file.ts";
 import { createApp } from "./app.ts";
+import { icebergError } from "./iceberg-errors.ts";
 import { forgetKeys } from "./idempotency.ts";
 import { isLoopback, refuseForeign } from "./origin.ts";
 import type { Services } from "./services.ts";
@@ -44,7 +45,7 @@ export async function serve(services: Services, { host, port: wanted, report }: 
   const app = createApp(services, { local: false, localToken: token, afterMutation: () => chores.soon(), report });
   const guarded = (request: Request, env: object): Response | Promise<Response> => {
     const refused = local ? refuseForeign(request.headers) : undefined;
-    return refused === undefined ? app.fetch(request, env) : refusal(refused);
+    return refused === undefined ? app.fetch(request, env) : refusal(refused, new URL(request.url).pathname);
   };
   const server = await new Promise<ServerType>((resolve, reject) => {
     const started = listen({ fetch: guarded, hostname: host, port: wanted }, () => resolve(started));
@@ -111,9 +112,11 @@ async function requireAdmin(services: Services): Promise<void> {
   });
 }
 
-function refusal(error: AppError): Response {
-  return new Response(envelope({ ok: false, error: error.toJSON() }), {
-    status: error.status,
+function refusal(error: AppError, path: string): Response {
+  const ours = { status: error.status, text: envelope({ ok: false, error: error.toJSON() }) };
+  const { status, text } = path.startsWith("/iceberg/") ? icebergError(error) : ours;
+  return new Response(text, {
+    status,
     headers: { "content-type": "application/json; charset=utf-8" },
   });
 }

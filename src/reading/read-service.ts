@@ -34,17 +34,23 @@ export interface RowStream {
 /** Resolves what a reader gets for a name: `orders`, or `orders@42` for those who may name versions. */
 export async function answerFor(deps: ReadDeps, reader: ReaderIdentity, text: string): Promise<Answer> {
   const { name, number } = parseVersionName(text);
-  const named = { view: reader.at ?? text, reason: "named", leaseUntil: undefined } as const;
   if (number !== undefined) {
     const dataset = await resolveDataset(deps.db, name);
-    return { dataset, version: await getVersionByNumber(deps.db, dataset, number), ...named };
+    const version = await getVersionByNumber(deps.db, dataset, number);
+    return { dataset, version, view: reader.at ?? text, reason: "named", leaseUntil: undefined };
   }
-  if (reader.at !== undefined) {
-    const commit = await resolveCommit(deps.db, reader.at);
-    const dataset = await resolveWithin(deps, name, commit.tree);
-    return { dataset, version: await versionInCommit(deps.db, commit, dataset, reader.at), ...named };
-  }
-  const resolved = await deps.resolver.resolve(reader);
+  return reader.at === undefined ? answerIn(deps, await deps.resolver.resolve(reader), name) : answerAt(deps, reader.at, name);
+}
+
+/** What a branch, tag or commit has under a name. */
+export async function answerAt(deps: ReadDeps, at: string, name: string): Promise<Answer> {
+  const commit = await resolveCommit(deps.db, at);
+  const dataset = await resolveWithin(deps, name, commit.tree);
+  return { dataset, version: await versionInCommit(deps.db, commit, dataset, at), view: at, reason: "named", leaseUntil: undefined };
+}
+
+/** What a view that was resolved before has under a name. */
+export async function answerIn(deps: ReadDeps, resolved: Resolved, name: string): Promise<Answer> {
   const dataset = await resolveWithin(deps, name, resolved.tree, resolved.view.overlay);
   const version = await deps.resolver.version(resolved, dataset);
   return { dataset, version, view: resolved.view.id, reason: resolved.reason, leaseUntil: resolved.leaseUntil };

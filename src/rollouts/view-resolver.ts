@@ -48,11 +48,22 @@ export class ViewResolver {
     return { view, tree: (await readCommit(this.#db, view.commitId)).tree, reason, leaseUntil: undefined };
   }
 
+  /** The versions of some datasets in a view, by dataset id; datasets that it does not have are left out. */
+  async versionIds({ view, tree }: Pick<Resolved, "view" | "tree">, datasetIds: readonly string[]): Promise<Map<string, string>> {
+    const entries = await readSome(this.#db, tree, datasetIds);
+    return new Map(
+      datasetIds.flatMap((dataset) => {
+        const candidate = view.overlay[dataset];
+        const id = candidate === undefined ? entries.get(dataset) : candidate;
+        return id === undefined || id === null ? [] : [[dataset, id] as const];
+      }),
+    );
+  }
+
   /** The version of a dataset in a view. */
   async version(resolved: Pick<Resolved, "view" | "tree">, dataset: { id: string; name: string }): Promise<Version> {
-    const candidate = resolved.view.overlay[dataset.id];
-    const id = candidate === undefined ? (await readSome(this.#db, resolved.tree, [dataset.id])).get(dataset.id) : candidate;
-    if (id === undefined || id === null) {
+    const id = (await this.versionIds(resolved, [dataset.id])).get(dataset.id);
+    if (id === undefined) {
       throw new AppError("dataset.not_found", `${dataset.name} is not released to readers yet.`, {
         expected: "a dataset of the reader's view",
         found: dataset.name,

@@ -13,12 +13,13 @@ interface Counters {
   rows: number;
   bytes: number;
   lastAt: Date;
+  mixed: boolean;
 }
 
 /** A read that is under way: its first touch is committed. */
 export interface OpenExposure {
-  /** Counts the read, once, when it ends. */
-  done(counts: { rows: number; bytes: number }): void;
+  /** Counts the read, once, when it ends; `reads: 0` for what belongs to a read that was counted. */
+  done(counts: { rows: number; bytes: number; reads?: number }): void;
 }
 
 const flushEvery = 2000;
@@ -47,7 +48,7 @@ export class ExposureLedger {
     return {
       done: (counts) => {
         for (const counter of counters) {
-          counter.reads += 1;
+          counter.reads += counts.reads ?? 1;
           counter.rows += counts.rows;
           counter.bytes += counts.bytes;
           counter.lastAt = this.#clock.now();
@@ -65,9 +66,9 @@ export class ExposureLedger {
     const columnSet = await this.#columnSet(exposure.columns);
     const id = [hour.toISOString(), exposure.consumer, exposure.versionId, columnSet, exposure.door, exposure.run].join("\n");
     const known = this.#touched.get(id);
-    if (known !== undefined) return known;
+    if (known !== undefined) return this.#mark(known, exposure.mixed === true);
     await this.#ensurePartition(now);
-    const mixed = exposure.run !== "" && (await this.#readsAnotherVersion(exposure));
+    const mixed = exposure.mixed === true || (exposure.run !== "" && (await this.#readsAnotherVersion(exposure)));
     await this.#db
       .insertInto("exposures")
       .values({
@@ -88,9 +89,22 @@ export class ExposureLedger {
       .execute();
     // Reads that came at the same moment count in one place.
     const raced = this.#touched.get(id);
-    if (raced !== undefined) return raced;
-    const counters: Counters = { id, exposure, hour, columnSet, reads: 0, rows: 0, bytes: 0, lastAt: now };
+    if (raced !== undefined) return this.#mark(raced, mixed);
+    const counters: Counters = { id, exposure, hour, columnSet, reads: 0, rows: 0, bytes: 0, lastAt: now, mixed: false };
     this.#touched.set(id, counters);
+    // Another process may have written the row before.
+    return this.#mark(counters, mixed);
+  }
+
+  /** A row that stands already is marked when a later read of the same hour turns out to be mixed. */
+  async #mark(counters: Counters, mixed: boolean): Promise<Counters> {
+    if (!mixed || counters.mixed) return counters;
+    await this.#db
+      .updateTable("exposures")
+      .set({ mixed: true })
+      .where((eb) => eb.and(rowOf(counters)))
+      .execute();
+    counters.mixed = true;
     return counters;
   }
 
@@ -149,11 +163,11 @@ export class ExposureLedger {
   async #write(): Promise<void> {
     const oldest = hourOf(this.#clock.now()).getTime() - 3600_000;
     for (const [id, counter] of this.#touched) {
-      if (counter.reads === 0) {
+      if (counter.reads + counter.rows + counter.bytes === 0) {
         if (counter.hour.getTime() < oldest) this.#touched.delete(id);
         continue;
       }
-      const { reads, rows, bytes, exposure } = counter;
+      const { reads, rows, bytes } = counter;
       counter.reads = counter.rows = counter.bytes = 0;
       await this.#db
         .updateTable("exposures")
@@ -163,13 +177,13 @@ export class ExposureLedger {
           bytes: eb("bytes", "+", BigInt(bytes)),
           last_at: counter.lastAt,
         }))
-        .where("hour", "=", counter.hour)
-        .where("consumer", "=", exposure.consumer)
-        .where("version_id", "=", exposure.versionId)
-        .where("column_set", "=", counter.columnSet)
-        .where("door", "=", exposure.door)
-        .where("run", "=", exposure.run)
+        .where((eb) => eb.and(rowOf(counter)))
         .execute();
     }
   }
+}
+
+/** What names a row of the ledger. */
+function rowOf({ hour, columnSet, exposure: { consumer, versionId, door, run } }: Counters) {
+  return { hour, consumer, version_id: versionId, column_set: columnSet, door, run };
 }

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Reader } from "../db/db.ts";
+import { allColumns, columnsIn, hourOf, type Door } from "./exposure.ts";
 
 export interface ReaderOfVersion {
   consumer: string;
@@ -50,7 +51,7 @@ export async function readersOf(db: Reader, versionIds: readonly string[]): Prom
     kind: row.kind ?? undefined,
     owner: row.owner ?? undefined,
     version: row.number,
-    columns: [...new Set(row.columns.flat())].sort(),
+    columns: columnsIn(row.columns),
     doors: row.doors,
     runs: row.runs,
     reads: Number(row.reads),
@@ -139,7 +140,7 @@ export async function uptakeSince(
         .map((row) => row.consumer)
         .filter((name) => !readers.has(name))
         .sort(),
-      unreadColumns: item.columns.filter((name) => !read.has(name)),
+      unreadColumns: read.has(allColumns) ? [] : item.columns.filter((name) => !read.has(name)),
     });
   }
   return found;
@@ -174,7 +175,48 @@ export async function columnReaders(db: Reader, since: Date, datasetIds: readonl
   return rows.map((row) => ({
     datasetId: row.dataset_id,
     consumer: row.consumer,
-    columns: [...new Set(row.columns.flat())].sort(),
+    columns: columnsIn(row.columns),
     lastAt: row.last_at,
   }));
+}
+
+/** The version with a snapshot that a reader was given last through a door, with its table. */
+export async function lastGiven(
+  db: Reader,
+  asked: { consumer: string; run: string; door: Door; dataset: string; snapshotId: bigint; since: Date },
+): Promise<{ id: string; metadataKey: string; rows: bigint } | undefined> {
+  const row = await db
+    .selectFrom("exposures")
+    .innerJoin("versions", "versions.id", "exposures.version_id")
+    .innerJoin("datasets", "datasets.id", "versions.dataset_id")
+    .select(["versions.id", "versions.metadata_key", "versions.rows"])
+    .where("exposures.hour", ">=", hourOf(asked.since))
+    .where("exposures.consumer", "=", asked.consumer)
+    .where("exposures.run", "=", asked.run)
+    .where("exposures.door", "=", asked.door)
+    .where("datasets.name", "=", asked.dataset)
+    .where("versions.snapshot_id", "=", asked.snapshotId)
+    .orderBy("exposures.last_at", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  return row && { id: row.id, metadataKey: row.metadata_key, rows: row.rows };
+}
+
+/** What a reader without a run was given through a door since a time. Counters follow reads within seconds, so the time is no sharper. */
+export async function recentlyGiven(
+  db: Reader,
+  asked: { consumer: string; door: Door; since: Date },
+): Promise<{ datasetId: string; versionId: string }[]> {
+  const rows = await db
+    .selectFrom("exposures")
+    .innerJoin("versions", "versions.id", "exposures.version_id")
+    .select(["versions.dataset_id", "versions.id"])
+    .distinct()
+    .where("exposures.hour", ">=", hourOf(asked.since))
+    .where("exposures.consumer", "=", asked.consumer)
+    .where("exposures.run", "=", "")
+    .where("exposures.door", "=", asked.door)
+    .where("exposures.last_at", ">=", asked.since)
+    .execute();
+  return rows.map((row) => ({ datasetId: row.dataset_id, versionId: row.id }));
 }
