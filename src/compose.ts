@@ -3,6 +3,7 @@ import { availableParallelism, tmpdir, totalmem, userInfo } from "node:os";
 import { join } from "node:path";
 import { ensureAdmin } from "./access/person-service.ts";
 import { appendingHeadFile } from "./audit/head-file.ts";
+import { deliverDue } from "./webhooks/deliver-service.ts";
 import { readLocalConfig } from "./local-config.ts";
 import { initialise } from "./catalog/initialise.ts";
 import { relocateStore } from "./catalog/relocate-service.ts";
@@ -16,6 +17,7 @@ import type { DiffResult, RowPage } from "./diffs/diff.ts";
 import { runFileDiff, runFileRows, type FileDiffOptions } from "./diffs/file-diff.ts";
 import { systemClock } from "./edges/clock.ts";
 import { systemIds } from "./edges/ids.ts";
+import { systemOutbound } from "./edges/outbound.ts";
 import { defaultRowsPerFile } from "./effects/table-state.ts";
 import { TableReader } from "./effects/version-writer.ts";
 import { duckdbEngine } from "./engine/duckdb/duckdb-engine.ts";
@@ -57,22 +59,25 @@ export async function openServices(config: Config): Promise<Services> {
     const models = onnxModels({ tempDir, places: runtimePlaces(config.onnxDir), memoryMb: modelMemory(resources.sandbox.memoryMb) });
     const ledger = new ExposureLedger(base);
     closers.unshift(() => ledger.flush().catch(() => undefined));
+    const local = readLocalConfig(config.dataDir);
     const lake = {
       ...base,
       store,
       engine,
       tables: new TableReader(store),
       rowsPerFile: defaultRowsPerFile,
-      commands: readLocalConfig(config.dataDir).commands,
+      commands: local.commands,
       sandbox,
       models,
       sqlCaps: { rows: 10_000_000, bytes: 2 ** 30, memoryMb: resources.sandbox.memoryMb, milliseconds: 60_000 },
     };
+    const telling = { ...base, outbound: systemOutbound, webhookSettings: local.webhooks };
     const close = async (): Promise<void> => {
       for (const closer of closers.splice(0)) await closer();
     };
     return {
       ...lake,
+      ...telling,
       config,
       environment: config.environment,
       sources,
@@ -86,6 +91,7 @@ export async function openServices(config: Config): Promise<Services> {
         await advanceDue(lake);
         return drained;
       },
+      deliverWebhooks: () => deliverDue(telling),
       close,
     };
   } catch (error) {

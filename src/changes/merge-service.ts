@@ -266,6 +266,7 @@ async function recordFailure(deps: MergeDeps, entry: QueueEntry, actor: string, 
     if ((await readEntry(m.tx, entry.id)).state === "merged") throw new MergedAfterAll();
     if (change.state === "queued") await moveChange(m.tx, change, conflicted ? "conflict" : "fail", { at: m.at });
     await finishEntry(m.tx, entry.id, { state: conflicted ? "conflicted" : "failed", at: m.at, error });
+    m.enqueue("change.waits", { change: entry.changeId });
     m.record({
       action: conflicted ? "change.conflict" : "change.merge_failed",
       subject: entry.changeId,

@@ -1,25 +1,33 @@
 import { mutate } from "../audit/mutation.ts";
-import type { EventHandlers, Events } from "../db/events.ts";
+import type { EventHandlers, Events, OutboxRow, Topic } from "../db/events.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { AppError } from "../lib/errors.ts";
 import { carryOntoLive } from "../rollouts/live-carry.ts";
 import { startQueued } from "../rollouts/queue-service.ts";
+import { tellWebhooks } from "../webhooks/tell-service.ts";
+import type { Happened } from "../webhooks/notice-reads.ts";
 import { openRevert } from "./revert-service.ts";
 
-/** What follows from what was committed. */
+/** What follows from what was committed: webhooks are told first, since that only writes down what is to be sent. */
 export function outboxHandlers(deps: LakeDeps): EventHandlers {
-  const nothing = async (): Promise<void> => {};
+  const told =
+    <T extends Topic>(topic: T, follow?: (event: Events[T]) => Promise<void>) =>
+    async (event: Events[T], row: OutboxRow): Promise<void> => {
+      await tellWebhooks(deps, { topic, event } as Happened, row);
+      await follow?.(event);
+    };
   return {
-    "change.written": nothing,
-    "change.reviewed": nothing,
-    "change.overridden": nothing,
-    "change.merged": nothing,
-    "change.barred": (event) => revertBarred(deps, event),
-    "release.waiting": (event) => carryOntoLive(deps, event.release),
-    "release.step_started": nothing,
-    "release.stopped": nothing,
-    "release.ended": (event) => startQueued(deps, event.release),
-    "release.completed": (event) => startQueued(deps, event.release),
+    "change.written": told("change.written"),
+    "change.reviewed": told("change.reviewed"),
+    "change.overridden": told("change.overridden"),
+    "change.waits": told("change.waits"),
+    "change.merged": told("change.merged"),
+    "change.barred": told("change.barred", (event) => revertBarred(deps, event)),
+    "release.waiting": told("release.waiting", (event) => carryOntoLive(deps, event.release)),
+    "release.step_started": told("release.step_started"),
+    "release.stopped": told("release.stopped"),
+    "release.ended": told("release.ended", (event) => startQueued(deps, event.release)),
+    "release.completed": told("release.completed", (event) => startQueued(deps, event.release)),
   };
 }
 

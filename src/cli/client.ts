@@ -250,7 +250,10 @@ async function inProcess(config: Config, { signal }: ClientOptions): Promise<Tra
     close: async () => {
       try {
         // Who is interrupted does not wait: the next command does what is left.
-        if (signal?.aborted !== true) await services.drainOutbox();
+        if (signal?.aborted !== true) {
+          await services.drainOutbox();
+          await services.deliverWebhooks();
+        }
       } finally {
         await services.close();
       }

@@ -14,7 +14,7 @@ const shelves: readonly [title: string, verbs: readonly string[]][] = [
   ["Read it", ["read", "query", "dataset"]],
   ["Know and take back", ["who-read", "usage", "lineage", "log", "rollback", "unbar", "tag"]],
   ["People and readers", ["person", "group", "consumer", "token"]],
-  ["Keep it well", ["audit", "doctor", "gc", "completion"]],
+  ["Keep it well", ["webhook", "audit", "doctor", "gc", "completion"]],
 ];
 
 /** Two columns, the right one wrapped under itself. */

@@ -29,6 +29,7 @@ import { addTokenCommands } from "./commands/token.ts";
 import { addUndoCommands } from "./commands/undo.ts";
 import { addUpkeepCommands } from "./commands/upkeep.ts";
 import { addUsageCommands } from "./commands/usage.ts";
+import { addWebhookCommands } from "./commands/webhook.ts";
 import { whatWaits } from "./commands/waiting.ts";
 import { helpText } from "./help.ts";
 import { noSuchVerb, typedHint, usageError } from "./usage-error.ts";
@@ -179,6 +180,7 @@ function build(program: Command, surroundings: Surroundings, world: World): void
   addConsumerCommands(surroundings);
   addImpactCommand(surroundings);
   addTokenCommands(surroundings);
+  addWebhookCommands(surroundings);
   addUpkeepCommands(surroundings);
   for (const command of program.commands) inherit(program, command);
 }

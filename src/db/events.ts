@@ -10,6 +10,8 @@ export interface Events {
   "change.reviewed": { change: string };
   /** A person lets it merge against the policy. */
   "change.overridden": { change: string };
+  /** It was to merge, and waits for a person. */
+  "change.waits": { change: string };
   "change.merged": { change: string; commit: string };
   /** Readers were taken back from a change. `actor` took them back. */
   "change.barred": { change: string; actor: string };
@@ -27,5 +29,11 @@ export interface Events {
 
 export type Topic = keyof Events;
 
+/** Where an event stands in the log, and when it happened. */
+export interface OutboxRow {
+  seq: bigint;
+  at: Date;
+}
+
 /** What follows from each event; a topic that is left out does not compile. Each is safe to run again: events are delivered at least once. */
-export type EventHandlers = { [T in Topic]: (event: Events[T]) => Promise<void> };
+export type EventHandlers = { [T in Topic]: (event: Events[T], row: OutboxRow) => Promise<void> };

@@ -3,10 +3,11 @@ import type { Selectable } from "kysely";
 import type { Clock } from "../edges/clock.ts";
 import { trySessionLock } from "./advisory.ts";
 import type { Db } from "./db.ts";
+import type { OutboxRow } from "./events.ts";
 import type { OutboxTable } from "./tables.ts";
 
 /** What follows from an event, by topic (`EventHandlers`). It may run again for the same event, so it must be safe to repeat. */
-export type OutboxHandlers = Readonly<Record<string, (event: never) => Promise<void>>>;
+export type OutboxHandlers = Readonly<Record<string, (event: never, row: OutboxRow) => Promise<void>>>;
 
 export interface OutboxDeps {
   db: Db;
@@ -72,7 +73,7 @@ async function runRow({ db, clock, handlers }: OutboxDeps, row: Selectable<Outbo
   const update = db.updateTable("outbox").where("seq", "=", row.seq);
   const attempts = row.attempts + 1;
   try {
-    await handlers[row.topic]?.(row.payload as never);
+    await handlers[row.topic]?.(row.payload as never, { seq: row.seq, at: row.at });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const retryAt = new Date(clock.now().getTime() + retryAfter(row.attempts));

@@ -23,6 +23,7 @@ import type {
   WriteLeasesTable,
 } from "./safety-tables.ts";
 import type { OverridesTable, ReviewsTable } from "./review-tables.ts";
+import type { WebhookDeliveriesTable, WebhooksTable } from "./watch-tables.ts";
 
 export type { OutboxTable } from "./safety-tables.ts";
 
@@ -323,6 +324,8 @@ export interface Database {
   change_documents: ChangeDocumentsTable;
   reviews: ReviewsTable;
   overrides: OverridesTable;
+  webhooks: WebhooksTable;
+  webhook_deliveries: WebhookDeliveriesTable;
   change_authors: ChangeAuthorsTable;
   change_datasets: ChangeDatasetsTable;
   derivations: DerivationsTable;

@@ -16,7 +16,9 @@ export type IdPrefix =
   | "mq"
   | "req"
   | "rev"
-  | "err";
+  | "err"
+  | "whk"
+  | "msg";
 
 /** Where identity and randomness come from, so that a test can repeat a run. */
 export interface Ids {

@@ -19,6 +19,7 @@ import type { Services } from "./services.ts";
 import { addSystemRoutes } from "./system-routes.ts";
 import { addModelRoutes } from "./model-routes.ts";
 import { addUploadRoutes } from "./upload-routes.ts";
+import { addWebhookRoutes } from "./webhook-routes.ts";
 
 /** The HTTP app over a data folder: the one way in, for the CLI in process as for everybody else over the wire. */
 export function createApp(services: Services, entrance: Entrance): OpenAPIHono {
@@ -45,6 +46,7 @@ export function createRouter(services: Services, entrance: Entrance): Router {
   addConsumerTestRoutes(router);
   addReviewRoutes(router);
   addImpactRoute(router);
+  addWebhookRoutes(router);
   addIcebergRoutes(router.app, services, entrance);
   return router;
 }

@@ -11,6 +11,7 @@ import { forgetKeys } from "./idempotency.ts";
 import { isLoopback, refuseForeign } from "./origin.ts";
 import type { Services } from "./services.ts";
 import { forgetUploads } from "./upload-routes.ts";
+import { forgetDeliveries } from "../webhooks/webhook-service.ts";
 
 export interface RunningServer {
   url: string;
@@ -128,18 +129,21 @@ function choresOf(services: Services, report: ServeOptions["report"]): { soon():
     await work().catch((error: unknown) => report?.(error));
   };
   const drain = guarded(() => services.drainOutbox());
+  // Apart from the outbox: a receiver that does not answer keeps no release waiting.
+  const deliver = guarded(() => services.deliverWebhooks());
   const forget = guarded(async () => {
     await forgetKeys(services);
     await forgetUploads(services);
+    await forgetDeliveries(services);
   });
   const { clock } = services;
-  const timers = [clock.every(5000, drain), clock.every(3_600_000, forget)];
+  const timers = [clock.every(5000, drain), clock.every(5000, deliver), clock.every(3_600_000, forget)];
   void forget();
   return {
     soon: () => {
       pending ??= setTimeout(() => {
         pending = undefined;
-        void drain();
+        void drain().then(deliver);
       }, 50).unref();
     },
     stop: () => {

@@ -112,6 +112,11 @@ export const errorCodes = {
   "config.invalid": "invalid",
   "consumer.declared": "conflict",
   "token.not_found": "not_found",
+  "webhook.url": "invalid",
+  "webhook.address": "denied",
+  "webhook.host": "invalid",
+  "webhook.exists": "conflict",
+  "webhook.not_found": "not_found",
   // SQL of others
   "sql.syntax": "invalid",
   "sql.refused": "denied",

@@ -2,9 +2,12 @@ import { z } from "@hono/zod-openapi";
 import { ensureAdmin } from "../../src/access/person-service.ts";
 import { readConfig } from "../../src/config.ts";
 import { createRouter } from "../../src/http/app.ts";
+import { systemOutbound } from "../../src/edges/outbound.ts";
 import type { Entrance } from "../../src/http/identify.ts";
 import type { Services } from "../../src/http/services.ts";
 import { parseJson } from "../../src/lib/json.ts";
+import { publicOnly } from "../../src/webhooks/address.ts";
+import { deliverDue } from "../../src/webhooks/deliver-service.ts";
 import { lakehouse, type Lakehouse } from "./lakehouse.ts";
 
 /** What `data` holds in a test: any JSON. */
@@ -32,7 +35,7 @@ export interface TestApp {
 }
 
 /** The app over everything real. In process, so without a token the caller is the admin `root`, unless `entrance` says otherwise. */
-export async function testApp(entrance: Partial<Entrance> = {}): Promise<TestApp> {
+export async function testApp(entrance: Partial<Entrance> = {}, more: Partial<Services> = {}): Promise<TestApp> {
   const lake = await lakehouse();
   const admin = await ensureAdmin(lake, "root");
   const services: Services = {
@@ -43,6 +46,10 @@ export async function testApp(entrance: Partial<Entrance> = {}): Promise<TestApp
       await lake.drain();
       return { done: 0, failed: 0 };
     },
+    outbound: systemOutbound,
+    webhookSettings: publicOnly,
+    deliverWebhooks: () => deliverDue(services),
+    ...more,
   };
   const router = createRouter(services, { local: true, ...entrance });
   const send = async (method: string, path: string, { body, token, headers = {} }: Asked = {}): Promise<Response> => {

@@ -1,5 +1,6 @@
 import { PassThrough } from "node:stream";
 import { run } from "../../src/cli/program.ts";
+import type { Services } from "../../src/http/services.ts";
 import { serve } from "../../src/http/serve.ts";
 import { readServerFile } from "../../src/lib/server-file.ts";
 import { testApp, type Data, type TestApp } from "./app.ts";
@@ -24,8 +25,8 @@ export interface Terminal {
 }
 
 /** A server over everything real, and a terminal at which its own user types commands. */
-export async function terminal(): Promise<Terminal> {
-  const app = await testApp();
+export async function terminal(more: Partial<Services> = {}): Promise<Terminal> {
+  const app = await testApp({}, more);
   const server = await serve(app.services, { host: "127.0.0.1", port: 0 });
   const token = (await readServerFile(app.lake.dir))?.token;
   const type = async (...args: string[]): Promise<Typed> => {

@@ -9,6 +9,7 @@ import { lineageKey } from "./0008-lineage-key.ts";
 import { contractsAsking } from "./0009-contracts-asking.ts";
 import { rollouts } from "./0010-rollouts.ts";
 import { holds } from "./0011-holds.ts";
+import { webhooks } from "./0012-webhooks.ts";
 
 /** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -23,4 +24,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   contractsAsking,
   rollouts,
   holds,
+  webhooks,
 ];

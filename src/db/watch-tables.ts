@@ -1,0 +1,29 @@
+/* The rows of what is watched and told; meaning and constraints stand in migrations/. */
+
+export interface WebhooksTable {
+  id: string;
+  name: string;
+  url: string;
+  secret: string;
+  events: string[];
+  created_by: string;
+  created_at: Date;
+  removed_at: Date | null;
+}
+
+export interface WebhookDeliveriesTable {
+  id: string;
+  webhook_id: string;
+  cause: string;
+  type: string;
+  subject: string;
+  body: string;
+  stands: string | null;
+  state: string;
+  attempts: number;
+  created_at: Date;
+  due_at: Date | null;
+  last_at: Date | null;
+  last_status: number | null;
+  last_error: string | null;
+}
