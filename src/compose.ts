@@ -34,8 +34,11 @@ import { advanceDue } from "./rollouts/release-service.ts";
 import { ViewResolver } from "./rollouts/view-resolver.ts";
 import { ExposureLedger } from "./usage/exposure-ledger.ts";
 
-/** Builds everything over a data folder. The caller closes it, also when it only asked one question. */
-export async function openServices(config: Config): Promise<Services> {
+/**
+ * Builds everything over a data folder. The caller closes it, also when it only asked one question; one that stays (`serving`) keeps a process
+ * ready for the next query.
+ */
+export async function openServices(config: Config, { serving = false } = {}): Promise<Services> {
   await makeDataFolder(config.dataDir);
   const embedded = config.databaseUrl === undefined ? await startEmbedded(config.dataDir) : undefined;
   const database = connect(embedded?.config ?? { connectionString: config.databaseUrl });
@@ -54,7 +57,7 @@ export async function openServices(config: Config): Promise<Services> {
     closers.unshift(() => engine.close());
     const sources = sourceReader({ ...resources.input, tempDir });
     closers.unshift(() => sources.close());
-    const sandbox = duckdbSandbox({ ...resources.sandbox, tempDir, warm: 0 });
+    const sandbox = duckdbSandbox({ ...resources.sandbox, tempDir, warm: serving ? 1 : 0 });
     closers.unshift(() => sandbox.close());
     const models = onnxModels({ tempDir, places: runtimePlaces(config.onnxDir), memoryMb: modelMemory(resources.sandbox.memoryMb) });
     const ledger = new ExposureLedger(base);

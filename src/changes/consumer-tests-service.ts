@@ -8,9 +8,11 @@ import { getVersionByNumber } from "../catalog/version-store.ts";
 import { consumerPath, parseConsumerTests } from "../consumers/consumer-document.ts";
 import type { ConsumerTest, TestResult } from "../consumers/consumer-test.ts";
 import { testIn, withoutTest, withTests, type TestItem } from "../consumers/edit-document.ts";
+import { planOn } from "../consumers/impact-service.ts";
 import { testsOfSide, testsOfSides, type TestFilter } from "../consumers/stored-tests.ts";
 import { testConsumers } from "../consumers/test-service.ts";
 import type { Db } from "../db/db.ts";
+import { statementCodes } from "../engine/sandbox.ts";
 import { AppError, asAppError } from "../lib/errors.ts";
 import { hashOf } from "../lib/json.ts";
 import { counted } from "../lib/text.ts";
@@ -70,7 +72,13 @@ export async function addTests(deps: ChangeDeps & MergeDeps, request: AddTestsRe
     text,
     changed.map(({ item }) => item),
   );
-  await refuseUnsent(deps, parseConsumerTests(consumer, next));
+  const tests = parseConsumerTests(consumer, next);
+  await refuseUnsent(deps, tests);
+  await refuseUnplanned(
+    deps,
+    consumer,
+    tests.filter(({ name }) => added.includes(name)),
+  );
   const title = `Tests of ${consumer}: ${added.length === 1 ? added[0] : counted(added.length, "test")}`;
   const { change } = await propose(deps, { operations: [], documents: [{ path, text: next }], title, actor, origin: "person", signal });
   if (change === undefined || replaced.length > 0) return { change, merged: undefined, waits: undefined, added, unchanged };
@@ -87,6 +95,23 @@ export async function addTests(deps: ChangeDeps & MergeDeps, request: AddTestsRe
 /** A test whose model was never sent would stand in the document and never run. */
 async function refuseUnsent({ store }: ChangeDeps, tests: readonly ConsumerTest[]): Promise<void> {
   for (const test of tests) if (test.kind === "model" && !(await hasModel(store, test.sha256))) throw modelMissing(test.sha256, test.file);
+}
+
+/** A query that does not run on what main has would open a change that nobody can merge. */
+async function refuseUnplanned(deps: ChangeDeps, consumer: string, tests: readonly ConsumerTest[]): Promise<void> {
+  const plans = await planOn(deps, treeSide(deps.db, mainRef, await mainTree(deps.db)), tests);
+  const wrong = [...plans].flatMap(([{ name }, planned]) =>
+    planned.ok || !statementCodes.has(planned.code) ? [] : [{ test: name, code: planned.code, message: planned.message }],
+  );
+  const [first] = wrong;
+  if (first === undefined) return;
+  const more = wrong.length === 1 ? "" : `, and ${counted(wrong.length - 1, "more query", "more queries")}`;
+  throw new AppError("consumer.query_invalid", `${first.test} of ${consumer} does not run on main${more}: ${first.message}`, {
+    expected: "queries that run on the datasets of main",
+    found: wrong.map(({ test }) => test).join(", "),
+    hint: "mend the query; one that needs a dataset or column that is not merged yet comes in one change with it: tidegate apply <folder>",
+    details: { tests: wrong },
+  });
 }
 
 /** Opens the change that takes a test away from a consumer. It waits: what checks less needs somebody who says so. */

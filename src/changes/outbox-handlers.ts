@@ -1,4 +1,5 @@
 import { mutate } from "../audit/mutation.ts";
+import type { ImpactDeps } from "../consumers/impact-service.ts";
 import type { EventHandlers, Events, OutboxRow, Topic } from "../db/events.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { AppError } from "../lib/errors.ts";
@@ -6,10 +7,13 @@ import { carryOntoLive } from "../rollouts/live-carry.ts";
 import { startQueued } from "../rollouts/queue-service.ts";
 import { tellWebhooks } from "../webhooks/tell-service.ts";
 import type { Happened } from "../webhooks/notice-reads.ts";
+import { planMoved } from "./plan-ahead.ts";
 import { openRevert } from "./revert-service.ts";
 
+type OutboxDeps = LakeDeps & ImpactDeps;
+
 /** What follows from what was committed: webhooks are told first, since that only writes down what is to be sent. */
-export function outboxHandlers(deps: LakeDeps): EventHandlers {
+export function outboxHandlers(deps: OutboxDeps): EventHandlers {
   const told =
     <T extends Topic>(topic: T, follow?: (event: Events[T]) => Promise<void>) =>
     async (event: Events[T], row: OutboxRow): Promise<void> => {
@@ -21,7 +25,7 @@ export function outboxHandlers(deps: LakeDeps): EventHandlers {
     "change.reviewed": told("change.reviewed"),
     "change.overridden": told("change.overridden"),
     "change.waits": told("change.waits"),
-    "change.merged": told("change.merged"),
+    "change.merged": told("change.merged", (event) => planMoved(deps, event.commit)),
     "change.barred": told("change.barred", (event) => revertBarred(deps, event)),
     "release.waiting": told("release.waiting", (event) => carryOntoLive(deps, event.release)),
     "release.step_started": told("release.step_started"),

@@ -1,8 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { lakehouse, source, type Lakehouse } from "../../test/harness/lakehouse.ts";
+import { wordsOf } from "../catalog/mentioned.ts";
+import { mainCommit } from "../catalog/revision.ts";
+import { planMoved } from "../changes/plan-ahead.ts";
 import { sidesOfChange } from "../changes/change-sides.ts";
 import type { OperationRequest } from "../changes/operation.ts";
 import type { Sandbox } from "../engine/sandbox.ts";
+import type { Field } from "../lake/schema.ts";
+import { mayNoticeNew } from "./impact.ts";
 import { schemaImpact } from "./impact-service.ts";
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -116,4 +121,65 @@ test("a query that cannot be planned in time is told, and the others are planned
     "sql.failed",
     "sql.refused",
   ]);
+});
+
+test("a query that cannot notice added columns is not planned again, and planning it would say so", async () => {
+  const column = (name: string) => ({ name, type: "long" as const });
+  const fields = (...names: string[]): Field[] => names.map((name, at) => ({ id: at + 1, name, type: "long", required: false }));
+  const [before, after] = [
+    ["a", "b", "c", "z"],
+    ["a", "b", "c", "z", "d", "Odd name"],
+  ];
+  const queries = [
+    "select a from t",
+    "select count(*) as n, sum(b) from t where c > 1",
+    "select t.a, u.e from t join u using (c)",
+    "select max(a) over (partition by b order by c) from t",
+    "select a from t where c in (select c from u)",
+    "select * from t",
+    "select count(*) from (select * from t union all select a, b, c, z from t)",
+    "select d from t join u using (c)",
+    "select t.a from t natural join u",
+    "from t",
+    "select columns('.') from t",
+    "select count(t) from t",
+    "select a, b + 1 as d, d + 1 as f from t",
+    `select "odd name" from t join w on t.a = w.a`,
+    "pivot t on a using sum(b)",
+    "select a, b from t except select c, e from u",
+    "select x.a from t x, t y where x = y",
+  ];
+  const plan = (t: readonly string[]) => {
+    const tables = Object.entries({ "s.t": t, "s.u": ["c", "d", "e"], "s.w": ["a", "Odd name"] }).map(([name, names]) => ({
+      name,
+      columns: names.map(column),
+    }));
+    return lake.sandbox.planAll({ queries: queries.map((sql) => ({ sql, tables })), milliseconds: 5000 });
+  };
+  const [was, is] = [await plan(before), await plan(after)];
+  const table = { name: "s.t", before: fields(...before), after: fields(...after) };
+  const free = queries.filter((sql, at) => {
+    const known = was[at];
+    return known?.ok === true && !mayNoticeNew(sql, wordsOf(sql), known.used, [table]);
+  });
+  expect(free).toEqual(queries.slice(0, 5));
+  for (const sql of free) expect(is[queries.indexOf(sql)]).toEqual(was[queries.indexOf(sql)]);
+  // The list holds what it is there for: queries that do break.
+  expect(queries.filter((_, at) => was[at]?.ok === true && is[at]?.ok === false).length).toBeGreaterThan(2);
+});
+
+test("after a merge that moved a query or columns, the queries are planned before anybody asks", async () => {
+  const text = "tests:\n  - name: late\n    query: { sql: select max(Confirmed) as most from covid.daily }\n";
+  const { change } = await lake.propose({ operations: [], documents: [{ path: "consumers/agency-f", text }] });
+  await lake.merge(change?.id ?? "");
+  const at = planned;
+  await planMoved({ ...lake, sandbox: counting }, (await mainCommit(lake.db)).id);
+  expect(planned).toBe(at + 1);
+  // Only the query that lists all columns looks again.
+  await impact(schema({ edit: "add", name: "deaths", type: "long" }));
+  expect(planned).toBe(at + 2);
+  const rows = await lake.propose({ operations: [{ kind: "sql", dataset: "covid.daily", sql: `update covid.daily set "Confirmed" = 2` }] });
+  await lake.merge(rows.change?.id ?? "");
+  await planMoved({ ...lake, sandbox: counting }, (await mainCommit(lake.db)).id);
+  expect(planned).toBe(at + 2);
 });

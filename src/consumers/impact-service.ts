@@ -4,7 +4,7 @@ import type { PlannedQuery, PlanTable, Sandbox } from "../engine/sandbox.ts";
 import type { Field } from "../lake/schema.ts";
 import { hashOf, sha256 } from "../lib/json.ts";
 import type { ConsumerTest, TestResult } from "./consumer-test.ts";
-import { changedColumns, hasNewNames, hitColumns, impactOf, type ColumnChange, type ImpactKind } from "./impact.ts";
+import { changedColumns, hasNewNames, hitColumns, impactOf, mayNoticeNew, type ColumnChange, type ImpactKind } from "./impact.ts";
 import { mentionedIn } from "../catalog/mentioned.ts";
 import { idOfQuery, keepPlans, knownPlans } from "./query-columns-store.ts";
 import { testsOfSide, testWords } from "./stored-tests.ts";
@@ -41,26 +41,40 @@ export async function schemaImpact(
   sides: { base: Side; candidate: Side; datasetIds: readonly string[] },
 ): Promise<TestImpact[]> {
   const tests = await testsOfSide(sides.base);
-  const words = new Map(tests.map((item) => [item, testWords(item.test)]));
-  const datasets = await testedDatasets(deps, new Set([...words.values()].flatMap((set) => [...set])), sides);
-  const schemas = await Promise.all(
+  const schemas = await schemasOf(deps, new Set(tests.flatMap(({ test }) => [...testWords(test)])), sides);
+  const moved = (item: Schemas): boolean => item.changes.length > 0 || hasNewNames(item.before ?? [], item.after);
+  const asked = tests
+    .map((item) => ({ ...item, schemas: mentionedIn(testWords(item.test), schemas) }))
+    .filter((item) => item.schemas.some(moved));
+  const consumers = new Map((await listConsumers(deps)).map((line) => [line.name, line]));
+  const plans = await planBoth(deps, asked);
+  return asked.map((item): TestImpact => {
+    const { consumer, test, schemas: named } = item;
+    const { owner = null, criticality = "normal" } = consumers.get(consumer) ?? {};
+    const found =
+      test.kind === "command"
+        ? ofCommand(
+            named,
+            named.flatMap(({ changes }) => changes),
+          )
+        : plans(item);
+    return { consumer, owner, criticality, test: test.name, kind: test.kind, ...found };
+  });
+}
+
+/** The columns of the datasets of these last parts, on both sides. */
+async function schemasOf(
+  deps: SideDeps,
+  words: ReadonlySet<string>,
+  sides: { base: Side; candidate: Side; datasetIds: readonly string[] },
+): Promise<Schemas[]> {
+  const datasets = await testedDatasets(deps, words, sides);
+  return Promise.all(
     datasets.map(async ({ dataset, before, after }): Promise<Schemas> => {
       const [was, is] = await Promise.all([fieldsOf(deps, before), fieldsOf(deps, after)]);
       return { name: dataset.name, before: was, after: is, changes: was === undefined ? [] : changedColumns(dataset.name, was, is) };
     }),
   );
-  const moved = (item: Schemas): boolean => item.changes.length > 0 || hasNewNames(item.before ?? [], item.after);
-  const asked = tests
-    .map((item) => ({ ...item, schemas: mentionedIn(words.get(item) ?? new Set(), schemas) }))
-    .filter((item) => item.schemas.some(moved));
-  const consumers = new Map((await listConsumers(deps)).map((line) => [line.name, line]));
-  const plans = await planBoth(deps, asked);
-  return asked.map(({ consumer, test, schemas: named }): TestImpact => {
-    const { owner = null, criticality = "normal" } = consumers.get(consumer) ?? {};
-    const changes = named.flatMap((item) => item.changes);
-    const found = test.kind === "command" ? ofCommand(named, changes) : plans(test, named, changes);
-    return { consumer, owner, criticality, test: test.name, kind: test.kind, ...found };
-  });
 }
 
 async function fieldsOf({ tables }: SideDeps, content: VersionContent | undefined): Promise<readonly Field[] | undefined> {
@@ -77,51 +91,103 @@ function ofCommand(named: readonly Schemas[], changes: readonly ColumnChange[]):
   return { impact: changes.length > 0 ? "uses" : "safe", columns: [...changes], error: null };
 }
 
-const tablesOf = (named: readonly Schemas[], side: "before" | "after"): PlanTable[] =>
-  named.flatMap((item) => {
+interface Asked {
+  test: ConsumerTest;
+  schemas: readonly Schemas[];
+}
+
+/** Plans the queries of one side, all in one process; what was planned before on the same columns is known. Ids are those of `idOfQuery`. */
+class SidePlans {
+  readonly #side: "before" | "after";
+  readonly #tables = new Map<string, Pick<Planable, "tables" | "schemaHash">>();
+  readonly #ids = new Map<Asked, string>();
+  #found = new Map<string, PlannedQuery>();
+
+  constructor(side: "before" | "after") {
+    this.#side = side;
+  }
+
+  async plan(deps: ImpactDeps, asked: readonly Asked[]): Promise<void> {
+    const items = asked.flatMap((item): Planable[] => {
+      const { test, schemas } = item;
+      if (test.kind === "command") return [];
+      const planable = { sql: test.sql, queryHash: sha256(test.sql), ...this.#tablesOf(schemas) };
+      this.#ids.set(item, idOfQuery(planable));
+      return [planable];
+    });
+    this.#found = await planned(deps, items);
+  }
+
+  of(item: Asked): PlannedQuery | undefined {
+    return this.#found.get(this.#ids.get(item) ?? "");
+  }
+
+  #tablesOf(schemas: readonly Schemas[]): Pick<Planable, "tables" | "schemaHash"> {
+    const key = schemas.map(({ name }) => name).join("\n");
+    const known = this.#tables.get(key) ?? describe(schemas, this.#side);
+    this.#tables.set(key, known);
+    return known;
+  }
+}
+
+function describe(schemas: readonly Schemas[], side: "before" | "after"): Pick<Planable, "tables" | "schemaHash"> {
+  const tables = schemas.flatMap((item): PlanTable[] => {
     const fields = item[side];
     return fields === undefined ? [] : [{ name: item.name, columns: fields.map(({ name, type }) => ({ name, type })) }];
   });
+  return { tables, schemaHash: hashOf(tables.map(({ name, columns }) => [name, columns.map((column) => [column.name, column.type])])) };
+}
 
-async function planBoth(
-  deps: ImpactDeps,
-  asked: readonly { test: ConsumerTest; schemas: readonly Schemas[] }[],
-): Promise<(test: ConsumerTest, named: readonly Schemas[], changes: readonly ColumnChange[]) => Found> {
-  const queries = asked.flatMap(({ test, schemas }) => (test.kind === "command" ? [] : [{ sql: test.sql, schemas }]));
-  const on = (sql: string, named: readonly Schemas[], side: "before" | "after") => {
-    const tables = tablesOf(named, side);
-    return {
-      sql,
-      tables,
-      queryHash: sha256(sql),
-      schemaHash: hashOf(tables.map(({ name, columns }) => [name, columns.map((column) => [column.name, column.type])])),
-    };
-  };
-  const before = await planned(
+async function planBoth(deps: ImpactDeps, asked: readonly Asked[]): Promise<(item: Asked) => Found> {
+  const [before, after] = [new SidePlans("before"), new SidePlans("after")];
+  await before.plan(deps, asked);
+  await after.plan(
     deps,
-    queries.map(({ sql, schemas }) => on(sql, schemas, "before")),
+    asked.filter((item) => {
+      const known = before.of(item);
+      return known?.ok === true && needsPlan(known, item);
+    }),
   );
-  const needed = queries.filter(({ sql, schemas }) => {
-    const known = before.get(idOfQuery(on(sql, schemas, "before")));
-    return known?.ok === true && needsPlan(known, schemas);
-  });
-  const after = await planned(
-    deps,
-    needed.map(({ sql, schemas }) => on(sql, schemas, "after")),
-  );
-  return (test, named, changes) => {
-    const sql = test.kind === "command" ? "" : test.sql;
-    const was = before.get(idOfQuery(on(sql, named, "before"))) as PlannedQuery;
-    return impactOf(was, after.get(idOfQuery(on(sql, named, "after"))), changes);
-  };
+  return (item) =>
+    impactOf(
+      before.of(item) as PlannedQuery,
+      after.of(item),
+      item.schemas.flatMap(({ changes }) => changes),
+    );
 }
 
 /** A query that uses none of the columns that changed cannot notice, unless there are new names that it could confuse. */
-function needsPlan(before: PlannedQuery & { ok: true }, named: readonly Schemas[]): boolean {
-  const changes = named.flatMap((item) => item.changes);
-  return (
-    hitColumns(before.used, changes).length > 0 ||
-    named.some((item) => item.after === undefined || hasNewNames(item.before ?? [], item.after))
+function needsPlan(before: PlannedQuery & { ok: true }, { test, schemas }: Asked): boolean {
+  if (test.kind === "command") return false;
+  const changes = schemas.flatMap((item) => item.changes);
+  if (hitColumns(before.used, changes).length > 0 || schemas.some((item) => item.after === undefined)) return true;
+  const tables = schemas.map(({ name, before: was = [], after: is }) => ({ name, before: was, after: is }));
+  return mayNoticeNew(test.sql, testWords(test), before.used, tables);
+}
+
+/**
+ * Plans all queries of one side on the columns that it has, so that the next question which of them a schema change breaks finds them planned.
+ */
+export async function planAhead(deps: ImpactDeps, side: Side): Promise<void> {
+  await planOn(
+    deps,
+    side,
+    (await testsOfSide(side)).map(({ test }) => test),
+  );
+}
+
+/** The plans of tests' queries on the columns that a side has; what is kept may be asked for again. Commands have none. */
+export async function planOn(deps: ImpactDeps, side: Side, tests: readonly ConsumerTest[]): Promise<Map<ConsumerTest, PlannedQuery>> {
+  const words = new Set(tests.flatMap((test) => [...testWords(test)]));
+  const schemas = await schemasOf(deps, words, { base: side, candidate: side, datasetIds: [] });
+  const asked = tests.map((test) => ({ test, schemas: mentionedIn(testWords(test), schemas) }));
+  const plans = new SidePlans("before");
+  await plans.plan(deps, asked);
+  return new Map(
+    asked.flatMap((item) => {
+      const planned = plans.of(item);
+      return planned === undefined ? [] : [[item.test, planned] as const];
+    }),
   );
 }
 

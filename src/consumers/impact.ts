@@ -29,9 +29,39 @@ export function changedColumns(dataset: string, before: readonly Field[], after:
 }
 
 /** Names that only the candidate has: a query may find one of them ambiguous, and `*` gives more. */
-export function hasNewNames(before: readonly Field[], after: readonly Field[] | undefined): boolean {
-  return (after ?? []).some((field) => !before.some((other) => sameName(other.name, field.name)));
+export const hasNewNames = (before: readonly Field[], after: readonly Field[] | undefined): boolean => newNames(before, after).length > 0;
+
+/** Names that only the candidate has, in lower case. */
+const newNames = (before: readonly Field[], after: readonly Field[] | undefined): string[] =>
+  (after ?? []).map(({ name }) => name.toLowerCase()).filter((name) => !before.some((other) => sameName(other.name, name)));
+
+/** Words of a query that take columns without naming them, or join and line up whatever has the same name. */
+const takesUnnamed = ["columns", "except", "intersect", "natural", "pivot", "union", "unpivot"];
+
+/**
+ * Whether a query that plans on base could notice columns that were added: it names one of them (another table's column may become ambiguous),
+ * or takes columns without naming them. Says yes when in doubt; then the query is planned.
+ */
+export function mayNoticeNew(
+  sql: string,
+  words: ReadonlySet<string>,
+  used: ColumnsUsed,
+  tables: readonly { name: string; before: readonly Field[]; after: readonly Field[] | undefined }[],
+): boolean {
+  const added = tables.map((table) => ({ ...table, names: newNames(table.before, table.after) })).filter(({ names }) => names.length > 0);
+  if (added.length === 0) return false;
+  if (takesUnnamed.some((word) => words.has(word))) return true;
+  if (sql.replaceAll(/count\s*\(\s*\*\s*\)/gi, "").includes("*")) return true;
+  return added.some(({ name, before, names }) => {
+    const of = used.find((item) => item.table === name)?.columns ?? [];
+    // A table without a word for its columns (FROM t, or t as a row) shows as all of them.
+    return of === "all" || of.length >= before.length || names.some((word) => isNamed(sql, words, word));
+  });
 }
+
+const plainName = /^[\p{L}_][\p{L}\p{N}_$]*$/u;
+const isNamed = (sql: string, words: ReadonlySet<string>, column: string): boolean =>
+  plainName.test(column) ? words.has(column) : sql.toLowerCase().includes(column.replaceAll('"', '""'));
 
 const sameName = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase();
 

@@ -24,7 +24,7 @@ export async function testsOfSide(side: Side, filter: TestFilter = {}): Promise<
   return documents.flatMap(({ path, text }) => {
     const consumer = consumerOfPath(path) ?? path;
     if (filter.consumer !== undefined && consumer !== filter.consumer) return [];
-    const tests = parseConsumerTests(consumer, text);
+    const tests = keptTests(consumer, text);
     return tests.filter((test) => names === undefined || names.has(test.name.toLowerCase())).map((test) => ({ consumer, test }));
   });
 }
@@ -41,7 +41,31 @@ export async function testsOfSides(base: Side, candidate: Side, filter?: TestFil
 const idOf = ({ consumer, test }: Omit<StoredTest, "isNew">): string => `${consumer}\n${test.name.toLowerCase()}`;
 const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
+const words = new WeakMap<ConsumerTest, ReadonlySet<string>>();
+
 /** Words of a test that may name a dataset. */
-export function testWords(test: ConsumerTest): Set<string> {
-  return test.kind === "command" ? wordsOf(test.reads.map((name) => `"${name}"`).join(" ")) : wordsOf(test.sql);
+export function testWords(test: ConsumerTest): ReadonlySet<string> {
+  const known = words.get(test) ?? (test.kind === "command" ? wordsOf(test.reads.map((name) => `"${name}"`).join(" ")) : wordsOf(test.sql));
+  words.set(test, known);
+  return known;
+}
+
+const mostCharacters = 5_000_000;
+const kept = new Map<string, readonly ConsumerTest[]>();
+let characters = 0;
+
+/** Tests of a document that this process has read before: a thousand of them take longer to parse than to look up. */
+function keptTests(consumer: string, text: string): readonly ConsumerTest[] {
+  const key = `${consumer}\n${text}`;
+  const known = kept.get(key);
+  const tests = known ?? parseConsumerTests(consumer, text);
+  kept.delete(key);
+  kept.set(key, tests);
+  if (known === undefined) characters += key.length;
+  for (const [oldest] of kept) {
+    if (characters <= mostCharacters || oldest === key) break;
+    kept.delete(oldest);
+    characters -= oldest.length;
+  }
+  return tests;
 }

@@ -80,6 +80,18 @@ test("a test is taken away by a change that waits", async () => {
   });
 });
 
+test("a query that does not run on what main has is refused by its name, and no change is left behind", async () => {
+  const { length } = await app.ask("GET", "/v1/changes");
+  const queries = ["select nothing from orders", "drop table orders", "select 1 from elsewhere"];
+  const tests = [total, ...queries.map((sql, at) => ({ name: `wrong ${at}`, query: { sql } }))];
+  expect(await app.refused("POST", "/v1/consumers/board/tests", { body: { tests } })).toMatchObject({
+    code: "consumer.query_invalid",
+    found: "wrong 0, wrong 1, wrong 2",
+    details: { tests: [{ code: "sql.failed" }, { code: "sql.refused" }, { code: "sql.unknown_table" }] },
+  });
+  expect(await app.ask("GET", "/v1/changes")).toHaveLength(length);
+});
+
 test("tests that cannot be read, and consumers that nobody added, are refused", async () => {
   const bad = { name: "../x", query: { sql: "select 1" } };
   expect(await app.refused("POST", "/v1/consumers/board/tests", { body: { tests: [bad] } })).toMatchObject({

@@ -105,6 +105,7 @@ export const errorCodes = {
   "group.exists": "conflict",
   "consumer.not_found": "not_found",
   "consumer.exists": "conflict",
+  "consumer.query_invalid": "invalid",
   "consumer.test_invalid": "invalid",
   "consumer.test_exists": "conflict",
   "consumer.test_not_found": "not_found",

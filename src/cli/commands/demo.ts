@@ -39,7 +39,7 @@ export function addDemoCommand(surroundings: Surroundings): void {
   ).action(async (options: { port?: string; exit?: boolean }) => {
     const config = surroundings.config();
     const [{ openServices }, { serve }] = await Promise.all([import("../../compose.ts"), import("../../http/serve.ts")]);
-    const services = await openServices(config);
+    const services = await openServices(config, { serving: true });
     try {
       const server = await serve(services, { host: config.host, port: portOf(options.port) ?? config.port });
       try {

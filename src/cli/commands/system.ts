@@ -42,7 +42,7 @@ export function addSystemCommands(surroundings: Surroundings): void {
   ]).action(async (options: { host?: string; port?: string }) => {
     const config = surroundings.config();
     const [{ openServices }, { serve: start }] = await Promise.all([import("../../compose.ts"), import("../../http/serve.ts")]);
-    const services = await openServices(config);
+    const services = await openServices(config, { serving: true });
     try {
       const out = surroundings.output();
       const report = (error: unknown, id?: string): void => out.log(`unforeseen${id === undefined ? "" : ` ${id}`}: ${wholeText(error)}`);

@@ -178,23 +178,60 @@ export async function planQueries(
   const connection = await openEngine();
   const room = await openRoom(connection, { ...job, tables });
   await ready();
+  const rooms = new OwnRooms(connection);
   for (const { tables: own, queries } of groups) {
     const alone: Job = { ...job, tables: own, names: own.map(({ name }) => name) };
-    for (const { index, sql } of queries) await planned(index, await planOne(connection, room, alone, sql));
+    for (const { index, sql } of queries) await planned(index, await planOne(connection, room, rooms, { ...alone, sql }));
   }
 }
 
-async function planOne(connection: DuckDBConnection, room: Room, job: Job, sql: string): Promise<PlannedQuery> {
+async function planOne(connection: DuckDBConnection, room: Room, rooms: OwnRooms, job: Job): Promise<PlannedQuery> {
   try {
-    const known = await judge(connection, room, job, sql).catch(async (error: unknown) => {
+    const known = await judge(connection, room, job, job.sql).catch(async (error: unknown) => {
       if (asAppError(error).code !== "sql.failed") throw error;
-      const engine = await openEngine();
-      return passGate(engine, await narrowed(engine, { ...job, sql }));
+      return rooms.judge(job);
     });
     return { ok: true, used: known.used };
   } catch (error) {
     const { code, message } = sqlError(error, job.names ?? []);
     return { ok: false, code, message };
+  }
+}
+
+const mostOwnRooms = 32;
+
+/** Engines with just the tables that statements name, one for each set of them: opening one costs as much as ten plans. */
+class OwnRooms {
+  readonly #open = new Map<string, Promise<{ connection: DuckDBConnection; room: Room }>>();
+  readonly #parser: DuckDBConnection;
+
+  constructor(parser: DuckDBConnection) {
+    this.#parser = parser;
+  }
+
+  async judge(job: Job): Promise<Passed> {
+    const own = await narrowed(this.#parser, job);
+    const names = JSON.stringify(own.tables.map(({ name }) => name));
+    const known = this.#open.get(names) ?? this.#make(own);
+    this.#open.delete(names);
+    this.#open.set(names, known);
+    const { connection, room } = await known;
+    const passed = judge(connection, room, own, own.sql);
+    await passed.catch(() => undefined);
+    await this.#closeOldest();
+    return passed;
+  }
+
+  async #closeOldest(): Promise<void> {
+    const [oldest] = this.#open;
+    if (oldest === undefined || this.#open.size <= mostOwnRooms) return;
+    this.#open.delete(oldest[0]);
+    (await oldest[1]).connection.closeSync();
+  }
+
+  async #make(job: Job): Promise<{ connection: DuckDBConnection; room: Room }> {
+    const connection = await openEngine();
+    return { connection, room: await openRoom(connection, job) };
   }
 }
 
