@@ -56,8 +56,11 @@ const packages = [
   "duckdb==1.5.5",
   "duckdb-extension-iceberg==1.5.5",
   "duckdb-extension-avro==1.5.5",
+  "duckdb-extension-httpfs==1.5.5",
   "pyspark==4.1.4",
 ];
+/** Spark's Iceberg runtime, where `installReaders` has put it. */
+export const sparkJar = () => join(cache, jarName);
 const jarName = "iceberg-spark-runtime-4.1_2.13-1.12.0.jar";
 const maven = process.env["MAVEN_CENTRAL_URL"] ?? "https://repo1.maven.org/maven2";
 
@@ -88,6 +91,33 @@ export async function installReaders(): Promise<string | undefined> {
   return undefined;
 }
 
+/** A Python process of the readers' environment that is asked by lines and answers by lines of JSON. */
+export function startPython(script: string, args: readonly string[], folder: string) {
+  const child = spawn(join(venv, "bin", "python"), [join(here, script), ...args], {
+    cwd: folder,
+    stdio: ["pipe", "pipe", "ignore"],
+    env: { ...process.env, TZ: "UTC" },
+  });
+  child.stdin.on("error", () => undefined);
+  const ended = new Promise<string>((resolve) => {
+    child.once("close", (code, signal) => resolve(signal ?? `exit ${code ?? ""}`));
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    child,
+    ended,
+    /** The answer to a question; undefined when the process has ended instead. */
+    ask: async (question: object): Promise<unknown> => {
+      child.stdin.write(`${JSON.stringify(question)}\n`);
+      for (;;) {
+        const { value, done } = await lines.next();
+        if (done === true) return undefined;
+        if (value.startsWith("{")) return JSON.parse(value) as unknown;
+      }
+    },
+  };
+}
+
 export interface ReaderProcess {
   /** What the reader finds in each fixture that is for it. */
   read(fixtures: readonly Fixture[]): Promise<Map<string, Reading>>;
@@ -96,28 +126,11 @@ export interface ReaderProcess {
 
 /** A reader in a process of its own, which stays: some readers abort theirs on a broken table, and a new one goes on then. */
 export function openReader(reader: ReaderName | "expected", folder: string): ReaderProcess {
-  const args = [join(here, "read.py"), reader, ...(reader === "spark" ? [join(cache, jarName)] : [])];
-  const begin = () => {
-    const child = spawn(join(venv, "bin", "python"), args, {
-      cwd: folder,
-      stdio: ["pipe", "pipe", "ignore"],
-      env: { ...process.env, TZ: "UTC" },
-    });
-    child.stdin.on("error", () => undefined);
-    const ended = new Promise<string>((resolve) => {
-      child.once("close", (code, signal) => resolve(signal ?? `exit ${code ?? ""}`));
-    });
-    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    return { child, ended, lines };
-  };
+  const begin = () => startPython("read.py", [reader, ...(reader === "spark" ? [sparkJar()] : [])], folder);
   let running = begin();
   const ask = async (fixture: Fixture): Promise<Reading> => {
-    running.child.stdin.write(`${JSON.stringify(fixture)}\n`);
-    for (;;) {
-      const { value, done } = await running.lines.next();
-      if (done === true) break;
-      if (value.startsWith("{")) return JSON.parse(value) as Reading;
-    }
+    const answer = await running.ask(fixture);
+    if (answer !== undefined) return answer as Reading;
     const reason = await running.ended;
     running = begin();
     return { name: fixture.name, error: `process ended: ${reason}` };
