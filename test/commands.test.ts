@@ -231,3 +231,15 @@ test("a batch that waited and merges with the same call says so; the next time i
   expect((await good(...call)).text).toMatch(new RegExp(`^${id} has brought this batch already, and waited\\.\n${id} merged: main `));
   expect((await good(...call)).text).toMatch(new RegExp(`^${id} has brought this batch already \\(merged\\)\\.\n`));
 });
+
+test("pin keeps a consumer where it is and says on what and until when; alone it lists, and unpin ends it", async () => {
+  await good("consumer", "add", "night-export", "--kind", "job");
+  expect((await good("pin")).text).toMatch(/^No pins\./);
+  const made = await good("pin", "night-export", "items", "--until", "2d", "--reason", "month end");
+  expect(made.text).toMatch(/^night-export stays on shop\.items@\d+ until \d{4}-\d\d-\d\d \d\d:\d\d\./);
+  expect((await good("pin", "night-export")).text).toMatch(/^1 pin\.[\s\S]+month end/);
+  expect((await refused(2, "pin", "night-export", "items", "--until", "2d")).code).toBe("usage.invalid");
+  expect((await refused(3, "pin", "night-export", "items", "--until", "3d", "--reason", "again")).code).toBe("pin.exists");
+  expect((await good("unpin", "night-export")).text).toMatch(/^night-export has what all have of shop\.items\./);
+  expect((await refused(2, "unpin", "night-export")).code).toBe("pin.not_found");
+});

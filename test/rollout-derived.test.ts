@@ -3,6 +3,7 @@ import { addConsumer } from "../src/access/consumer-service.ts";
 import { showChange } from "../src/changes/change-reads.ts";
 import { setPlan } from "../src/changes/plan-service.ts";
 import type { Proposed } from "../src/changes/propose-service.ts";
+import { pin, unpin } from "../src/rollouts/pin-service.ts";
 import { showRelease } from "../src/rollouts/release-reads.ts";
 import { advance } from "../src/rollouts/release-service.ts";
 import { contractOnMain, importText, proposeText } from "./harness/changes.ts";
@@ -123,4 +124,41 @@ test("a change to what a foreign key binds to a rollout waits for it, whichever 
     expect(await advanced(release)).toBe("completed");
     expect((await stateOf(other.release.id)).state).toBe("completed");
   }
+});
+
+test("a pin keeps what is bound to what it keeps: what a foreign key points at, and the mart with what it is built from", async () => {
+  const until = new Date(lake.clock.now().getTime() + 86_400_000);
+  const board = { environment: "production", consumer: "board", actor: "ana" };
+  const pinned = async (dataset: string) => {
+    const { versions } = await pin(lake, { ...board, dataset, until, reason: "audit", owner: "ana" });
+    return versions.size;
+  };
+  const merged = async (dataset: string, csv: string) => lake.merge(await proposeText(lake, dataset, { kind: "upsert", csv }));
+  // What is kept as it is needs nothing else until something that is bound to it moves; then that stays too.
+  expect(await pinned("keys.orders")).toBe(1);
+  const names = async (consumer?: string) => (await rowsOf(lake, "keys.customers", { consumer })).map((row) => row["name"]);
+  const before = await names();
+  expect((await merged("keys.customers", "id,name\n2,Moved\n")).release.state).toBe("completed_with_holds");
+  expect([await names("board"), (await names()).includes("Moved")]).toEqual([before, true]);
+  await unpin(lake, board);
+  // What is put back takes back what was another version then.
+  await merged("keys.orders", "id,customer\n7,2\n");
+  const orders = async (consumer?: string) => (await rowsOf(lake, "keys.orders", { consumer })).length;
+  const all = await orders();
+  expect(await pinned("keys.orders@2")).toBe(2);
+  expect([await orders("board"), (await names("board")).includes("Moved"), await orders()]).toEqual([1, false, all]);
+  await unpin(lake, board);
+
+  const mart = martOf(lake, "pinned");
+  await mart.build();
+  const cities = async (consumer?: string) => (await rowsOf(lake, "pinned.delays", { consumer })).map((row) => row["city"]);
+  const city = await cities();
+  await lake.merge((await mart.change("airports", "upsert", "iata,city\nDEN,Mile High\n")).change?.id ?? "");
+  expect(await pinned("pinned.airports@1")).toBe(2);
+  expect([await cities("board"), (await cities()).includes("Mile High")]).toEqual([city, true]);
+  await mart.batch("flights", "id,origin,delay\n11,DEN,50\n");
+  await lake.drain();
+  expect((await rowsOf(lake, "pinned.flights", { consumer: "board" })).length).toBeLessThan((await rowsOf(lake, "pinned.flights")).length);
+  await unpin(lake, board);
+  expect(await cities("board")).toEqual(await cities());
 });

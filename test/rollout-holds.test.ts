@@ -4,13 +4,19 @@ import { showChange } from "../src/changes/change-reads.ts";
 import { setPlan } from "../src/changes/plan-service.ts";
 import { merge } from "../src/changes/merge-service.ts";
 import { acknowledge } from "../src/changes/verdict-service.ts";
-import { showRelease } from "../src/rollouts/release-reads.ts";
+import { listPins } from "../src/rollouts/pin-reads.ts";
+import { pin, unpin, type PinRequest } from "../src/rollouts/pin-service.ts";
+import { pinsBesideRelease, showRelease } from "../src/rollouts/release-reads.ts";
 import { advance, unhold } from "../src/rollouts/release-service.ts";
+import { answerFor } from "../src/reading/read-service.ts";
 import { importText, proposeText, rollBack } from "./harness/changes.ts";
 import { lakehouse, type Lakehouse } from "./harness/lakehouse.ts";
 import { rowsOf } from "./harness/reads.ts";
 
-/* Each step is tested for those whom it moves: a consumer that it would break stays on what it has. */
+/*
+ * Who stays on what it has while others move: a consumer that a step would break, and one that somebody pinned. Each step is tested for those
+ * whom it moves.
+ */
 
 let lake: Lakehouse;
 beforeAll(async () => {
@@ -99,4 +105,110 @@ test("a consumer that is held back on what is rolled back later is let go with t
   expect((await rowsOf(lake, "old.t", { consumer: "board" })).map((row) => row["fare"])).not.toContain(99);
   const [bad] = (await showRelease(lake.db, old.id)).changes;
   expect((await showChange(lake.db, bad ?? "")).barred).toBe(true);
+});
+
+const pinned = (request: Partial<PinRequest>) =>
+  pin(lake, {
+    environment: "production",
+    consumer: "board",
+    until: new Date(lake.clock.now().getTime() + 2 * 86_400_000),
+    reason: "month end",
+    owner: "ana",
+    actor: "ana",
+    ...request,
+  });
+const unpinned = (dataset?: string) => unpin(lake, { environment: "production", consumer: "board", dataset, actor: "ana" });
+const reasonOf = async (consumer: string) => (await lake.resolver.resolve({ consumer, run: undefined })).reason;
+const values = async (dataset: string, consumer?: string) => (await rowsOf(lake, dataset, { consumer })).map((row) => row["v"]).join(" ");
+
+async function upsert(dataset: string, csv: string, plan?: string): Promise<{ change: string; release: string }> {
+  const change = await proposeText(lake, dataset, { kind: "upsert", csv });
+  if (plan !== undefined) await setPlan(lake, { changeId: change, text: plan, actor: "ana" });
+  return { change, release: (await lake.merge(change)).release.id };
+}
+
+test("a pinned consumer stays where it is: no step moves it, feeds pass it by, and the release completes with holds until it is let go", async () => {
+  await importText(lake, "pins.rows", "id,v\n1,a\n2,b\n", ["id"]);
+  await pinned({ dataset: "pins.rows" });
+  const { release } = await upsert("pins.rows", "id,v\n1,A\n", "steps: [{ ring: [board, report], wait: 1h }]");
+  expect((await showRelease(lake.db, release)).members.map(({ consumer }) => consumer)).toEqual(["report"]);
+  expect(await pinsBesideRelease(lake.db, (await showRelease(lake.db, release)).release, lake.clock.now())).toMatchObject([
+    { consumer: "board", owner: "ana", reason: "month end", dataset: "pins.rows", keeps: [{ dataset: "pins.rows", version: 1 }] },
+  ]);
+  await feed("pins.rows", "id,v\n3,c\n");
+  expect([await values("pins.rows", "board"), await values("pins.rows", "report"), await values("pins.rows")]).toEqual([
+    "a b",
+    "A b c",
+    "a b c",
+  ]);
+  expect(await reasonOf("board")).toMatch(/^pinned by ana until 2026-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+  hours(1);
+  await lake.drain();
+  expect((await showRelease(lake.db, release)).release.state).toBe("completed_with_holds");
+  expect([await values("pins.rows", "board"), await values("pins.rows")]).toEqual(["a b", "A b c"]);
+  await expect(pinned({ dataset: "pins.rows@1" })).rejects.toMatchObject({ code: "pin.exists", found: "pins.rows" });
+  await unpinned("pins.rows");
+  await expect(unpinned("pins.rows")).rejects.toMatchObject({ code: "pin.not_found", found: "no pin" });
+  expect((await showRelease(lake.db, release)).release.state).toBe("completed");
+  expect([await values("pins.rows", "board"), await reasonOf("board")]).toEqual(["A b c", "live"]);
+  // What is released to all at once passes a pin by as well.
+  await pinned({ dataset: "pins.rows" });
+  const { release: atOnce } = await upsert("pins.rows", "id,v\n2,B\n");
+  expect([(await showRelease(lake.db, atOnce)).release.state, await values("pins.rows", "board")]).toEqual([
+    "completed_with_holds",
+    "A b c",
+  ]);
+  hours(2 * 24);
+  expect([await values("pins.rows", "board"), await reasonOf("board")]).toEqual(["A B c", "live"]);
+});
+
+test("a pin goes back to a version that readers had; not to one that they never had, that is barred, or that breaks the consumer", async () => {
+  await importText(lake, "back.rows", "id,v\n1,a\n", ["id"]);
+  const bad = await upsert("back.rows", "id,v\n1,BAD\n");
+  await upsert("back.rows", "id,v\n2,b\n");
+  await pinned({ dataset: "back.rows@1" });
+  expect([await values("back.rows", "board"), await values("back.rows")]).toEqual(["a", "BAD b"]);
+  await unpinned();
+  const open = await proposeText(lake, "back.rows", { kind: "upsert", csv: "id,v\n9,z\n" });
+  const proposed = (await showChange(lake.db, open)).datasets[0]?.candidate?.number;
+  await expect(pinned({ dataset: `back.rows@${proposed}` })).rejects.toMatchObject({ code: "pin.not_released" });
+  // The board's test of it works on what it has, and would not on a version without the column.
+  const edit = async (one: { edit: "drop"; name: string } | { edit: "add"; name: string; type: "int" }) => {
+    const { change } = await lake.propose({ operations: [{ kind: "schema", dataset: "first.t", edits: [one] }] });
+    await lake.merge(change?.id ?? "");
+  };
+  if ((await columnsOf("first.t")).includes("fare")) await edit({ edit: "drop", name: "fare" });
+  const without = (await answerFor(lake, { consumer: undefined, run: undefined, at: undefined }, "first.t")).version.number;
+  await edit({ edit: "add", name: "fare", type: "int" });
+  await expect(pinned({ dataset: `first.t@${without}` })).rejects.toMatchObject({ code: "pin.breaks" });
+  await pinned({ dataset: "back.rows@2" });
+  expect(await values("back.rows", "board")).toBe("BAD");
+  // A pin never serves what was rolled back: it ends with the rollback, and the consumer is told.
+  await rollBack(lake, bad.release);
+  expect(await values("back.rows", "board")).not.toContain("BAD");
+  expect(await reasonOf("board")).toBe(`live, no longer pinned by ana: ${bad.change} was rolled back`);
+  await expect(pinned({ dataset: "back.rows@2" })).rejects.toMatchObject({ code: "pin.barred", found: bad.change });
+  await pinned({ dataset: "back.rows" });
+  expect(await reasonOf("board")).toMatch(/^pinned by ana until [^,]+$/);
+  await unpinned("back.rows");
+});
+
+test("a pin on the whole view keeps all of it, and new datasets out of it", async () => {
+  await importText(lake, "whole.rows", "id,v\n1,a\n", ["id"]);
+  await pinned({});
+  await expect(pinned({ dataset: "whole.rows" })).rejects.toMatchObject({ code: "pin.exists", found: "its whole view" });
+  const bad = await upsert("whole.rows", "id,v\n1,A\n");
+  await importText(lake, "whole.later", "id,v\n1,a\n", ["id"]);
+  expect([await values("whole.rows", "board"), await values("whole.rows", "report")]).toEqual(["a", "A"]);
+  await expect(values("whole.later", "board")).rejects.toMatchObject({ code: "dataset.not_found" });
+  expect(await listPins(lake.db, { environment: "production", consumer: "board", at: lake.clock.now() })).toMatchObject([
+    { dataset: null, owner: "ana", keeps: [] },
+  ]);
+  await unpinned();
+  await pinned({});
+  await rollBack(lake, bad.release);
+  expect([await values("whole.rows", "board"), await reasonOf("board")]).toEqual([
+    "a",
+    `live, no longer pinned by ana: ${bad.change} was rolled back`,
+  ]);
 });

@@ -146,6 +146,22 @@ export async function readingConsumer(deps: Pick<AccessDeps, "db">, name: string
   });
 }
 
+/** Whether a person answers for a consumer: as its owner, or as a member of the group that owns it. */
+export async function ownsConsumer({ db }: Pick<AccessDeps, "db">, person: string, consumer: string): Promise<boolean> {
+  const row = await db.selectFrom("consumers").select("owner").where("name", "=", consumer).executeTakeFirst();
+  if (row === undefined || row.owner === null) return false;
+  if (row.owner === person) return true;
+  const member = await db
+    .selectFrom("group_members")
+    .innerJoin("groups", "groups.id", "group_members.group_id")
+    .innerJoin("persons", "persons.id", "group_members.person_id")
+    .select("persons.id")
+    .where("groups.name", "=", row.owner)
+    .where("persons.name", "=", person)
+    .executeTakeFirst();
+  return member !== undefined;
+}
+
 function consumerMissing(name: string): AppError {
   return new AppError("consumer.not_found", `There is no consumer ${name}.`, {
     expected: "a consumer that was added",

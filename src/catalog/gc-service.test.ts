@@ -2,6 +2,8 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { openRevert } from "../changes/revert-service.ts";
 import { closeChange } from "../changes/close-service.ts";
 import type { ObjectStore } from "../lake/store.ts";
+import { addConsumer } from "../access/consumer-service.ts";
+import { pin } from "../rollouts/pin-service.ts";
 import { answerFor } from "../reading/read-service.ts";
 import { lakehouse, source, type Lakehouse } from "../../test/harness/lakehouse.ts";
 import { rowsOf } from "../../test/harness/reads.ts";
@@ -106,7 +108,7 @@ test("what a closed or superseded change proposed goes 30 days after its end, no
   expect([await readable(2), await readable(3), await readable(4)]).toEqual([false, false, true]);
 });
 
-test("main's former versions go after 30 days; a tag, an open change's base and a reader's run keep theirs", async () => {
+test("main's former versions go after 30 days; a tag, an open change's base, a reader's run and pins keep theirs", async () => {
   await mergedUpsert("1,11");
   await createTag(lake, { name: "v2", at: "main", actor: "ana" });
   await mergedUpsert("1,12");
@@ -115,10 +117,21 @@ test("main's former versions go after 30 days; a tag, an open change's base and 
   lake.clock.advance(31 * day);
   const run = { consumer: undefined, run: "nightly", at: undefined };
   await answerFor(lake, run, "t.rows");
+  await addConsumer(lake, "ana", { name: "board", kind: "job", criticality: "normal", labels: {} });
+  await addConsumer(lake, "ana", { name: "report", kind: "job", criticality: "normal", labels: {} });
+  const kept = {
+    environment: "production",
+    until: new Date(lake.clock.now().getTime() + 31 * day),
+    reason: "audit",
+    owner: "ana",
+    actor: "ana",
+  };
+  await pin(lake, { ...kept, consumer: "board", dataset: "t.rows@1" });
+  await pin(lake, { ...kept, consumer: "report" });
   await mergedUpsert("1,14");
   await collect();
   expect([await readable(1), await readable(2), await readable(3), await readable(5), await readable(6)]).toEqual([
-    false,
+    true,
     true,
     true,
     true,
@@ -128,7 +141,8 @@ test("main's former versions go after 30 days; a tag, an open change's base and 
   await closeChange(lake, { changeId: open, actor: "ana", reason: "not needed" });
   lake.clock.advance(31 * day);
   await collect();
-  expect([await readable(2), await readable(3), await readable(5), await readable(6)]).toEqual([false, false, false, true]);
+  expect([await readable(1), await readable(2), await readable(3), await readable(5)]).toEqual([false, false, false, false]);
+  expect(await readable(6)).toBe(true);
   expect(await rowsOf(lake, "t.rows")).toHaveLength(3);
   expect(await lake.db.selectFrom("versions").select("id").execute()).toHaveLength(6);
 });

@@ -19,7 +19,7 @@ export async function surveyVersions(db: Reader, now: Date): Promise<{ roots: Se
 
 /**
  * Ids of the versions that the clean-up must keep: what branches, tags and changes' branches have, or had within the rollback window; the
- * base of each open change; both sides of releases that wait or run; and what the runs of readers hold.
+ * base of each open change; both sides of releases that wait or run; and what the runs of readers hold, holds keep and consumers are pinned on.
  */
 async function rootVersions(db: Reader, now: Date): Promise<Set<string>> {
   const roots = await versionsIn(db, await rootTrees(db, now));
@@ -51,12 +51,25 @@ async function rootTrees(db: Reader, now: Date): Promise<Set<string>> {
     .select("views.commit_id")
     .where("ended_at", "is", null)
     .where("expires_at", ">", now);
+  const pinned = db
+    .selectFrom("pins")
+    .innerJoin("views", "views.id", "pins.view_id")
+    .select("views.commit_id")
+    .where("ended_at", "is", null)
+    .where("expires_at", ">", now);
   const named = await db
     .selectFrom("commits")
     .select("tree")
     .distinct()
     .where((eb) =>
-      eb.or([eb("id", "in", refs), eb("id", "in", within), eb("id", "in", before), eb("id", "in", bases), eb("id", "in", held)]),
+      eb.or([
+        eb("id", "in", refs),
+        eb("id", "in", within),
+        eb("id", "in", before),
+        eb("id", "in", bases),
+        eb("id", "in", held),
+        eb("id", "in", pinned),
+      ]),
     )
     .execute();
   return new Set(named.map((row) => row.tree));
@@ -111,12 +124,31 @@ async function namedVersions(db: Reader, now: Date): Promise<string[]> {
     .where("ended_at", "is", null)
     .where("expires_at", ">", now)
     .execute();
+  const pinnedViews = await db
+    .selectFrom("pins")
+    .innerJoin("views", "views.id", "pins.view_id")
+    .select("overlay")
+    .where("ended_at", "is", null)
+    .where("expires_at", ">", now)
+    .execute();
+  const pins = await db
+    .selectFrom("pin_versions")
+    .innerJoin("pins", "pins.id", "pin_versions.pin_id")
+    .select(["version_id as a", "version_id as b"])
+    .where("ended_at", "is", null)
+    .where("expires_at", ">", now)
+    .execute();
   const holds = await db
     .selectFrom("holds")
     .select(["version_id as a", "version_id as b"])
     .where("ended_at", "is", null)
     .where("expires_at", ">", now)
     .execute();
-  const pairs = [...holds, ...changes, ...releases, ...carried].flatMap(({ a, b }) => [a ?? [], b ?? []].flat());
-  return [...pairs, ...views.flatMap(({ overlay }) => Object.values(overlay as Record<string, string | null>).flatMap((id) => id ?? []))];
+  const pairs = [...holds, ...pins, ...changes, ...releases, ...carried].flatMap(({ a, b }) => [a ?? [], b ?? []].flat());
+  return [
+    ...pairs,
+    ...[...views, ...pinnedViews].flatMap(({ overlay }) =>
+      Object.values(overlay as Record<string, string | null>).flatMap((id) => id ?? []),
+    ),
+  ];
 }

@@ -20,7 +20,7 @@ export function mergedLines({ change, commit, previousCommit, datasets, release 
 
 /** What readers have of a release, in one sentence. */
 export function releaseSentence({ id, state, reason, dueAt }: ReleaseAnswer): string {
-  if (state === "completed_with_holds") return `${id}: readers have it now, but those that it would break.`;
+  if (state === "completed_with_holds") return `${id}: readers have it now, but those that are held back or pinned.`;
   if (state === "completed") return `${id}: readers have it now.`;
   if (state === "running") {
     const next = dueAt === null ? `the next waits for \`tidegate release advance ${id}\`` : `the next is due ${shortTime(dueAt)}`;

@@ -21,6 +21,7 @@ import { addImpactCommand } from "./commands/impact.ts";
 import { addPeopleCommands } from "./commands/people.ts";
 import { addProposeCommands } from "./commands/propose.ts";
 import { addReadCommands } from "./commands/read.ts";
+import { addPinCommands } from "./commands/pin.ts";
 import { addReleaseCommands } from "./commands/release.ts";
 import { addReviewCommands } from "./commands/review.ts";
 import { addSystemCommands } from "./commands/system.ts";
@@ -170,6 +171,7 @@ function build(program: Command, surroundings: Surroundings, world: World): void
   addReviewCommands(surroundings);
   addFeedCommands(surroundings);
   addReleaseCommands(surroundings);
+  addPinCommands(surroundings);
   addUndoCommands(surroundings);
   addReadCommands(surroundings);
   addDatasetCommands(surroundings);

@@ -52,6 +52,27 @@ export interface HoldsTable {
   ended_at: Date | null;
 }
 
+export interface PinsTable {
+  id: string;
+  environment: string;
+  consumer: string;
+  dataset_id: string | null;
+  view_id: string | null;
+  owner: string;
+  reason: string;
+  created_at: Date;
+  expires_at: Date;
+  ended_at: Date | null;
+  barred: string[] | null;
+}
+
+export interface PinVersionsTable {
+  pin_id: string;
+  dataset_id: string;
+  version_id: string | null;
+  since: Date;
+}
+
 export interface ReleaseStepsTable {
   release_id: string;
   ordinal: number;

@@ -6,6 +6,8 @@ import type {
   ReleaseChangesTable,
   ReleaseEntriesTable,
   HoldsTable,
+  PinsTable,
+  PinVersionsTable,
   ReleaseMembersTable,
   ReleasesTable,
   ReleaseStepsTable,
@@ -340,6 +342,8 @@ export interface Database {
   release_steps: ReleaseStepsTable;
   release_members: ReleaseMembersTable;
   holds: HoldsTable;
+  pins: PinsTable;
+  pin_versions: PinVersionsTable;
   bars: BarsTable;
   views: ViewsTable;
   view_leases: ViewLeasesTable;

@@ -18,7 +18,8 @@ export type IdPrefix =
   | "rev"
   | "err"
   | "whk"
-  | "msg";
+  | "msg"
+  | "pin";
 
 /** Where identity and randomness come from, so that a test can repeat a run. */
 export interface Ids {

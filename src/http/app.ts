@@ -11,6 +11,7 @@ import { addIcebergRoutes } from "./iceberg-routes.ts";
 import { addLineageRoutes } from "./lineage-routes.ts";
 import { addLiveRoutes } from "./live-routes.ts";
 import { addPeopleRoutes } from "./people-routes.ts";
+import { addPinRoutes } from "./pin-routes.ts";
 import { addReleaseRoutes } from "./release-routes.ts";
 import type { Entrance } from "./identify.ts";
 import { addReviewRoutes } from "./review-routes.ts";
@@ -41,6 +42,7 @@ export function createRouter(services: Services, entrance: Entrance): Router {
   addFeedRoutes(router);
   addLiveRoutes(router);
   addReleaseRoutes(router);
+  addPinRoutes(router);
   addLineageRoutes(router);
   addPeopleRoutes(router);
   addConsumerTestRoutes(router);

@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { release } from "./answers.ts";
+import { pinAnswer } from "./pin-answers.ts";
 
 /* What the routes of releases answer. */
 
@@ -36,6 +37,9 @@ export const shownReleaseAnswer = z
         }),
       )
       .openapi({ description: "Consumers that stay on what they had, because the release would break them." }),
+    pins: z
+      .array(pinAnswer)
+      .openapi({ description: "Consumers that stay on something else than it gives all others, because somebody pinned them." }),
     changes: z.array(z.string()),
     datasets: z.array(z.object({ dataset: z.string(), before: count.nullable(), after: count.nullable() })),
   })

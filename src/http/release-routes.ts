@@ -3,7 +3,7 @@ import { resolveDataset } from "../catalog/dataset-store.ts";
 import { planOfChange, setPlan } from "../changes/plan-service.ts";
 import { releaseStates } from "../rollouts/release-machine.ts";
 import { stepText } from "../rollouts/plan.ts";
-import { listReleases, namedRelease, showRelease } from "../rollouts/release-reads.ts";
+import { listReleases, namedRelease, pinsBesideRelease, showRelease } from "../rollouts/release-reads.ts";
 import { advance, pause, resume, unhold } from "../rollouts/release-service.ts";
 import { release, rolledBackAnswer } from "./answers.ts";
 import { plannedAnswer, releaseLines, shownReleaseAnswer } from "./release-answers.ts";
@@ -76,6 +76,7 @@ function addReads(router: Router): void {
         title: found.title,
         steps,
         holds: found.holds,
+        pins: await pinsBesideRelease(services.db, found.release, services.clock.now()),
         changes: found.changes,
         datasets: found.datasets,
       };

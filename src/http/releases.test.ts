@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { testApp, type Data, type TestApp } from "../../test/harness/app.ts";
-import { addConsumer } from "../access/consumer-service.ts";
+import { addConsumer, setConsumer } from "../access/consumer-service.ts";
+import { addGroup } from "../access/group-service.ts";
 import { addPerson } from "../access/person-service.ts";
 import { createToken } from "../access/token-service.ts";
 
@@ -112,6 +113,33 @@ test("who may not merge does not move releases, and a consumer does not see them
     found: "only ordinary batches",
   });
   await app.lake.db.updateTable("releases").set({ ordinary: false }).where("change_id", "is not", null).execute();
+});
+
+test("a consumer is pinned by its owner, also through a group, and by maintainers; not by others, and not by its own token", async () => {
+  const { dataset } = await started();
+  await addPerson(app.lake, "root", { name: "fay", role: "viewer" });
+  tokens["fay"] = (await createToken(app.lake, "root", { person: "fay", label: "" })).token;
+  await addGroup(app.lake, "root", { name: "desk", members: ["fay"] });
+  await setConsumer(app.lake, "root", { name: "report", owner: "desk" });
+  const body = { dataset, until: "2d", reason: "month end" };
+  for (const name of ["eve", "report"])
+    expect(await app.refused("POST", "/v1/consumers/report/pin", { ...as(name), body })).toMatchObject({ code: "auth.denied" });
+  expect(await app.refused("POST", "/v1/consumers/nobody/pin", { ...as("max"), body })).toMatchObject({ code: "consumer.not_found" });
+  for (const until of ["soon", "2020-01-01", "500d"])
+    expect(await app.refused("POST", "/v1/consumers/report/pin", { ...as("max"), body: { ...body, until } })).toMatchObject({
+      code: "usage.invalid",
+    });
+  expect(await app.ask("POST", "/v1/consumers/report/pin", { ...as("fay"), body })).toMatchObject({
+    dataset,
+    owner: "fay",
+    keeps: [{ dataset, version: 1 }],
+  });
+  expect((await rowsAs(dataset, "report")).reason).toMatch(/^pinned by fay until /);
+  expect(await app.ask("GET", "/v1/pins?consumer=report", as("eve"))).toHaveLength(1);
+  expect((await app.ask("GET", `/v1/releases/${dataset}`, as("eve"))).pins).toMatchObject([{ consumer: "report", reason: "month end" }]);
+  expect(await app.refused("POST", "/v1/consumers/report/unpin", { ...as("eve"), body: {} })).toMatchObject({ code: "auth.denied" });
+  expect(await app.ask("POST", "/v1/consumers/report/unpin", { ...as("max"), body: {} })).toMatchObject({ dataset });
+  expect((await rowsAs(dataset, "report")).reason).toBe("live");
 });
 
 test("policy gives the plan, and then a change cannot bring its own", async () => {

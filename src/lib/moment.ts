@@ -12,3 +12,11 @@ export function momentOf(text: string, now: Date): Date | undefined {
   const date = match === null ? new Date(text) : new Date(now.getTime() - Number(match[1]) * (units[match[2] ?? ""] ?? 0));
   return date.getTime() >= earliest && date.getTime() <= latest ? date : undefined;
 }
+
+/** A moment to come as people write it: `6h`, `2d` from now, or a date with or without a time. Undefined for anything else, and for the past. */
+export function laterMomentOf(text: string, now: Date): Date | undefined {
+  const match = /^(\d{1,6})([smhd])$/.exec(text);
+  const ahead = match === null ? undefined : Number(match[1]) * (units[match[2] ?? ""] ?? 0);
+  const date = ahead === undefined ? momentOf(text, now) : new Date(now.getTime() + ahead);
+  return date !== undefined && date > now && date.getTime() <= latest ? date : undefined;
+}

@@ -1,5 +1,7 @@
 import { sql, type RawBuilder } from "kysely";
 import type { Reader, Tx } from "../db/db.ts";
+import { readSome } from "../catalog/commit-store.ts";
+import { everBuiltFrom } from "../catalog/derivation-store.ts";
 import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import { barredIn, inEffect, type StandingBar } from "./bar.ts";
@@ -100,6 +102,16 @@ async function ownBars(db: Reader, versions: readonly Version[]): Promise<Map<st
 /** Barred changes that these versions would bring to readers. Empty: they may be released. */
 export async function barsOn(db: Reader, versions: readonly Version[]): Promise<Set<string>> {
   return versions.length === 0 ? new Set() : new Set([...(await barsByVersion(db, versions)).values()].flat());
+}
+
+/** Barred changes that a whole view would bring to its readers: a tree with versions in place of some of its own. */
+export async function barsInView(db: Reader, tree: string, overlay: Readonly<Record<string, string | null>>): Promise<Set<string>> {
+  const suspects = await db.selectFrom("bars").select("dataset_id").distinct().where("lifted_at", "is", null).execute();
+  const barred = suspects.map((row) => row.dataset_id);
+  const datasetIds = [...barred, ...(await everBuiltFrom(db, barred))];
+  const entries = await readSome(db, tree, datasetIds);
+  const ids = datasetIds.flatMap((id) => (overlay[id] === undefined ? entries.get(id) : overlay[id]) ?? []);
+  return barsOn(db, [...(await getVersions(db, ids)).values()]);
 }
 
 /** Bars changes of a dataset each; the ones that are barred already stay as they are. */

@@ -23,6 +23,7 @@ import type { Declared } from "../lineage/derived-graph.ts";
 import { barsOn } from "./bar-store.ts";
 import { linesFor, sameLines, versionsOnLine, type Line } from "./lines.ts";
 import { moveLive } from "./live-line.ts";
+import { keepPinned } from "./pin-moves.ts";
 import { nextReleaseState } from "./release-machine.ts";
 import { findRelease, finishRelease, putEntriesOf, releaseEntries, type Release } from "./release-store.ts";
 
@@ -289,6 +290,8 @@ async function commitCarried(deps: LakeDeps, work: Carrying): Promise<"done" | "
       m.record({ action: "release.hold", subject: release.id, payload: { barred: [...barred] } });
       return "done";
     }
+    const moving = new Map([...named.values()].flatMap((versions) => [...versions].map(([id, version]) => [id, version.id] as const)));
+    await keepPinned(m, release.environment, { moving, liveTree: work.tree });
     for (const { line } of lines) {
       if (line.release === undefined) continue;
       const versions = [...(named.get(line) ?? [])];

@@ -53,7 +53,7 @@ export const releaseTransitions: Record<ReleaseState, Row> = {
     hold: undefined,
     resume: undefined,
     complete: "completed",
-    complete_with_holds: undefined,
+    complete_with_holds: "completed_with_holds",
     requeue: "waiting",
     abort: "aborted",
     roll_back: "rolled_back",

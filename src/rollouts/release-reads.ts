@@ -3,8 +3,10 @@ import { resolveDataset } from "../catalog/dataset-store.ts";
 import type { Reader } from "../db/db.ts";
 import { AppError } from "../lib/errors.ts";
 import { holdsOf, type Hold } from "./hold-store.ts";
-import { activeStates, type ReleaseState } from "./release-machine.ts";
-import { getRelease, releaseColumns, releaseContents, releaseFromRow, type Release } from "./release-store.ts";
+import { pinsBeside } from "./pin-moves.ts";
+import { pinLines, type PinLine } from "./pin-reads.ts";
+import { activeStates, isActive, type ReleaseState } from "./release-machine.ts";
+import { getRelease, releaseColumns, releaseContents, releaseEntries, releaseFromRow, type Release } from "./release-store.ts";
 import { membersOfRelease, stepsOf, type Member, type ReleaseStep } from "./step-store.ts";
 
 export interface ReleaseLine extends Release {
@@ -109,4 +111,10 @@ export async function showRelease(db: Reader, id: string): Promise<ShownRelease>
     changes: content?.changes ?? [],
     datasets,
   };
+}
+
+/** Pins that keep consumers from what a release gives all others; none of one that has ended, because its readers have moved on. */
+export async function pinsBesideRelease(db: Reader, release: Release, now: Date): Promise<PinLine[]> {
+  if (release.state !== "completed_with_holds" && !isActive(release.state)) return [];
+  return pinLines(db, await pinsBeside(db, release, await releaseEntries(db, release.id), now));
 }

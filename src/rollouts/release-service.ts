@@ -3,7 +3,8 @@ import { liveRef, lockRefs, type Ref } from "../catalog/ref-store.ts";
 import { trySessionLock } from "../db/advisory.ts";
 import { AppError } from "../lib/errors.ts";
 import { nextReleaseState, type ReleaseEvent } from "./release-machine.ts";
-import { endHolds, holdsOf } from "./hold-store.ts";
+import { endHolds } from "./hold-store.ts";
+import { settleHeld } from "./pin-moves.ts";
 import { dueReleases, findRelease, getRelease, lockRelease, releaseEntries, type Release, type ReleaseEntry } from "./release-store.ts";
 import { behindLive, completeRelease, startStep } from "./step-commit.ts";
 import { testRelease, type RolloutDeps, type StepTests } from "./step-tests.ts";
@@ -123,11 +124,8 @@ export async function unhold(deps: RolloutDeps, request: ReleaseRequest & { cons
       });
     }
     m.record({ action: "release.unhold", subject: id, payload: { consumer: request.consumer } });
-    const left = (await holdsOf(m.tx, id)).some((hold) => hold.endedAt === null && hold.expiresAt > m.at);
-    if (left || release.state !== "completed_with_holds") return release;
-    const state = nextReleaseState(release, "complete");
-    await m.tx.updateTable("releases").set({ state }).where("id", "=", id).execute();
-    return { ...release, state };
+    await settleHeld(m, release.environment);
+    return getRelease(m.tx, id);
   });
 }
 

@@ -144,7 +144,7 @@ export async function putChanges(tx: Tx, releaseId: string, changes: readonly st
 }
 
 function stepRows(release: Release, steps: readonly PlanStep[]) {
-  const done = release.state === "completed";
+  const done = release.state === "completed" || release.state === "completed_with_holds";
   return steps.map((step, index) => ({
     release_id: release.id,
     ordinal: index + 1,
@@ -241,7 +241,8 @@ export function waitingReleases(db: Reader, environment: string): Promise<Releas
   return releasesIn(db, environment, ["waiting"]);
 }
 
-async function releasesIn(db: Reader, environment: string, states: readonly ReleaseState[]): Promise<Release[]> {
+/** Releases in some states, oldest first. */
+export async function releasesIn(db: Reader, environment: string, states: readonly ReleaseState[]): Promise<Release[]> {
   const rows = await db
     .selectFrom("releases")
     .select(releaseColumns)

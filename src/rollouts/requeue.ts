@@ -2,6 +2,7 @@ import type { Mutation } from "../audit/mutation.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import { barsByVersion, barsOn } from "./bar-store.ts";
 import { endHolds, heldVersions } from "./hold-store.ts";
+import { endBarredPins } from "./pin-moves.ts";
 import { nextReleaseState } from "./release-machine.ts";
 import { activeReleases, releaseContents } from "./release-store.ts";
 import { forgetMembers, putSteps, stepsOf } from "./step-store.ts";
@@ -12,6 +13,7 @@ import { forgetMembers, putSteps, stepsOf } from "./step-store.ts";
  */
 export async function requeueBarred(m: Mutation, environment: string): Promise<void> {
   await freeBarred(m);
+  await endBarredPins(m, environment);
   const releases = (await activeReleases(m.tx, environment)).filter((release) => release.liveAt === null);
   if (releases.length === 0) return;
   const contents = await releaseContents(

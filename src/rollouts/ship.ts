@@ -6,8 +6,9 @@ import { getVersions } from "../catalog/version-store.ts";
 import type { Ids } from "../edges/ids.ts";
 import { barsOn } from "./bar-store.ts";
 import { moveLive } from "./live-line.ts";
+import { keepPinned } from "./pin-moves.ts";
 import { isAtOnce, type Plan } from "./plan.ts";
-import { isActive } from "./release-machine.ts";
+import { isActive, nextReleaseState } from "./release-machine.ts";
 import {
   finishRelease,
   insertRelease,
@@ -80,10 +81,12 @@ export async function ship(m: Mutation, ids: Ids, shipment: Shipment): Promise<R
   const entries = datasets.map(parcel.entry);
   const edits = new Map(entries.map((entry) => [entry.datasetId, entry.afterVersion]));
   const { release } = parcel;
+  const behind = await keepPinned(m, shipment.environment, { moving: edits, liveTree });
+  const state = nextReleaseState(release, behind.length > 0 && !shipment.ordinary ? "complete_with_holds" : "complete");
   const commit = await moveLive(m, live, { edits, message: shipment.reason, releaseId: release.id, parentTree: liveTree });
   const completed: Release = {
     ...release,
-    state: "completed",
+    state,
     reason: shipment.reason,
     finishedAt: m.at,
     liveCommit: commit,
@@ -91,7 +94,7 @@ export async function ship(m: Mutation, ids: Ids, shipment: Shipment): Promise<R
   };
   if (shipment.waited === undefined) await insertRelease(m.tx, { ...completed, entries, changes: [...parcel.own, ...changes] });
   else {
-    await finishRelease(m.tx, release.id, { state: "completed", at: m.at, liveCommit: commit, reason: shipment.reason, entries });
+    await finishRelease(m.tx, release.id, { state, at: m.at, liveCommit: commit, reason: shipment.reason, entries });
     await putChanges(m.tx, release.id, changes);
   }
   await endContained(m, release.id, waiting);

@@ -3,8 +3,9 @@ import { readSome, readTree } from "../catalog/commit-store.ts";
 import type { Ref } from "../catalog/ref-store.ts";
 import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import { containsAll } from "../catalog/change-set.ts";
-import { holdsOf, putHolds } from "./hold-store.ts";
+import { putHolds } from "./hold-store.ts";
 import { moveLive } from "./live-line.ts";
+import { keepPinned, keepsSomebodyBack, movingOf, pinsConcerned } from "./pin-moves.ts";
 import { membersOf } from "./plan.ts";
 import { finishRelease, type Release, type ReleaseEntry } from "./release-store.ts";
 import { nextReleaseState } from "./release-machine.ts";
@@ -39,14 +40,18 @@ export async function startStep(m: Mutation, start: StepStart): Promise<Release>
   if (last) return startLast(m, start, step.waitMs);
   const chosen = membersOf(step, release.id, await plannedConsumers(m.tx));
   const back = start.broken.filter(({ consumer }) => chosen.includes(consumer));
-  const moving = chosen.filter((name) => !back.some(({ consumer }) => consumer === name));
+  const pinned = (await pinsConcerned(m.tx, { environment: release.environment, at: m.at }, movingOf(start.entries))).map(
+    (pin) => pin.consumer,
+  );
+  const staying = new Set([...back.map(({ consumer }) => consumer), ...pinned]);
+  const moving = chosen.filter((name) => !staying.has(name));
   const moved = await addMembers(m.tx, release.id, moving, { ordinal, at: m.at });
   // A step whose successor needs somebody's word is due to nobody.
   const next = steps[ordinal]?.step;
   const dueAt = step.waitMs === null || next?.approval === true ? null : new Date(m.at.getTime() + step.waitMs);
   const reason = `step ${ordinal} of ${steps.length}`;
   await m.tx.updateTable("releases").set({ state: "running", step: ordinal, due_at: dueAt, reason }).where("id", "=", release.id).execute();
-  m.record({ action: "release.step", subject: release.id, payload: { step: ordinal, of: steps.length, moved, heldBack: back } });
+  m.record({ action: "release.step", subject: release.id, payload: { step: ordinal, of: steps.length, moved, heldBack: back, pinned } });
   m.enqueue("release.step_started", { release: release.id, step: ordinal });
   return { ...release, state: "running", step: ordinal, dueAt, reason };
 }
@@ -56,6 +61,7 @@ async function startLast(m: Mutation, start: StepStart, bakeMs: number | null): 
   const parentTree = await readTree(m.tx, live.commitId);
   await holdBack(m, start, parentTree);
   const edits = new Map(entries.map((entry) => [entry.datasetId, entry.afterVersion]));
+  await keepPinned(m, release.environment, { moving: edits, liveTree: parentTree });
   const liveCommit = await moveLive(m, live, { edits, message, releaseId: release.id, parentTree });
   const step = steps.length;
   m.record({ action: "release.step", subject: release.id, payload: { step, of: steps.length, everyone: true } });
@@ -83,10 +89,9 @@ async function holdBack(m: Mutation, { release, entries, broken }: StepStart, li
   m.record({ action: "release.hold_back", subject: release.id, payload: { consumers: broken } });
 }
 
-/** Ends a release that all readers have, but those that are held back; what waits behind it begins by the event. */
+/** Ends a release that all readers have, but those that are held back or pinned; what waits behind it begins by the event. */
 export async function completeRelease(m: Mutation, release: Release, message: string): Promise<Release> {
-  const isHolding = (await holdsOf(m.tx, release.id)).some((hold) => hold.endedAt === null && hold.expiresAt > m.at);
-  const state = nextReleaseState(release, isHolding ? "complete_with_holds" : "complete");
+  const state = nextReleaseState(release, (await keepsSomebodyBack(m.tx, release, m.at)) ? "complete_with_holds" : "complete");
   await finishRelease(m.tx, release.id, { state, at: m.at, reason: message });
   m.record({ action: "release.complete", subject: release.id, payload: { change: release.changeId, state } });
   m.enqueue("release.completed", { release: release.id });

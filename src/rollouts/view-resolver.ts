@@ -1,15 +1,13 @@
-import { sql } from "kysely";
 import { readCommit, readEntries, readSome } from "../catalog/commit-store.ts";
-import { everBuiltFrom } from "../catalog/derivation-store.ts";
 import { getRef, liveRef } from "../catalog/ref-store.ts";
 import { getVersion, getVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import type { Clock } from "../edges/clock.ts";
 import type { Db } from "../db/db.ts";
 import { AppError } from "../lib/errors.ts";
-import { barsOn } from "./bar-store.ts";
-import { keptStep } from "./plan-document.ts";
-import { overlayText, viewOf, type View, type ViewReason } from "./view.ts";
+import { barsInView } from "./bar-store.ts";
+import { readerState, reasonOf } from "./reader-state.ts";
+import { overlayText, type View, type ViewReason } from "./view.ts";
 
 export interface ResolveRequest {
   /** Name of the consumer; undefined for a reader that is none (shown as unattributed). */
@@ -84,40 +82,9 @@ export class ViewResolver {
     return new Map([...entries].flatMap(([dataset, id]) => (versions.has(id) ? [[dataset, versions.get(id) as Version] as const] : [])));
   }
 
-  /** What a reader has now: live, with the candidates of the rollouts that it is in. One statement, so that it sees one moment. */
   async #current(consumer: string | undefined): Promise<{ view: View; reason: ViewReason }> {
-    const rows = await this.#moved(consumer);
-    const [first] = rows;
-    // Also says it when the environment has no line.
-    const commitId = first?.commit_id ?? (await getRef(this.#db, liveRef(this.#environment))).commitId;
-    const overlay: Record<string, string | null> = {};
-    for (const row of rows) Object.assign(overlay, row.candidates);
-    const view = await this.#keep(viewOf({ environment: this.#environment, commitId, overlay }));
-    const rollouts = rows.flatMap((row) => (row.release === null ? [] : [reasonOf(row)]));
-    return { view, reason: rollouts.length === 0 ? "live" : rollouts.join(", ") };
-  }
-
-  async #moved(consumer: string | undefined): Promise<MovedRow[]> {
-    const { rows } = await sql<MovedRow>`
-      select refs.commit_id, moved.release, moved.ordinal, moved.plan, moved.candidates, moved.held
-      from refs left join lateral (
-        (select releases.created_at, null::text as held, releases.id as release, members.ordinal, steps.plan,
-          (select jsonb_object_agg(entries.dataset_id, entries.after_version) from release_entries entries where entries.release_id = releases.id)
-            as candidates
-        from releases
-          join release_members members on members.release_id = releases.id and members.consumer = ${consumer ?? null}
-          join release_steps steps on steps.release_id = releases.id and steps.ordinal = members.ordinal
-        where releases.environment = ${this.#environment} and releases.state in ('running', 'paused', 'held') and releases.live_at is null
-        union all
-        select min(releases.created_at), min(holds.reason), releases.id, 0, null, jsonb_object_agg(holds.dataset_id, holds.version_id)
-        from holds join releases on releases.id = holds.release_id
-        where holds.consumer = ${consumer ?? null} and holds.ended_at is null and holds.expires_at > ${this.#clock.now()}
-          and releases.environment = ${this.#environment}
-        group by releases.id)
-        order by created_at desc, release desc
-      ) moved on true
-      where refs.name = ${liveRef(this.#environment)}`.execute(this.#db);
-    return rows;
+    const state = await readerState(this.#db, { environment: this.#environment, consumer, at: this.#clock.now() });
+    return { view: await this.#keep(state.view), reason: reasonOf(state) };
   }
 
   async #keep(view: View): Promise<View> {
@@ -164,7 +131,7 @@ export class ViewResolver {
       const moved = present.commitId !== lease.view.commitId;
       const barred =
         moved || Object.keys(lease.view.overlay).length > 0
-          ? await this.#barredIn({ view: lease.view, tree: commit.tree })
+          ? await barsInView(this.#db, commit.tree, lease.view.overlay)
           : new Set<string>();
       if (barred.size === 0) return { view: lease.view, tree: commit.tree, reason: "run", leaseUntil: lease.expiresAt };
       await this.#end(consumer, run, `rolled back: ${[...barred].join(", ")}`);
@@ -179,16 +146,6 @@ export class ViewResolver {
       found,
       hint: "start a new run (another --run), so that all its reads see one state",
     });
-  }
-
-  async #barredIn(resolved: Pick<Resolved, "view" | "tree">): Promise<Set<string>> {
-    const suspects = await this.#db.selectFrom("bars").select("dataset_id").distinct().where("lifted_at", "is", null).execute();
-    const barred = suspects.map((row) => row.dataset_id);
-    const datasetIds = [...barred, ...(await everBuiltFrom(this.#db, barred))];
-    const entries = await readSome(this.#db, resolved.tree, datasetIds);
-    const { overlay } = resolved.view;
-    const ids = datasetIds.flatMap((id) => (overlay[id] === undefined ? entries.get(id) : overlay[id]) ?? []);
-    return barsOn(this.#db, [...(await getVersions(this.#db, ids)).values()]);
   }
 
   async #end(consumer: string, run: string, reason: string): Promise<void> {
@@ -214,21 +171,6 @@ export class ViewResolver {
     const view: View = { id: row.view_id, environment: row.environment, commitId: row.commit_id, overlay };
     return { view, expiresAt: row.expires_at, endedAt: row.ended_at, endReason: row.end_reason };
   }
-}
-
-interface MovedRow {
-  commit_id: string;
-  release: string | null;
-  ordinal: number | null;
-  plan: unknown;
-  candidates: Record<string, string | null> | null;
-  held: string | null;
-}
-
-function reasonOf({ release, ordinal, plan, held }: MovedRow): string {
-  if (held !== null) return `held by ${release ?? ""}`;
-  const { audience } = keptStep(plan);
-  return audience.to === "percent" ? `${audience.percent} % of ${release ?? ""}` : `ring ${ordinal ?? 0} of ${release ?? ""}`;
 }
 
 interface Lease {

@@ -1,6 +1,9 @@
 import { hashOf, toJson } from "../lib/json.ts";
 
-/** Why a reader gets what it gets: `live`, `run` (what its run began with), or the rollouts it is in: `ring 1 of rel_41h7`. */
+/**
+ * Why a reader gets what it gets: `live`, `run` (what its run began with), the rollouts it is in (`ring 1 of rel_41h7`), or who keeps it where
+ * it is (`pinned by ana until 2026-12-01T08:00:00Z`).
+ */
 export type ViewReason = string;
 
 /** What one reader sees: the environment's live commit, with the candidates of the rollouts that the reader is in. */

@@ -6,15 +6,19 @@ import { merge } from "../../src/changes/merge-service.ts";
 import { setPlan } from "../../src/changes/plan-service.ts";
 import { acknowledge } from "../../src/changes/verdict-service.ts";
 import { AppError } from "../../src/lib/errors.ts";
+import { listPins } from "../../src/rollouts/pin-reads.ts";
+import { pin, unpin } from "../../src/rollouts/pin-service.ts";
 import { listReleases } from "../../src/rollouts/release-reads.ts";
 import { advance, pause, resume } from "../../src/rollouts/release-service.ts";
 import { rollback } from "../../src/rollouts/rollback-service.ts";
+import { answerFor } from "../../src/reading/read-service.ts";
 import { importText, proposeText } from "../harness/changes.ts";
 import { lakehouse, type Lakehouse } from "../harness/lakehouse.ts";
 import { rowsOf } from "../harness/reads.ts";
 
 /*
- * Random histories of one dataset on real parts: planned changes, batches of a feed, time, people's verbs, rollbacks, reverts, in any order.
+ * Random histories of one dataset on real parts: planned changes, batches of a feed, time, people's verbs, pins, rollbacks, reverts, in any
+ * order.
  * Each change adds one row of its own, so that what a reader sees tells which changes its version has.
  */
 
@@ -30,7 +34,9 @@ const plan = "steps: [{ ring: c1, wait: 1h }, { percent: 50, wait: 1h }, { every
 
 type Act =
   | { do: "plan" | "feed" | "hour" | "drain" | "advance" | "pause" | "resume" | "rollback" | "revert" }
-  | { do: "read"; consumer: string; run: number };
+  | { do: "read"; consumer: string; run: number }
+  | { do: "pin"; consumer: string; back: number; hours: number; whole: boolean }
+  | { do: "unpin"; consumer: string };
 
 const act: fc.Arbitrary<Act> = fc.oneof(
   {
@@ -39,6 +45,17 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("advance", "pause", "resume" as const) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("read" as const), consumer: fc.constantFrom(...consumers), run: fc.nat(3) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("pin" as const),
+      consumer: fc.constantFrom(...consumers),
+      back: fc.nat(3),
+      hours: fc.integer({ min: 1, max: 4 }),
+      whole: fc.boolean(),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("unpin" as const), consumer: fc.constantFrom(...consumers) }) },
 );
 
 class World {
@@ -50,6 +67,8 @@ class World {
   readonly rows = new Map<string, string>();
   readonly had = new Map<string, Set<string>>();
   readonly runs = new Map<string, string>();
+  /** What each pinned consumer has, until its pin ends. */
+  readonly pinned = new Map<string, { rows: Set<string>; until: Date }>();
 
   constructor(dataset: string) {
     this.dataset = dataset;
@@ -72,10 +91,20 @@ class World {
     return new Set((await rowsOf(lake, this.dataset, { consumer, run })).map((row) => String(row["v"])));
   }
 
+  /** Whoever is pinned sees what it was pinned on, until the pin ends by its time, or because it holds what was rolled back. */
+  #checkPin(consumer: string, now: ReadonlySet<string>): void {
+    const kept = this.pinned.get(consumer);
+    if (kept === undefined) return;
+    const isOver = kept.until <= lake.clock.now() || [...kept.rows].some((row) => this.barred.has(row));
+    if (isOver) this.pinned.delete(consumer);
+    else expect([...now].sort(), `${consumer} was moved though it is pinned`).toEqual([...kept.rows].sort());
+  }
+
   /** What holds for every reader at every moment. */
   async check(): Promise<void> {
     for (const consumer of [...consumers, undefined]) {
       const now = await this.seen(consumer);
+      this.#checkPin(consumer ?? "nobody", now);
       for (const row of this.barred) expect(now, `${consumer ?? "nobody"} sees what was rolled back`).not.toContain(row);
       const name = consumer ?? "nobody";
       for (const row of this.had.get(name) ?? []) if (!this.barred.has(row)) expect(now, `${name} has lost ${row}`).toContain(row);
@@ -84,12 +113,14 @@ class World {
   }
 }
 
+const refusals = ["release.state", "rollback.nothing", "pin.exists", "pin.not_found", "pin.not_released", "pin.barred"];
+
 /** Verbs that the release does not take now are refused, and change nothing. */
 async function maybe(work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    if (!(error instanceof AppError) || !["release.state", "rollback.nothing"].includes(error.code)) throw error;
+    if (!(error instanceof AppError) || !refusals.includes(error.code)) throw error;
   }
 }
 
@@ -116,11 +147,31 @@ async function perform(world: World, todo: Act): Promise<void> {
     });
   }
   if (todo.do === "revert") await mergeReverts(world);
+  if (todo.do === "pin") await maybe(() => pinOne(world, todo));
+  if (todo.do === "unpin") await maybe(() => unpinOne(world, todo.consumer));
   const open = await world.open();
   if (open === undefined) return;
   if (todo.do === "advance") await maybe(() => advance(lake, { release: open, actor: "ana" }));
   if (todo.do === "pause") await maybe(() => pause(lake, { release: open, actor: "ana" }));
   if (todo.do === "resume") await maybe(() => resume(lake, { release: open, actor: "ana" }));
+}
+
+/** Pins a consumer on what it has, on its whole view, or on one of the versions before. */
+async function pinOne(world: World, todo: Extract<Act, { do: "pin" }>): Promise<void> {
+  const { consumer, back } = todo;
+  const until = new Date(lake.clock.now().getTime() + todo.hours * 3_600_000);
+  const { version } = await answerFor(lake, { consumer, run: undefined, at: undefined }, world.dataset);
+  const number = Math.max(1, version.number - back);
+  const dataset = todo.whole ? undefined : back === 0 ? world.dataset : `${world.dataset}@${number}`;
+  await pin(lake, { environment: "production", consumer, dataset, until, reason: "kept", owner: "ana", actor: "ana" });
+  world.pinned.set(consumer, { rows: await world.seen(consumer), until });
+  // A pin may put a consumer back: that is a cause.
+  world.had.delete(consumer);
+}
+
+async function unpinOne(world: World, consumer: string): Promise<void> {
+  await unpin(lake, { environment: "production", consumer, actor: "ana" });
+  world.pinned.delete(consumer);
 }
 
 async function mergeReverts(world: World): Promise<void> {
@@ -149,7 +200,7 @@ async function readInRun(world: World, consumer: string, run: string): Promise<v
 
 let round = 0;
 
-test("whatever happens in whatever order, nobody sees what was rolled back, loses what was not, or sees two states in one run; feeds reach all", async () => {
+test("whatever happens in whatever order, nobody sees what was rolled back, loses what was not, sees two states in one run or is moved while pinned; feeds reach all", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(act, { minLength: 8, maxLength: 22 }), async (acts) => {
       const world = new World(`sim.t${(round += 1)}`);
@@ -162,6 +213,7 @@ test("whatever happens in whatever order, nobody sees what was rolled back, lose
       const now = await world.seen(undefined);
       for (const row of world.fed) expect(now, `the feed's ${row} has not arrived`).toContain(row);
       await mergeReverts(world);
+      for (const line of await listPins(lake.db, { environment: "production", at: lake.clock.now() })) await unpinOne(world, line.consumer);
       for (let hour = 0; hour < 40; hour += 1) {
         const open = await world.open();
         if (open !== undefined) await maybe(() => resume(lake, { release: open, actor: "ana" }));

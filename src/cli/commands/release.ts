@@ -84,7 +84,7 @@ function addShow(surroundings: Surroundings, group: Command): void {
     );
 }
 
-function shownLines({ release, title, steps, holds, changes, datasets }: ShownReleaseAnswer): string[] {
+function shownLines({ release, title, steps, holds, pins, changes, datasets }: ShownReleaseAnswer): string[] {
   const number = (value: number | null): string => (value === null ? "–" : `@${value}`);
   return [
     releaseSentence(release),
@@ -98,6 +98,7 @@ function shownLines({ release, title, steps, holds, changes, datasets }: ShownRe
     ...holds
       .filter((hold) => hold.endedAt === null)
       .map((hold) => `  ‖ ${hold.consumer} is held back until ${shortTime(hold.expiresAt)}, ${hold.owner} mends it: ${hold.reason}`),
+    ...pins.map((pin) => `  ‖ ${pin.consumer} is pinned by ${pin.owner} until ${shortTime(pin.expiresAt)}: ${pin.reason}`),
   ];
 }
 

@@ -10,6 +10,7 @@ import { contractsAsking } from "./0009-contracts-asking.ts";
 import { rollouts } from "./0010-rollouts.ts";
 import { holds } from "./0011-holds.ts";
 import { webhooks } from "./0012-webhooks.ts";
+import { pins } from "./0013-pins.ts";
 
 /** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -25,4 +26,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   rollouts,
   holds,
   webhooks,
+  pins,
 ];
