@@ -12,7 +12,7 @@ const shelves: readonly [title: string, verbs: readonly string[]][] = [
   ["Review it", ["policy", "approve", "acknowledge", "block", "comment", "withdraw", "override"]],
   ["Release it", ["release"]],
   ["Read it", ["read", "query", "dataset"]],
-  ["Know and take back", ["who-read", "usage", "lineage", "log", "rollback", "unbar", "tag"]],
+  ["Know and take back", ["who-read", "usage", "lineage", "log", "rollback", "follow-up", "unbar", "tag"]],
   ["People and readers", ["person", "group", "consumer", "token"]],
   ["Keep it well", ["webhook", "audit", "doctor", "gc", "completion"]],
 ];

@@ -15,6 +15,7 @@ import { addConsumerCommands } from "./commands/consumer.ts";
 import { addDatasetCommands } from "./commands/dataset.ts";
 import { addDemoCommand } from "./commands/demo.ts";
 import { addDiffCommand } from "./commands/diff.ts";
+import { addFollowUpCommands } from "./commands/follow-up.ts";
 import { addFeedCommands } from "./commands/feed.ts";
 import { addLineageCommand } from "./commands/lineage.ts";
 import { addImpactCommand } from "./commands/impact.ts";
@@ -173,6 +174,7 @@ function build(program: Command, surroundings: Surroundings, world: World): void
   addReleaseCommands(surroundings);
   addPinCommands(surroundings);
   addUndoCommands(surroundings);
+  addFollowUpCommands(surroundings);
   addReadCommands(surroundings);
   addDatasetCommands(surroundings);
   addUsageCommands(surroundings);

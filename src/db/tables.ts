@@ -25,7 +25,7 @@ import type {
   WriteLeasesTable,
 } from "./safety-tables.ts";
 import type { OverridesTable, ReviewsTable } from "./review-tables.ts";
-import type { WebhookDeliveriesTable, WebhooksTable } from "./watch-tables.ts";
+import type { FollowUpsTable, WebhookDeliveriesTable, WebhooksTable } from "./watch-tables.ts";
 
 export type { OutboxTable } from "./safety-tables.ts";
 
@@ -326,6 +326,7 @@ export interface Database {
   change_documents: ChangeDocumentsTable;
   reviews: ReviewsTable;
   overrides: OverridesTable;
+  follow_ups: FollowUpsTable;
   webhooks: WebhooksTable;
   webhook_deliveries: WebhookDeliveriesTable;
   change_authors: ChangeAuthorsTable;

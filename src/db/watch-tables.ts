@@ -27,3 +27,12 @@ export interface WebhookDeliveriesTable {
   last_status: number | null;
   last_error: string | null;
 }
+
+export interface FollowUpsTable {
+  release_id: string;
+  consumer: string;
+  mark: string;
+  note: string;
+  marked_by: string;
+  marked_at: Date;
+}

@@ -141,8 +141,9 @@ export const restoredAnswer = z.object({
   datasets: z.array(z.object({ dataset: z.string(), from: version, to: version, undoes: z.array(z.string()) })),
 });
 
-const readerOfVersion = z
+export const readerOfVersion = z
   .object({
+    dataset: z.string(),
     consumer: z.string(),
     kind: z.string().optional(),
     owner: z.string().optional(),

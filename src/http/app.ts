@@ -7,6 +7,7 @@ import { addCheckRoutes } from "./check-routes.ts";
 import { addContractRoutes } from "./contract-routes.ts";
 import { addDiffRoutes } from "./diff-routes.ts";
 import { addFeedRoutes } from "./feed-routes.ts";
+import { addFollowUpRoutes } from "./follow-up-routes.ts";
 import { addIcebergRoutes } from "./iceberg-routes.ts";
 import { addLineageRoutes } from "./lineage-routes.ts";
 import { addLiveRoutes } from "./live-routes.ts";
@@ -43,6 +44,7 @@ export function createRouter(services: Services, entrance: Entrance): Router {
   addLiveRoutes(router);
   addReleaseRoutes(router);
   addPinRoutes(router);
+  addFollowUpRoutes(router);
   addLineageRoutes(router);
   addPeopleRoutes(router);
   addConsumerTestRoutes(router);

@@ -40,6 +40,10 @@ export const shownReleaseAnswer = z
     pins: z
       .array(pinAnswer)
       .openapi({ description: "Consumers that stay on something else than it gives all others, because somebody pinned them." }),
+    followUps: z
+      .object({ open: count, notified: count, done: count })
+      .nullable()
+      .openapi({ description: "Consumers that had read what it has barred; null unless it was taken back." }),
     changes: z.array(z.string()),
     datasets: z.array(z.object({ dataset: z.string(), before: count.nullable(), after: count.nullable() })),
   })

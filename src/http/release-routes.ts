@@ -1,6 +1,9 @@
 import { z } from "@hono/zod-openapi";
 import { resolveDataset } from "../catalog/dataset-store.ts";
 import { planOfChange, setPlan } from "../changes/plan-service.ts";
+import { followUpsOf } from "../rollouts/follow-up-reads.ts";
+import { countFollowUps, type FollowUpCounts } from "../rollouts/follow-up.ts";
+import type { Release } from "../rollouts/release-store.ts";
 import { releaseStates } from "../rollouts/release-machine.ts";
 import { stepText } from "../rollouts/plan.ts";
 import { listReleases, namedRelease, pinsBesideRelease, showRelease } from "../rollouts/release-reads.ts";
@@ -9,6 +12,7 @@ import { release, rolledBackAnswer } from "./answers.ts";
 import { plannedAnswer, releaseLines, shownReleaseAnswer } from "./release-answers.ts";
 import type { Router } from "./router.ts";
 import { rolledBack } from "./rolled-back.ts";
+import type { Services } from "./services.ts";
 import { releaseShape } from "./shapes.ts";
 
 const param = z.object({ id: z.string() });
@@ -77,11 +81,18 @@ function addReads(router: Router): void {
         steps,
         holds: found.holds,
         pins: await pinsBesideRelease(services.db, found.release, services.clock.now()),
+        followUps: await followUpCounts(services, found.release),
         changes: found.changes,
         datasets: found.datasets,
       };
     },
   );
+}
+
+async function followUpCounts({ db, ledger }: Services, { id, state }: Release): Promise<FollowUpCounts | null> {
+  if (state !== "rolled_back" && state !== "aborted") return null;
+  await ledger.flush();
+  return countFollowUps(await followUpsOf(db, id));
 }
 
 function addVerbs(router: Router): void {

@@ -4,6 +4,9 @@ import { addConsumer, setConsumer } from "../access/consumer-service.ts";
 import { addGroup } from "../access/group-service.ts";
 import { addPerson } from "../access/person-service.ts";
 import { createToken } from "../access/token-service.ts";
+import { merge } from "../changes/merge-service.ts";
+import { review } from "../changes/review-service.ts";
+import { acknowledge } from "../changes/verdict-service.ts";
 
 let app: TestApp;
 const tokens: Record<string, string> = {};
@@ -140,6 +143,76 @@ test("a consumer is pinned by its owner, also through a group, and by maintainer
   expect(await app.refused("POST", "/v1/consumers/report/unpin", { ...as("eve"), body: {} })).toMatchObject({ code: "auth.denied" });
   expect(await app.ask("POST", "/v1/consumers/report/unpin", { ...as("max"), body: {} })).toMatchObject({ dataset });
   expect((await rowsAs(dataset, "report")).reason).toBe("live");
+});
+
+test("after a rollback the list to work through names the readers of every version that is barred, and people say what was done", async () => {
+  const { lake } = app;
+  const found = await changed();
+  const plan = "steps: [{ ring: board }, { ring: report }, { everyone: true }]";
+  await app.ask("POST", `/v1/changes/${found.change}/plan`, { ...as("max"), body: { plan } });
+  const release = (await lake.merge(found.change)).release.id;
+  await rowsAs(found.dataset, "board");
+  const { change } = await lake.propose({
+    operations: [
+      { kind: "append", dataset: found.dataset, source: { paths: [await lake.file("more.csv", "id,v\n7,g\n")], names: ["more.csv"] } },
+    ],
+    origin: "feed",
+  });
+  await acknowledge(lake, { changeId: change?.id ?? "", person: "root", actor: "root" });
+  await review(lake, { changeId: change?.id ?? "", person: "max", actor: "max", kind: "approve" });
+  await merge(lake, { changeId: change?.id ?? "", actor: "root", ordinary: true, byPerson: true });
+  await lake.drain();
+  await app.ask("POST", `/v1/releases/${release}/advance`, { ...as("max"), body: {} });
+  await rowsAs(found.dataset, "report");
+  const back = await app.ask("POST", `/v1/releases/${release}/abort`, { ...as("max"), body: { reason: "wrong" } });
+  const read = (lines: Data[]): string[] =>
+    lines.map((line: Data) => `${line.consumer as string} ${line.dataset as string}@${line.version as number}`);
+  expect(read(back.readers).map((text) => text.split("@")[0])).toEqual([`board ${found.dataset}`, `report ${found.dataset}`]);
+  expect(new Set(back.readers.map((line: Data) => line.version as number)).size).toBe(2);
+
+  const path = `/v1/releases/${found.dataset}/follow-ups`;
+  const list: Data[] = await app.ask("GET", path, as("eve"));
+  expect(list.map((item) => [item.consumer, item.release, item.state])).toEqual([
+    ["board", release, "open"],
+    ["report", release, "open"],
+  ]);
+  expect(list.flatMap((item) => read(item.reads))).toEqual(read(back.readers));
+  const mark = (body: object, who = "eve") => ({ ...as(who), body });
+  expect(await app.refused("POST", path, mark({ consumer: "board", mark: "waived" }))).toMatchObject({
+    status: 400,
+    code: "follow_up.note_missing",
+  });
+  expect(await app.refused("POST", path, mark({ consumer: "nobody", mark: "notified" }))).toMatchObject({
+    status: 404,
+    code: "follow_up.not_found",
+  });
+  expect(await app.refused("POST", path, mark({ consumer: "board", mark: "notified" }, "board"))).toMatchObject({ status: 403 });
+  await app.ask("POST", path, mark({ consumer: "board", mark: "notified" }));
+  await app.ask("POST", path, mark({ consumer: "board", mark: "recomputed", note: "ran again" }));
+  expect(await app.ask("POST", path, mark({ consumer: "report", mark: "waived", note: "nobody looks at it" }))).toMatchObject({
+    state: "waived",
+    note: "nobody looks at it",
+    markedBy: "eve",
+  });
+  expect((await app.ask("GET", `/v1/releases/${release}`, as("eve"))).followUps).toEqual({ open: 0, notified: 0, done: 2 });
+  const record: Data[] = await app.ask("GET", `/v1/audit?subject=${release}`, as("eve"));
+  expect(record.filter(({ action }) => action === "release.follow_up")).toHaveLength(3);
+
+  // Who reads a barred version after all, by a file that it kept, is open again.
+  const { id: versionId } = await lake.db
+    .selectFrom("versions")
+    .innerJoin("datasets", "datasets.id", "versions.dataset_id")
+    .select("versions.id")
+    .where("datasets.name", "=", found.dataset)
+    .where("versions.number", "=", back.readers[0].version)
+    .executeTakeFirstOrThrow();
+  lake.clock.advance(3_600_000);
+  (await lake.ledger.open([{ consumer: "board", versionId, columns: ["v"], door: "rows", run: "" }])).done({ rows: 1, bytes: 1 });
+  const open: Data[] = (await app.ask("GET", "/v1/follow-ups", as("eve"))).filter((item: Data) => item.release === release);
+  expect(open.map((item) => [item.consumer, item.state, item.note])).toEqual([["board", "open", "ran again"]]);
+  // The numbers were right after all: nothing is barred, and nothing is left to do.
+  await app.ask("POST", "/v1/unbar", { ...as("max"), body: { change: found.change, reason: "right after all" } });
+  expect(await app.ask("GET", path, as("eve"))).toEqual([]);
 });
 
 test("policy gives the plan, and then a change cannot bring its own", async () => {

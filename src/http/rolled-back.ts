@@ -1,4 +1,5 @@
 import { rollback, type RollbackRequest } from "../rollouts/rollback-service.ts";
+import { barredVersionsRead } from "../rollouts/follow-up-reads.ts";
 import { readersOf } from "../usage/usage-reads.ts";
 import type { Services } from "./services.ts";
 import { releaseShape, versionOrNull } from "./shapes.ts";
@@ -8,10 +9,12 @@ export async function rolledBack(services: Services, request: Omit<RollbackReque
   const began = services.clock.now().getTime();
   const back = await rollback(services, { ...request, environment: services.environment });
   const milliseconds = services.clock.now().getTime() - began;
-  const readers = await readersOf(
+  await services.ledger.flush();
+  const barred = await barredVersionsRead(
     services.db,
-    back.datasets.flatMap((item) => item.from?.id ?? []),
+    back.releases.map(({ id }) => id),
   );
+  const readers = await readersOf(services.db, barred);
   return {
     releases: back.releases.map(releaseShape),
     barred: back.barred,

@@ -92,6 +92,8 @@ export const errorCodes = {
   "pin.not_released": "conflict",
   "pin.barred": "conflict",
   "pin.breaks": "failed_check",
+  "follow_up.not_found": "not_found",
+  "follow_up.note_missing": "invalid",
   "plan.invalid": "invalid",
   "plan.policy": "denied",
   "rollback.nothing": "conflict",

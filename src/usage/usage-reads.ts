@@ -3,6 +3,7 @@ import type { Reader } from "../db/db.ts";
 import { allColumns, columnsIn, hourOf, type Door } from "./exposure.ts";
 
 export interface ReaderOfVersion {
+  dataset: string;
   consumer: string;
   kind: string | undefined;
   owner: string | undefined;
@@ -18,15 +19,17 @@ export interface ReaderOfVersion {
   mixed: boolean;
 }
 
-/** Who read these versions: one line per consumer and version, first reader first. An index look-up on the version. */
+/** Who read these versions: one line per consumer and version of a dataset, first reader first. An index look-up on the version. */
 export async function readersOf(db: Reader, versionIds: readonly string[]): Promise<ReaderOfVersion[]> {
   if (versionIds.length === 0) return [];
   const rows = await db
     .selectFrom("exposures")
     .innerJoin("versions", "versions.id", "exposures.version_id")
+    .innerJoin("datasets", "datasets.id", "versions.dataset_id")
     .innerJoin("column_sets", "column_sets.id", "exposures.column_set")
     .leftJoin("consumers", "consumers.name", "exposures.consumer")
     .select([
+      "datasets.name as dataset",
       "exposures.consumer",
       "consumers.kind",
       "consumers.owner",
@@ -42,11 +45,14 @@ export async function readersOf(db: Reader, versionIds: readonly string[]): Prom
       sql<boolean>`bool_or(exposures.mixed)`.as("mixed"),
     ])
     .where("exposures.version_id", "in", [...versionIds])
-    .groupBy(["exposures.consumer", "consumers.kind", "consumers.owner", "versions.number"])
+    .groupBy(["datasets.name", "exposures.consumer", "consumers.kind", "consumers.owner", "versions.number"])
     .orderBy("first_at")
     .orderBy("exposures.consumer")
+    .orderBy("datasets.name")
+    .orderBy("versions.number")
     .execute();
   return rows.map((row) => ({
+    dataset: row.dataset,
     consumer: row.consumer,
     kind: row.kind ?? undefined,
     owner: row.owner ?? undefined,

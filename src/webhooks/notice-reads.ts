@@ -3,6 +3,7 @@ import type { Events, Topic } from "../db/events.ts";
 import { flapText } from "../feeds/feed.ts";
 import { feedOfChange } from "../feeds/feed-reads.ts";
 import { counted } from "../lib/text.ts";
+import { followUpsOf } from "../rollouts/follow-up-reads.ts";
 import { showRelease, type ShownRelease } from "../rollouts/release-reads.ts";
 import { stepText } from "../rollouts/plan.ts";
 import type { Notice } from "./webhook.ts";
@@ -226,6 +227,8 @@ async function releaseBack(db: Reader, id: string, at: Date): Promise<Told[]> {
   if (state !== "rolled_back" && state !== "aborted") return [];
   const bar = await db.selectFrom("bars").select("barred_by").where("release_id", "=", id).limit(1).executeTakeFirst();
   const by = bar?.barred_by ?? null;
+  const readers = (await followUpsOf(db, id)).map(({ consumer, owner }) => ({ consumer, owner }));
+  const had = readers.length === 0 ? "Nobody had read it" : `Had read it: ${readers.map(({ consumer }) => consumer).join(", ")}`;
   const notice: Notice = {
     type: "release.rolled_back",
     subject: id,
@@ -234,9 +237,10 @@ async function releaseBack(db: Reader, id: string, at: Date): Promise<Told[]> {
     lines: [
       `Why: ${reason}.`,
       `${shown.changes.join(", ")} ${shown.changes.length === 1 ? "is" : "are"} barred; the revert opens by itself.`,
+      `${had}.`,
     ],
-    next: `tidegate release show ${id}`,
-    data: { ...factsOf(shown), reason, by },
+    next: readers.length === 0 ? `tidegate release show ${id}` : `tidegate follow-up list ${id}`,
+    data: { ...factsOf(shown), reason, by, readers },
   };
   return [{ notice, stands: null, notBefore: null }];
 }

@@ -36,7 +36,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
     "feeds",
     "rollouts",
   ],
-  rollouts: ["lib", "edges", "db", "audit", "access", "engine", "lake", "catalog", "contracts", "effects", "lineage", "consumers"],
+  rollouts: ["lib", "edges", "db", "audit", "access", "engine", "lake", "catalog", "contracts", "effects", "lineage", "consumers", "usage"],
   webhooks: ["lib", "edges", "db", "audit", "feeds", "access", "rollouts"],
   changes: [
     "lib",

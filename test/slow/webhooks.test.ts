@@ -278,6 +278,28 @@ test("webhooks are an admin's: others see none, and neither the record nor a rep
   expect(await at.app.refused("GET", "/v1/webhooks/nobody")).toMatchObject({ status: 404, code: "webhook.not_found" });
 });
 
+test("the commands of the list to work through after a rollback, and the message that brings them", async () => {
+  await add("all", "/a", ["release.rolled_back"]);
+  const { dataset, release } = await released();
+  const { token } = await createToken(at.app.lake, "root", { consumer: "board", label: "" });
+  await (await at.app.send("GET", `/v1/datasets/${dataset}/rows`, { token })).text();
+  await at.type("release", "abort", release);
+  await pass();
+  expect(bodies()).toMatchObject([{ data: { readers: [{ consumer: "board", owner: null }], next: `tidegate follow-up list ${release}` } }]);
+  expect(bodies()[0].blocks[0].text.text).toContain("Had read it: board.");
+  const shown = await at.type("release", "show", release);
+  expect(shown.text).toContain(`had read what is barred: 1 open, 0 notified, 0 done\n→ tidegate follow-up list ${release}`);
+  const list = await at.type("follow-up", "list", dataset);
+  expect(list.text).toMatch(new RegExp(`^1 consumer had read what is barred; 1 open\\.[\\s\\S]*board +open +${dataset}@2 +id v`));
+  expect(list.text).toContain(`→ tidegate follow-up mark ${release} board notified`);
+  expect((await at.type("follow-up", "list")).text).toContain(release);
+  expect((await at.type("follow-up", "mark", release, "board", "forgotten")).exit).toBe(2);
+  expect((await at.type("follow-up", "mark", release, "board", "waived")).text).toContain("follow_up.note_missing");
+  const marked = await at.type("follow-up", "mark", release, "board", "recomputed", "--note", "ran again");
+  expect([marked.exit, marked.text]).toEqual([0, expect.stringContaining("board is recomputed.")]);
+  expect((await at.type("follow-up", "list", release)).text).toContain("1 consumer had read what is barred; 0 open.");
+});
+
 test("the commands add, test, list, show and remove", async () => {
   const added = await at.type("webhook", "add", "on-call", `${base}/a`, "--on", "release.held");
   expect([added.exit, added.text]).toEqual([0, expect.stringMatching(/^on-call is told release\.held\.\n {2}secret {2}whsec_/)]);

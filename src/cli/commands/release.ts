@@ -79,12 +79,13 @@ function addShow(surroundings: Surroundings, group: Command): void {
     .action((id: string) =>
       withClient(surroundings, { doing: `Looking at ${id}` }, async (client) => {
         const shown = await client.ask<ShownReleaseAnswer>("GET", `/v1/releases/${encodeURIComponent(id)}`);
-        surroundings.output().result(shown, shownLines(shown), nextOf(shown.release));
+        const next = (shown.followUps?.open ?? 0) > 0 ? `tidegate follow-up list ${shown.release.id}` : nextOf(shown.release);
+        surroundings.output().result(shown, shownLines(shown), next);
       }),
     );
 }
 
-function shownLines({ release, title, steps, holds, pins, changes, datasets }: ShownReleaseAnswer): string[] {
+function shownLines({ release, title, steps, holds, pins, followUps, changes, datasets }: ShownReleaseAnswer): string[] {
   const number = (value: number | null): string => (value === null ? "–" : `@${value}`);
   return [
     releaseSentence(release),
@@ -99,6 +100,9 @@ function shownLines({ release, title, steps, holds, pins, changes, datasets }: S
       .filter((hold) => hold.endedAt === null)
       .map((hold) => `  ‖ ${hold.consumer} is held back until ${shortTime(hold.expiresAt)}, ${hold.owner} mends it: ${hold.reason}`),
     ...pins.map((pin) => `  ‖ ${pin.consumer} is pinned by ${pin.owner} until ${shortTime(pin.expiresAt)}: ${pin.reason}`),
+    ...(followUps === null || followUps.open + followUps.notified + followUps.done === 0
+      ? []
+      : [`  had read what is barred: ${followUps.open} open, ${followUps.notified} notified, ${followUps.done} done`]),
   ];
 }
 

@@ -11,6 +11,7 @@ import { rollouts } from "./0010-rollouts.ts";
 import { holds } from "./0011-holds.ts";
 import { webhooks } from "./0012-webhooks.ts";
 import { pins } from "./0013-pins.ts";
+import { followUps } from "./0014-follow-ups.ts";
 
 /** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -27,4 +28,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   holds,
   webhooks,
   pins,
+  followUps,
 ];
