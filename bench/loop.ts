@@ -5,12 +5,9 @@
  *
  *   npm run bench -- loop [--scale 0.01]      BENCH_ASSERT=1 fails when a bar of the design is missed
  */
-import { Agent, request } from "node:http";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { sql } from "kysely";
 import { openServices } from "../src/compose.ts";
 import { readConfig } from "../src/config.ts";
@@ -21,6 +18,7 @@ import { scan } from "../src/effects/table-state.ts";
 import { duckdbEngine } from "../src/engine/duckdb/duckdb-engine.ts";
 import { serve } from "../src/http/serve.ts";
 import type { Services } from "../src/http/services.ts";
+import { quantile, startClient, type Call, type Client, type Measured } from "./client.lib.ts";
 import { readServerFile } from "../src/lib/server-file.ts";
 import { answerFor, readRows } from "../src/reading/read-service.ts";
 
@@ -32,77 +30,7 @@ const rows = Math.max(10_000, Math.round(2_000_000 * scale));
 const sizes = [2000, 10_000].map((size) => Math.max(4 * rounds, Math.round(size * scale)));
 const actor = "bench";
 
-interface Call {
-  method: string;
-  path: string;
-  body: unknown;
-}
-
-/** What the client's thread is asked: all calls, so many at a time. */
-interface Order {
-  calls: Call[];
-  atOnce: number;
-}
-
-interface Measured {
-  /** Milliseconds of each call. */
-  each: number[];
-  total: number;
-}
-
-/** The client's thread: sends what it is told to send, and tells how long each took. */
-function runClient({ url, token }: { url: string; token: string }): void {
-  const agent = new Agent({ keepAlive: true, maxSockets: clients });
-  const send = ({ method, path, body }: Call): Promise<number> =>
-    new Promise((resolve, reject) => {
-      const began = performance.now();
-      const text = JSON.stringify(body);
-      const headers = { authorization: `Bearer ${token}`, "content-type": "application/json", "content-length": Buffer.byteLength(text) };
-      const sent = request(`${url}${path}`, { method, agent, headers }, (response) => {
-        let answer = "";
-        response.setEncoding("utf8");
-        response.on("data", (chunk: string) => (answer += chunk));
-        response.on("end", () => {
-          if (response.statusCode === 200) resolve(performance.now() - began);
-          else reject(new Error(`${method} ${path}: ${answer}`));
-        });
-      });
-      sent.on("error", reject);
-      sent.end(text);
-    });
-  const run = async ({ calls, atOnce }: Order): Promise<Measured> => {
-    const left = [...calls];
-    const each: number[] = [];
-    const began = performance.now();
-    const one = async (): Promise<void> => {
-      for (let call = left.shift(); call !== undefined; call = left.shift()) each.push(await send(call));
-    };
-    await Promise.all(Array.from({ length: atOnce }, one));
-    return { each, total: performance.now() - began };
-  };
-  parentPort?.on("message", (order: Order) => {
-    void run(order).then(
-      (measured) => parentPort?.postMessage({ measured }, []),
-      (error: unknown) => parentPort?.postMessage({ error: String(error) }, []),
-    );
-  });
-}
-
-type Ask = (calls: Call[], atOnce: number) => Promise<Measured>;
-
-function startClient(target: { url: string; token: string }): { ask: Ask; stop(): Promise<number> } {
-  const worker = new Worker(fileURLToPath(import.meta.url), { workerData: target });
-  const ask: Ask = (calls, atOnce) =>
-    new Promise((resolve, reject) => {
-      worker.once("message", ({ measured, error }: { measured?: Measured; error?: string }) =>
-        measured === undefined ? reject(new Error(error)) : resolve(measured),
-      );
-      worker.postMessage({ calls, atOnce } satisfies Order, []);
-    });
-  return { ask, stop: () => worker.terminate() };
-}
-
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
+const median = (values: readonly number[]): number => quantile(values, 0.5);
 
 async function timed(count: number, work: (round: number) => Promise<unknown>): Promise<number> {
   const times: number[] = [];
@@ -128,7 +56,7 @@ function tell(name: string, one: Measured, many: Measured, facts: { commit: numb
   );
 }
 
-async function measureSize(dir: string, services: Services, datasets: number, ask: Ask): Promise<void> {
+async function measureSize(dir: string, services: Services, datasets: number, ask: Client["ask"]): Promise<void> {
   const have = Number(
     (
       await services.db
@@ -230,14 +158,12 @@ async function main(): Promise<void> {
     console.log(`peak memory ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MB`);
     if (missed > 0 && process.env["BENCH_ASSERT"] === "1") process.exitCode = 1;
   } finally {
-    await client.stop();
+    await client.end();
     await server.close();
     await services.close();
     await rm(dir, { recursive: true, force: true });
   }
 }
 
-if (isMainThread) {
-  await main();
-  process.exit();
-} else runClient(workerData as { url: string; token: string });
+await main();
+process.exit();

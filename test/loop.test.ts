@@ -151,6 +151,16 @@ test("two changes of different rows merge in any order; of one row they conflict
   expect((await rowsOf(lake, "both.airports")).map((row) => row["name"])).toEqual(["Stapleton", "Harry Reid", "O'Hare"]);
 });
 
+test("a row that two changes insert alike stands there once, also where the second could be taken over as a file", async () => {
+  await importAirports("loop.twins");
+  const both = "iata,name,lat\nZRH,Zurich,47.46\n";
+  const [first, second] = [await change("loop.twins", "upsert", both), await change("loop.twins", "upsert", `${both}ZYR,Brussels,50.84\n`)];
+  await lake.merge(first);
+  await lake.merge(second);
+  const rows = await rowsOf(lake, "loop.twins");
+  expect(rows.map((row) => row["iata"]).sort()).toEqual(["DEN", "LAS", "ORD", "ZRH", "ZYR"]);
+});
+
 test("restore brings a dataset back as a change of its own and names what it undoes", async () => {
   await importAirports("past.airports");
   const one = await change("past.airports", "delete", "iata\nORD\n");

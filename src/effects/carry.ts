@@ -84,9 +84,12 @@ export async function carry(context: WriteContext, request: CarryRequest): Promi
   }
   const mine = (await effectBetween(context, before, after, schema)) as KeyedEffect;
   const other = (await effectBetween(context, before, onto, schema)) as KeyedEffect;
-  const clash = await stageClash(context, schema, mine, other);
-  const clashes = await countRows(context, clash);
-  if (clashes === 0 && wholeFiles) return filesResult();
+  const met = await stageMet(context, schema, mine, other);
+  const isMet = (await countRows(context, met)) > 0;
+  // A key that both inserted alike stands in a file of each.
+  if (!isMet && wholeFiles) return filesResult();
+  const clash = clashOf(schema, met);
+  const clashes = isMet ? await countRows(context, clash) : 0;
   const settled = await settle(context, schema, clash, clashes, request);
   if (settled.open > 0 && request.visitOpen !== undefined) await visitPages(context, schema, settled.openKeys, request.visitOpen);
   if (settled.open > 0) return refused({ keyCount: settled.open, keys: await showConflicts(context, schema, settled.openKeys, request) });
@@ -120,22 +123,21 @@ function rewritesColumn(before: Schema, after: TableState, other: TableState): b
   return added.some((name) => dropped.includes(name));
 }
 
+/** Keys that both sides touched, with what each left there. */
+async function stageMet(context: WriteContext, schema: Schema, mine: KeyedEffect, other: KeyedEffect): Promise<StagedPlan> {
+  const on = keyFields(schema).map((_, index) => ({ left: sideKey("ours")(index), right: sideKey("theirs")(index) }));
+  const left = touchedKeys(mine, schema, { key: sideKey("ours"), hash: sideHash("ours") });
+  const right = touchedKeys(other, schema, { key: sideKey("theirs"), hash: sideHash("theirs") });
+  return context.engine.stage({ op: "join", how: "inner", left, right, on }, context.scratch, context);
+}
+
 /** Keys that both sides touched and left different. */
-async function stageClash(context: WriteContext, schema: Schema, mine: KeyedEffect, other: KeyedEffect): Promise<StagedPlan> {
-  const key = keyFields(schema);
-  const joined: Plan = {
-    op: "join",
-    how: "inner",
-    left: touchedKeys(mine, schema, { key: sideKey("ours"), hash: sideHash("ours") }),
-    right: touchedKeys(other, schema, { key: sideKey("theirs"), hash: sideHash("theirs") }),
-    on: key.map((_, index) => ({ left: sideKey("ours")(index), right: sideKey("theirs")(index) })),
-  };
-  const different: Plan = {
+function clashOf(schema: Schema, met: StagedPlan): Plan {
+  return {
     op: "project",
-    input: whereDifferent(joined, sideHash("ours"), sideHash("theirs")),
-    columns: key.map((_, index) => ({ name: keyColumn(index), expr: column(sideKey("ours")(index)) })),
+    input: whereDifferent(met, sideHash("ours"), sideHash("theirs")),
+    columns: keyFields(schema).map((_, index) => ({ name: keyColumn(index), expr: column(sideKey("ours")(index)) })),
   };
-  return context.engine.stage(different, context.scratch, context);
 }
 
 interface Settled {
@@ -145,7 +147,7 @@ interface Settled {
 }
 
 /** Splits the clashing keys into those that a person has settled for theirs, and those that stand open. */
-async function settle(context: WriteContext, schema: Schema, clash: StagedPlan, clashes: number, request: CarryRequest): Promise<Settled> {
+async function settle(context: WriteContext, schema: Schema, clash: Plan, clashes: number, request: CarryRequest): Promise<Settled> {
   const key = keyFields(schema);
   const { keys = [], rest } = request.resolved ?? {};
   const chosen = (side?: "ours" | "theirs"): Plan => ({

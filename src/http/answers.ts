@@ -231,6 +231,15 @@ export const contractAnswer = z.record(z.string(), z.unknown()).openapi({ descri
 export const rowAnswer = z.record(z.string(), z.unknown()).openapi({ description: "Values by column." });
 export const pathAnswer = z.object({ dataset: z.string(), version: count, path: z.string() });
 
+export const viewAnswer = z.object({
+  view: z.string().openapi({ description: "The same content is the same view." }),
+  reason: z.string().openapi({ description: "Why the reader has it.", example: "ring 1 of rel_7" }),
+  leaseUntil: time.nullable().openapi({ description: "Until when a run keeps it; null without a run." }),
+  datasets: z
+    .array(z.object({ dataset: z.string(), version: count }))
+    .openapi({ description: "What it has of the datasets that were asked for." }),
+});
+
 export const auditLines = z.array(
   z.object({
     seq: count,

@@ -10,9 +10,9 @@ import { derivedSqlOf } from "../contracts/derived.ts";
 import { resolveCommit } from "../catalog/revision.ts";
 import { builtFromNames, builtIntoNames } from "../lineage/lineage-reads.ts";
 import { runQuery } from "../reading/query-service.ts";
-import { answerFor, listDatasets, lookUp, readParquet, readRows } from "../reading/read-service.ts";
+import { answerFor, listDatasets, lookUp, readParquet, readRows, viewFor } from "../reading/read-service.ts";
 import type { Answer } from "../reading/reader.ts";
-import { contractAnswer, datasetAnswer, datasetLines, pathAnswer, rowAnswer } from "./answers.ts";
+import { contractAnswer, datasetAnswer, datasetLines, pathAnswer, rowAnswer, viewAnswer } from "./answers.ts";
 import { readerOf } from "./identify.ts";
 import type { Call, Router } from "./router.ts";
 import { breakOff, formatOfAccept, rowsResponse, rowTypes } from "./rows-response.ts";
@@ -46,7 +46,7 @@ function headersOf(answer: Pick<Answer, "view" | "reason"> & { versions: string 
 
 const nameOf = (answer: Answer): string => `${answer.dataset.name}@${answer.version.number}`;
 
-function columnsOf(text: string | undefined): string[] | undefined {
+function namesIn(text: string | undefined): string[] | undefined {
   return text === undefined || text === "" ? undefined : text.split(",").map((name) => name.trim());
 }
 
@@ -138,7 +138,7 @@ export function addDatasetRoutes(router: Router): void {
       const { columns, limit, offset } = call.query;
       const format = call.query.format ?? formatOfAccept(call.context.req.header("accept"));
       const identity = await reader(call, call.query, call.params.name);
-      const stream = await readRows(call.services, identity, call.params.name, { columns: columnsOf(columns), limit, offset }, call.signal);
+      const stream = await readRows(call.services, identity, call.params.name, { columns: namesIn(columns), limit, offset }, call.signal);
       const { answer } = stream;
       return rowsResponse(call, stream.rows, {
         format,
@@ -172,7 +172,7 @@ export function addDatasetRoutes(router: Router): void {
           services,
           identity,
           call.params.name,
-          { path, columns: columnsOf(columns), limit, offset },
+          { path, columns: namesIn(columns), limit, offset },
           call.signal,
         );
         const file = createReadStream(path);
@@ -224,6 +224,31 @@ export function addDatasetRoutes(router: Router): void {
     async (call) => {
       const answer = await answerFor(call.services, await reader(call, call.query, call.params.name), call.params.name);
       return { dataset: answer.dataset.name, version: answer.version.number, path: call.services.store.uri(answer.version.metadataKey) };
+    },
+  );
+  router.add(
+    {
+      method: "get",
+      path: "/v1/view",
+      tag: "reading",
+      summary: "What a reader has now, and why; reads nothing, so the ledger has nothing of it",
+      needs: "reader",
+      query: z.object({
+        run: reading.run,
+        as: reading.as,
+        datasets: z.string().max(10_000).optional().openapi({ description: "Names, joined by commas." }),
+      }),
+      answer: "The view.",
+      data: viewAnswer,
+    },
+    async (call) => {
+      const { resolved, answers } = await viewFor(call.services, await reader(call, call.query), namesIn(call.query.datasets) ?? []);
+      return {
+        view: resolved.view.id,
+        reason: resolved.reason,
+        leaseUntil: resolved.leaseUntil?.toISOString() ?? null,
+        datasets: answers.map(({ dataset, version }) => ({ dataset: dataset.name, version: version.number })),
+      };
     },
   );
   router.add(

@@ -63,6 +63,11 @@ test("a release is listed, shown, paused, resumed and advanced, and every door s
   ]);
   expect(await rowsAs(dataset, "board")).toMatchObject({ text: expect.stringContaining('"A"') as string, reason: `ring 1 of ${release}` });
   expect(await rowsAs(dataset, "report")).toMatchObject({ text: expect.stringContaining('"a"') as string, reason: "live" });
+  const viewOf = (consumer: string) => app.ask("GET", `/v1/view?datasets=${dataset}`, as(consumer));
+  const [ring, live] = [await viewOf("board"), await viewOf("report")];
+  expect(ring).toMatchObject({ reason: `ring 1 of ${release}`, leaseUntil: null, datasets: [{ dataset, version: 2 }] });
+  expect(live).toMatchObject({ reason: "live", datasets: [{ dataset, version: 1 }] });
+  expect(ring.view).not.toBe(live.view);
   const looked = async (consumer: string) => (await app.ask("GET", `/v1/datasets/${dataset}/rows/1`, as(consumer))).v as string;
   expect([await looked("board"), await looked("report")]).toEqual(["A", "a"]);
   expect((await app.ask("GET", `/v1/releases/${dataset}`, as("eve"))).release.id).toBe(release);

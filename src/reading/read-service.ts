@@ -56,6 +56,16 @@ export async function answerIn(deps: ReadDeps, resolved: Resolved, name: string)
   return { dataset, version, view: resolved.view.id, reason: resolved.reason, leaseUntil: resolved.leaseUntil };
 }
 
+/** A reader's view, and what it has of some datasets: all of one moment. */
+export async function viewFor(
+  deps: ReadDeps,
+  reader: ReaderIdentity,
+  names: readonly string[],
+): Promise<{ resolved: Resolved; answers: Answer[] }> {
+  const resolved = await deps.resolver.resolve(reader);
+  return { resolved, answers: await Promise.all(names.map((name) => answerIn(deps, resolved, name))) };
+}
+
 /** The dataset that a name stands for among those that are there: what others propose under the same last part disturbs no reader. */
 async function resolveWithin(
   deps: ReadDeps,
