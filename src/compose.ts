@@ -126,7 +126,7 @@ export async function relocate(config: Config): Promise<{ versions: number; root
 /** The store of a data folder, and its real place: a folder that is reached through a link has not moved. */
 async function openStore(dataDir: string): Promise<{ store: ObjectStore; root: string }> {
   const folder = join(dataDir, "lake");
-  const store = await localStore(folder);
+  const store = await localStore(folder, undefined, readLocalConfig(dataDir).addresses);
   return { store, root: await realpath(folder) };
 }
 

@@ -245,6 +245,7 @@ function bound(store: ObjectStore): ObjectStore {
     writePath: (key) => store.writePath(key),
     makeDurable: (written) => store.makeDurable(written),
     uri: (key) => store.uri(key),
+    address: (key) => store.address(key),
     key: (uri) => store.key(uri),
   };
 }

@@ -87,7 +87,7 @@ export function addIcebergRoutes(app: OpenAPIHono, services: Services, entrance:
     const { names, warehouse } = await namesAt(c);
     if (!hasNamespace(names, levels)) throw noNamespace(levels);
     if (c.req.method === "HEAD") return c.body(null, 204);
-    const location = services.store.uri(placeOf(warehouse, levels.join(".")));
+    const location = services.store.address(placeOf(warehouse, levels.join(".")));
     return answerJson(c, 200, toJson({ namespace: levels, properties: { location } }));
   });
 

@@ -4,6 +4,7 @@ import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { faultStore } from "../../test/harness/fault-store.ts";
 import { localStore, nodeFileSystem, type FileSystem } from "./local-store.ts";
+import { readLocalConfig } from "../local-config.ts";
 import { storeConformance } from "./store-conformance.ts";
 
 let dir: string;
@@ -19,9 +20,21 @@ const emptyFolder = () => join(dir, `store ${(folders += 1)}`);
 
 describe.each([
   ["a local folder", (folder: string) => localStore(folder)],
+  ["a local folder whose files are named by addresses with a scheme", (folder: string) => localStore(folder, nodeFileSystem, "file")],
   ["a store that counts", async (folder: string) => faultStore(await localStore(folder))],
 ])("%s", (_name, open) => {
   test.each(storeConformance)("$name", async ({ run }) => run(await open(emptyFolder())));
+});
+
+test("the data folder's config.yaml says how Iceberg's files name places: by plain paths unless it asks for a scheme", async () => {
+  const folder = emptyFolder();
+  await mkdir(folder);
+  expect(readLocalConfig(folder).addresses).toBe("path");
+  await writeFile(join(folder, "config.yaml"), "store: { addresses: file }\n");
+  const store = await localStore(join(folder, "lake"), nodeFileSystem, readLocalConfig(folder).addresses);
+  expect([store.address("a/b"), store.uri("a/b")]).toEqual([`file://${join(folder, "lake/a/b")}`, join(folder, "lake/a/b")]);
+  await writeFile(join(folder, "config.yaml"), "store: { addresses: s3 }\n");
+  expect(() => readLocalConfig(folder)).toThrow(expect.objectContaining({ code: "config.invalid", found: "store.addresses" }) as Error);
 });
 
 describe("links out of the folder", () => {

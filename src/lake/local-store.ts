@@ -4,7 +4,7 @@ import { link, mkdir, open, readdir, readFile, realpath, rm, stat, unlink, write
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { AppError, type ErrorFacts } from "../lib/errors.ts";
 import type { ErrorCode } from "../lib/error-codes.ts";
-import type { ObjectStore, StoredObject } from "./store.ts";
+import type { AddressForm, ObjectStore, StoredObject } from "./store.ts";
 
 const codes: Record<string, ErrorCode> = { ENOSPC: "store.full", EDQUOT: "store.full", ENOENT: "store.missing", EEXIST: "store.exists" };
 
@@ -57,12 +57,16 @@ export const nodeFileSystem: FileSystem = {
   },
 };
 
-/** An object store in a local folder. The folder is made if it is missing; addresses are plain absolute paths. */
-export async function localStore(folder: string, files: FileSystem = nodeFileSystem): Promise<ObjectStore> {
+/** An object store in a local folder. The folder is made if it is missing. */
+export async function localStore(
+  folder: string,
+  files: FileSystem = nodeFileSystem,
+  addresses: AddressForm = "path",
+): Promise<ObjectStore> {
   const given = resolve(folder);
   try {
     await mkdir(given, { recursive: true });
-    return new LocalStore(await realpath(given), given, files);
+    return new LocalStore({ root: await realpath(given), given, files, addresses });
   } catch (error) {
     throw storeError(error, given);
   }
@@ -73,17 +77,23 @@ class LocalStore implements ObjectStore {
   /** The root as it was named, which may lead through links. */
   readonly #given: string;
   readonly #files: FileSystem;
+  readonly #addresses: AddressForm;
   /** Folders whose own entries are known to be durable. */
   readonly #durable = new Set<string>();
 
-  constructor(root: string, given: string, files: FileSystem) {
-    this.#root = root;
-    this.#given = given;
-    this.#files = files;
+  constructor(of: { root: string; given: string; files: FileSystem; addresses: AddressForm }) {
+    this.#root = of.root;
+    this.#given = of.given;
+    this.#files = of.files;
+    this.#addresses = of.addresses;
   }
 
   uri(key: string): string {
     return this.#path(key);
+  }
+
+  address(key: string): string {
+    return this.#addresses === "file" ? `file://${this.#path(key)}` : this.#path(key);
   }
 
   key(uri: string): string {

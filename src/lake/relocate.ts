@@ -30,6 +30,7 @@ function atOldPlace(store: ObjectStore, oldRoot: string): ObjectStore {
     writePath: (key) => store.writePath(key),
     makeDurable: (keys) => store.makeDurable(keys),
     uri: (key) => store.uri(key),
+    address: (key) => store.address(key),
     // Through `uri`, so that a way out of the store is refused as it always is.
     key: (uri) => store.key(bare(uri).startsWith(prefix) ? store.uri(bare(uri).slice(prefix.length)) : uri),
   };
@@ -61,11 +62,11 @@ export class Relocation {
     } = parseMetadata(Buffer.from(await store.get(metadataKey)).toString("utf8"), metadataKey);
     const snapshots: Snapshot[] = [];
     for (const snapshot of old.snapshots) {
-      snapshots.push({ ...snapshot, "manifest-list": store.uri(await this.#list(snapshot, old)) });
+      snapshots.push({ ...snapshot, "manifest-list": store.address(await this.#list(snapshot, old)) });
     }
     const metadata: Metadata = {
       ...old,
-      location: store.uri(store.key(old.location.replace(/\/+$/, ""))),
+      location: store.address(store.key(old.location.replace(/\/+$/, ""))),
       snapshots,
       "metadata-log": [],
     };
@@ -87,7 +88,7 @@ export class Relocation {
     const lines: ManifestFile[] = [];
     for (const line of readManifestList(await this.#store.get(key), key)) {
       const moved = await this.#manifest(line, metadata);
-      lines.push({ ...line, path: this.#store.uri(moved.key), length: moved.length });
+      lines.push({ ...line, path: this.#store.address(moved.key), length: moved.length });
     }
     const about = {
       snapshotId: snapshot["snapshot-id"],
@@ -132,7 +133,7 @@ export class Relocation {
     const { fields } = positionDeleteSchema;
     const input: TablePlan = { op: "table", files: [{ uri: store.uri(file.key), rows: file.rows, deletes: [] }], fields };
     const paths = await engine.rows({ op: "aggregate", input, by: ["file_path"], measures: [] }, { signal });
-    const addresses = paths.map(({ file_path: path }) => [String(path), store.uri(store.key(String(path)))]);
+    const addresses = paths.map(({ file_path: path }) => [String(path), store.address(store.key(String(path)))]);
     const columns = [
       { name: "old", type: "string" as const },
       { name: "new", type: "string" as const },

@@ -88,6 +88,7 @@ export const storeConformance: StoreCase[] = [
         await rejects(store.delete(key), code("input.path_escapes"), `delete ${key}`);
         await rejects(store.writePath(key), code("input.path_escapes"), `writePath ${key}`);
         throws(() => store.uri(key), code("input.path_escapes"), `uri ${key}`);
+        throws(() => store.address(key), code("input.path_escapes"), `address ${key}`);
       }
       await rejects(keysBelow(store, "../"), code("input.path_escapes"));
     },
@@ -98,6 +99,7 @@ export const storeConformance: StoreCase[] = [
       for (const key of ["single", "a/ü 100%/x=%2F.parquet", "..a/b..c", "日本/🚀"]) {
         const address = store.uri(key);
         equal(store.key(address), key);
+        equal(store.key(store.address(key)), key);
         equal(store.key(`file:${address}`), key);
         equal(store.key(`file://${address}`), key);
         await store.put(key, bytes(key));

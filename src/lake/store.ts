@@ -7,11 +7,15 @@ export interface StoredObject {
   modified: Date;
 }
 
+/** How Iceberg's files name places of a folder: by plain absolute paths, or by `file://` and the path for readers that ask for a scheme. */
+export const addressForms = ["path", "file"] as const;
+export type AddressForm = (typeof addressForms)[number];
+
 /**
  * Where data and metadata files live: a local folder now, a bucket later.
  *
  * Keys are relative to the root, so that everything we store ourselves survives a move of the folder; only Iceberg's own
- * files name absolute addresses (`uri`). Objects are immutable: nothing is ever overwritten.
+ * files name absolute addresses (`address`). Objects are immutable: nothing is ever overwritten.
  *
  * Durability: when `put` or `makeDurable` returns, the bytes and the folder entries that lead to them have been fsynced.
  * A commit may only name objects for which one of the two has returned.
@@ -32,8 +36,10 @@ export interface ObjectStore {
   writePath(key: string): Promise<string>;
   /** Makes objects written through `writePath` durable: files, then folders up to the root. */
   makeDurable(keys: readonly string[]): Promise<void>;
-  /** The address that engines open and that Iceberg metadata names. */
+  /** The address that our engine opens. */
   uri(key: string): string;
+  /** The address that Iceberg's own files name. */
+  address(key: string): string;
   /** The key behind an address; `input.path_escapes` when it lies outside the root. */
   key(uri: string): string;
 }

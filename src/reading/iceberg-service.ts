@@ -57,11 +57,11 @@ export async function loadTable(deps: ReadDeps, request: LoadRequest): Promise<L
   const tag = `"${sha256([request.warehouse, version.id, history].join("\n")).slice(0, 32)}"`;
   if (request.known.includes(tag)) return { answer, tag, body: undefined };
   const served = servedMetadata(metadata, {
-    location: deps.store.uri(placeOf(request.warehouse, dataset.name)),
+    location: deps.store.address(placeOf(request.warehouse, dataset.name)),
     properties: { "tidegate.version": `${dataset.name}@${version.number}` },
     history,
   });
-  const location = toJson(deps.store.uri(version.metadataKey));
+  const location = toJson(deps.store.address(version.metadataKey));
   return { answer, tag, body: `{"metadata-location":${location},"metadata":${metadataText(served)},"config":{}}` };
 }
 

@@ -35,8 +35,12 @@ export interface TestApp {
 }
 
 /** The app over everything real. In process, so without a token the caller is the admin `root`, unless `entrance` says otherwise. */
-export async function testApp(entrance: Partial<Entrance> = {}, more: Partial<Services> = {}): Promise<TestApp> {
-  const lake = await lakehouse();
+export async function testApp(
+  entrance: Partial<Entrance> = {},
+  more: Partial<Services> = {},
+  options: Parameters<typeof lakehouse>[0] = {},
+): Promise<TestApp> {
+  const lake = await lakehouse(options);
   const admin = await ensureAdmin(lake, "root");
   const services: Services = {
     ...lake,

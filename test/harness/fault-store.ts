@@ -40,6 +40,7 @@ export function faultStore(inner: ObjectStore): FaultStore {
       yield* inner.list(prefix);
     },
     uri: (key) => inner.uri(key),
+    address: (key) => inner.address(key),
     key: (uri) => inner.key(uri),
   };
 }

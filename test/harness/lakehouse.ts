@@ -15,6 +15,7 @@ import { duckdbSandbox } from "../../src/engine/duckdb/sandbox/duckdb-sandbox.ts
 import { sourceReader } from "../../src/engine/input/source-reader.ts";
 import { onnxModels } from "../../src/engine/onnx/onnx-models.ts";
 import { localStore, type FileSystem } from "../../src/lake/local-store.ts";
+import type { AddressForm } from "../../src/lake/store.ts";
 import { advanceDue } from "../../src/rollouts/release-service.ts";
 import { ViewResolver } from "../../src/rollouts/view-resolver.ts";
 import { ExposureLedger } from "../../src/usage/exposure-ledger.ts";
@@ -36,13 +37,15 @@ export interface Lakehouse extends MergeDeps, ChangeDeps, ReadDeps {
 }
 
 /** Everything real, in a folder of its own: Postgres, DuckDB, files. `onnx`: the folder of the runtime for models; without it there is none. */
-export async function lakehouse(options: { rowsPerFile?: number; files?: FileSystem; onnx?: string } = {}): Promise<Lakehouse> {
+export async function lakehouse(
+  options: { rowsPerFile?: number; files?: FileSystem; onnx?: string; addresses?: AddressForm } = {},
+): Promise<Lakehouse> {
   const dir = await mkdtemp(join(tmpdir(), "tidegate-test-"));
   const database = await testDatabase();
   const { db } = database;
   const clock = manualClock(new Date("2026-11-01T08:00:00Z"));
   const root = join(dir, "lake");
-  const store = await localStore(root, options.files);
+  const store = await localStore(root, options.files, options.addresses);
   const settings = { memoryMb: 1024, threads: 2, tempDir: join(dir, "tmp") };
   const engine = await duckdbEngine(settings);
   const sources = sourceReader(settings);

@@ -56,6 +56,7 @@ function below(store: ObjectStore, prefix: string): ObjectStore {
     writePath: (key) => store.writePath(inner(key)),
     makeDurable: (keys) => store.makeDurable(keys.map(inner)),
     uri: (key) => store.uri(inner(key)),
+    address: (key) => store.address(inner(key)),
     key: (uri) => store.key(uri).slice(prefix.length + 1),
   };
 }

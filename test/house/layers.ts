@@ -85,7 +85,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   ],
   cli: ["lib", "apply", "diffs", "config", "compose", "http"],
   config: ["lib"],
-  "local-config": ["lib", "consumers", "webhooks"],
+  "local-config": ["lib", "lake", "consumers", "webhooks"],
   compose: ["*"],
   main: ["cli", "edges"],
 };

@@ -157,7 +157,7 @@ export function writeManifest(store: ObjectStore, manifest: ManifestContent, syn
     file_sequence_number: status === "added" ? null : fileSequence,
     data_file: {
       content: file.content === "data" ? 0 : 1,
-      file_path: store.uri(file.key),
+      file_path: store.address(file.key),
       file_format: "PARQUET",
       partition: file.partition,
       record_count: BigInt(file.rows),

@@ -64,7 +64,7 @@ export async function writeSnapshot(
     ...(parentId === undefined ? {} : { "parent-snapshot-id": parentId }),
     "sequence-number": work.sequence,
     "timestamp-ms": request.now,
-    "manifest-list": store.uri(listKey),
+    "manifest-list": store.address(listKey),
     "schema-id": request.schema["schema-id"],
     summary: summaryOf(request.add, removed, parent?.summary ?? {}),
   };
@@ -178,7 +178,7 @@ async function putManifest(
   const rows = (status: ManifestEntry["status"]) => of(status).reduce((sum, entry) => sum + BigInt(entry.file.rows), 0n);
   const sequences = entries.filter((entry) => entry.status !== "deleted").map((entry) => entry.sequence);
   return {
-    path: store.uri(key),
+    path: store.address(key),
     length: BigInt(bytes.length),
     content: line.content,
     specId: line.specId,

@@ -71,7 +71,7 @@ export async function createTable(
   const metadata: Metadata = {
     "format-version": 2,
     "table-uuid": table.tableUuid,
-    location: store.uri(table.location),
+    location: store.address(table.location),
     "last-sequence-number": 0n,
     "last-updated-ms": BigInt(table.now.getTime()),
     "last-column-id": table.lastColumnId,

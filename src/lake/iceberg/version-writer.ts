@@ -18,7 +18,7 @@ export async function writeVersion(store: ObjectStore, request: VersionRequest):
   const now = BigInt(request.now.getTime()) > old["last-updated-ms"] ? BigInt(request.now.getTime()) : old["last-updated-ms"] + 1n;
   const withSchema: Metadata = {
     ...old,
-    location: store.uri(location),
+    location: store.address(location),
     "last-updated-ms": now,
     "last-column-id": Math.max(old["last-column-id"], request.lastColumnId),
     schemas: withCurrent(old.schemas, schema),
@@ -26,7 +26,7 @@ export async function writeVersion(store: ObjectStore, request: VersionRequest):
     properties: propertiesOf(schema, old.properties),
     "metadata-log": [
       ...old["metadata-log"],
-      { "timestamp-ms": old["last-updated-ms"], "metadata-file": store.uri(base.metadataKey) },
+      { "timestamp-ms": old["last-updated-ms"], "metadata-file": store.address(base.metadataKey) },
     ].slice(-keptSnapshots),
   };
   const counter = counterOf(base.metadataKey) + 1;

@@ -48,7 +48,7 @@ export interface Reading {
   filters?: Record<string, Filtered>;
 }
 
-const cache = process.env["TIDEGATE_CI_CACHE"] ?? join(homedir(), ".cache", "tidegate-ci");
+export const cache = process.env["TIDEGATE_CI_CACHE"] ?? join(homedir(), ".cache", "tidegate-ci");
 const here = dirname(fileURLToPath(import.meta.url));
 const venv = join(cache, "strict");
 const packages = [
@@ -62,7 +62,7 @@ const packages = [
 /** Spark's Iceberg runtime, where `installReaders` has put it. */
 export const sparkJar = () => join(cache, jarName);
 const jarName = "iceberg-spark-runtime-4.1_2.13-1.12.0.jar";
-const maven = process.env["MAVEN_CENTRAL_URL"] ?? "https://repo1.maven.org/maven2";
+export const maven = process.env["MAVEN_CENTRAL_URL"] ?? "https://repo1.maven.org/maven2";
 
 function has(command: string, argument: string): boolean {
   return spawnSync(command, [argument], { stdio: "ignore" }).status === 0;
