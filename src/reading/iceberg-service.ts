@@ -1,3 +1,4 @@
+import { versionCollected } from "../catalog/version-store.ts";
 import { metadataText } from "../lake/iceberg/metadata.ts";
 import { servedMetadata } from "../lake/iceberg/served.ts";
 import { readTable } from "../lake/iceberg/table.ts";
@@ -40,6 +41,7 @@ export async function loadTable(deps: ReadDeps, request: LoadRequest): Promise<L
   const resolved = reader.at === undefined ? await deps.resolver.resolve(reader) : undefined;
   const answer = await answerCalled(deps, request, resolved);
   const { version, dataset } = answer;
+  if (version.collectedAt instanceof Date) throw versionCollected(version.number, version.collectedAt);
   const { metadata, schema } = await readTable(deps.store, version.metadataKey);
   const exposure = await deps.ledger.open([
     {
