@@ -95,6 +95,10 @@ export async function openServices(config: Config, { serving = false } = {}): Pr
         return drained;
       },
       deliverWebhooks: () => deliverDue(telling),
+      poolUsage: () => {
+        const { totalCount: total, idleCount: idle, waitingCount: waiting } = database.pool;
+        return { total, idle, waiting };
+      },
       close,
     };
   } catch (error) {

@@ -23,6 +23,16 @@ export async function migrate(db: Db, clock: Clock, known: readonly Migration[] 
   while (await db.transaction().execute((tx) => applyNext(tx, clock, known)));
 }
 
+/** In what way a database's schema is not the one of this version; undefined when it is. */
+export async function staleMigrations(db: Db, known: readonly Migration[] = migrations): Promise<string | undefined> {
+  const { rows } = await sql<{ name: string }>`select name from migrations order by name collate "C"`.execute(db);
+  const names = new Set(rows.map((row) => row.name));
+  const missing = known.find(({ name }) => !names.has(name));
+  if (missing !== undefined) return `lacks the migration ${missing.name}`;
+  const newer = rows.find((row) => !known.some(({ name }) => name === row.name));
+  return newer === undefined ? undefined : `has the migration ${newer.name} of a newer version`;
+}
+
 /** Applies the first migration that is missing; false when none was. */
 async function applyNext(tx: Tx, clock: Clock, known: readonly Migration[]): Promise<boolean> {
   await sql`select pg_advisory_xact_lock(hashtextextended('tidegate migrate', 0))`.execute(tx);

@@ -21,6 +21,7 @@ import type { Services } from "./services.ts";
 import { addSystemRoutes } from "./system-routes.ts";
 import { addModelRoutes } from "./model-routes.ts";
 import { addUploadRoutes } from "./upload-routes.ts";
+import { addWatchRoutes } from "./watch-routes.ts";
 import { addWebhookRoutes } from "./webhook-routes.ts";
 
 /** The HTTP app over a data folder: the one way in, for the CLI in process as for everybody else over the wire. */
@@ -51,6 +52,7 @@ export function createRouter(services: Services, entrance: Entrance): Router {
   addReviewRoutes(router);
   addImpactRoute(router);
   addWebhookRoutes(router);
+  addWatchRoutes(router, services, entrance);
   addIcebergRoutes(router.app, services, entrance);
   return router;
 }

@@ -7,6 +7,7 @@ import { AppError } from "../lib/errors.ts";
 import { sha256 } from "../lib/json.ts";
 import type { ReaderIdentity } from "../reading/reader.ts";
 import type { Services } from "./services.ts";
+import type { Watch } from "../monitors/watch.ts";
 
 /** How a request came in. */
 export interface Entrance {
@@ -18,6 +19,8 @@ export interface Entrance {
   afterMutation?: (() => void) | undefined;
   /** Told of failures that nobody foresaw; `id` when the answer names one instead of what failed. */
   report?: ((error: unknown, id?: string) => void) | undefined;
+  /** What the server knows of its own work; none in process. */
+  watch?: Watch | undefined;
 }
 
 /** The machine's own user. */

@@ -1,7 +1,9 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { routePath } from "hono/route";
 import { actorOf, requireRole, type Principal, type Role } from "../access/principal.ts";
+import { stopwatch } from "../edges/stopwatch.ts";
 import { AppError } from "../lib/errors.ts";
 import { envelope } from "../lib/envelope.ts";
 import { answerError, answerJson, toldOf } from "./errors.ts";
@@ -118,6 +120,17 @@ export class Router {
   constructor(services: Services, entrance: Entrance) {
     this.#services = services;
     this.#entrance = entrance;
+    const { watch } = entrance;
+    if (watch !== undefined) {
+      this.app.use(async (c, next) => {
+        const elapsed = stopwatch();
+        await next();
+        const route = routePath(c, -1);
+        // What no route took has only this handler, and paths without end.
+        const seconds = elapsed() / 1000;
+        watch.meter.observe({ method: c.req.method, route: route.includes("*") ? "other" : route, status: c.res.status, seconds });
+      });
+    }
     this.app.onError((error, c) =>
       answerError(
         c,

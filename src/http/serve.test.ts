@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { testApp, type Data, type TestApp } from "../../test/harness/app.ts";
+import { connect } from "../db/connect.ts";
 import { createToken } from "../access/token-service.ts";
 import type { Services } from "./services.ts";
 import { readServerFile } from "../lib/server-file.ts";
@@ -178,4 +179,74 @@ test("closing waits for what is under way", async () => {
   await Promise.all([server?.close(), response.text().then((text) => expect(text.split("\n")).toHaveLength(5002))]);
   server = undefined;
   await expect(fetch(`${url}/v1/health`)).rejects.toThrow();
+});
+
+test("health says that the process answers, readiness that it can work, and metrics need a token", async () => {
+  const url = await start();
+  expect(await (await fetch(`${url}/healthz`)).json()).toEqual({ live: true });
+  const ready = async () => (await (await fetch(`${url}/readyz`)).json()) as Data;
+  const good = { ok: true, reason: null };
+  await expect
+    .poll(async () => {
+      app.lake.clock.advance(5000);
+      return ready();
+    })
+    .toEqual({ ready: true, checks: { postgres: good, migrations: good, store: good, timer: good } });
+  expect((await fetch(`${url}/metrics`)).status).toBe(401);
+  await (await fetch(`${url}/v1/datasets/numbers/rows?columns=n`, { headers: authorized() })).text();
+  await (await fetch(`${url}/v1/datasets/nothing/rows`, { headers: authorized() })).text();
+  await (await fetch(`${url}/no/such/path`, { headers: authorized() })).text();
+  const answer = await fetch(`${url}/metrics`, { headers: authorized() });
+  expect(answer.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+  const text = await answer.text();
+  const values = new Map(
+    text.split("\n").map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]),
+  );
+  const route = 'method="GET",route="/v1/datasets/:name/rows"';
+  expect(values.get(`tidegate_http_requests_total{${route},status="200"}`)).toBe(1);
+  expect(values.get(`tidegate_http_requests_total{${route},status="404"}`)).toBe(1);
+  expect(values.get('tidegate_http_requests_total{method="GET",route="other",status="404"}')).toBe(1);
+  expect(values.get(`tidegate_http_request_duration_seconds_count{${route}}`)).toBe(2);
+  expect(values.get('tidegate_reads_total{door="rows"}')).toBeGreaterThanOrEqual(1);
+  expect(values.get('tidegate_changes{state="merged"}')).toBeGreaterThanOrEqual(1);
+  expect(values.get('tidegate_releases{state="completed"}')).toBeGreaterThanOrEqual(1);
+  expect(values.get("tidegate_postgres_up")).toBe(1);
+  expect(values.get("tidegate_outbox_pending")).toBe(0);
+  expect(values.get('tidegate_timer_last_run_timestamp_seconds{timer="outbox"}')).toBeGreaterThan(1.7e9);
+  for (const line of text.trimEnd().split("\n"))
+    expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? [-+.\dein]+)$/i);
+});
+
+test("a server that cannot work is not ready and says why, and says nothing of its machine; it still answers", async () => {
+  const { db, clock, store } = app.lake;
+  const gone = connect({ connectionString: "postgres://127.0.0.1:1/nowhere" });
+  const broken = Object.create(store, { put: { value: () => Promise.reject(new Error(`EROFS ${app.lake.dir}`)) } }) as typeof store;
+  const stuck = { ...clock, every: () => ({ stop: () => undefined }) };
+  const reasons = async (services: Partial<Services>, wait: number): Promise<Record<string, string>> => {
+    const url = await start({ ...app.services, ...services });
+    await app.lake.clock.idle();
+    await fetch(`${url}/healthz`).then((response) => expect(response.status).toBe(200));
+    const ask = async (): Promise<Response> => {
+      clock.advance(wait);
+      return fetch(`${url}/readyz`);
+    };
+    await expect.poll(async () => (await ask()).status).toBe(503);
+    const { checks } = (await (await ask()).json()) as { checks: Record<string, { ok: boolean; reason: string }> };
+    await server?.close();
+    server = undefined;
+    return Object.fromEntries(Object.entries(checks).flatMap(([name, { ok, reason }]) => (ok ? [] : [[name, reason]])));
+  };
+  expect(await reasons({ store: broken }, 5000)).toMatchObject({ store: "the store cannot be written" });
+  expect(await reasons({ clock: stuck }, 120_000)).toEqual({ timer: expect.stringMatching(/^the timer has not run for \d+ s$/) as string });
+  await db
+    .insertInto("migrations" as never)
+    .values({ name: "9999-later", hash: "", at: clock.now() } as never)
+    .execute();
+  expect(await reasons({}, 5000)).toMatchObject({ migrations: "the database has the migration 9999-later of a newer version" });
+  await db
+    .deleteFrom("migrations" as never)
+    .where("name" as never, "=", "9999-later" as never)
+    .execute();
+  expect(await reasons({ db: gone.db }, 5000)).toMatchObject({ postgres: "Postgres does not answer" });
+  await gone.close();
 });

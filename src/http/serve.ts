@@ -11,6 +11,7 @@ import { forgetKeys } from "./idempotency.ts";
 import { isLoopback, refuseForeign } from "./origin.ts";
 import type { Services } from "./services.ts";
 import { forgetUploads } from "./upload-routes.ts";
+import { newWatch, type Watch } from "../monitors/watch.ts";
 import { forgetDeliveries } from "../webhooks/webhook-service.ts";
 
 export interface RunningServer {
@@ -42,8 +43,9 @@ export async function serve(services: Services, { host, port: wanted, report }: 
   const local = isLoopback(host);
   if (!local) await requireAdmin(services);
   const token = randomBytes(24).toString("base64url");
-  const chores = choresOf(services, report);
-  const app = createApp(services, { local: false, localToken: token, afterMutation: () => chores.soon(), report });
+  const watch = newWatch(services.clock);
+  const chores = choresOf(services, watch, report);
+  const app = createApp(services, { local: false, localToken: token, afterMutation: () => chores.soon(), report, watch });
   const guarded = (request: Request, env: object): Response | Promise<Response> => {
     const refused = local ? refuseForeign(request.headers) : undefined;
     return refused === undefined ? app.fetch(request, env) : refusal(refused, new URL(request.url).pathname);
@@ -123,15 +125,15 @@ function refusal(error: AppError, path: string): Response {
 }
 
 /** Work beside the requests: the outbox soon after each change and now and then, and once an hour what nobody needs any more. */
-function choresOf(services: Services, report: ServeOptions["report"]): { soon(): void; stop(): void } {
+function choresOf(services: Services, { runs }: Watch, report: ServeOptions["report"]): { soon(): void; stop(): void } {
   let pending: NodeJS.Timeout | undefined;
-  const guarded = (work: () => Promise<unknown>) => async (): Promise<void> => {
-    await work().catch((error: unknown) => report?.(error));
+  const guarded = (name: string, work: () => Promise<unknown>) => async (): Promise<void> => {
+    await runs.during(name, work).catch((error: unknown) => report?.(error));
   };
-  const drain = guarded(() => services.drainOutbox());
+  const drain = guarded("outbox", () => services.drainOutbox());
   // Apart from the outbox: a receiver that does not answer keeps no release waiting.
-  const deliver = guarded(() => services.deliverWebhooks());
-  const forget = guarded(async () => {
+  const deliver = guarded("webhooks", () => services.deliverWebhooks());
+  const forget = guarded("forget", async () => {
     await forgetKeys(services);
     await forgetUploads(services);
     await forgetDeliveries(services);
@@ -139,6 +141,7 @@ function choresOf(services: Services, report: ServeOptions["report"]): { soon():
   const { clock } = services;
   const timers = [clock.every(5000, drain), clock.every(5000, deliver), clock.every(3_600_000, forget)];
   void forget();
+  void drain();
   return {
     soon: () => {
       pending ??= setTimeout(() => {

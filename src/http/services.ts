@@ -13,5 +13,7 @@ export interface Services extends ChangeDeps, QueryDeps, WebhookDeps {
   drainOutbox(): Promise<{ done: number; failed: number }>;
   /** Sends what webhooks are to be told. */
   deliverWebhooks(): Promise<{ delivered: number }>;
+  /** Connections to Postgres, and requests that wait for one. */
+  poolUsage(): { total: number; idle: number; waiting: number };
   close(): Promise<void>;
 }

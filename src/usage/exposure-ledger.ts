@@ -36,6 +36,8 @@ export class ExposureLedger {
   readonly #partitions = new Set<string>();
   #timer: Timer | undefined;
   #flushing: Promise<void> = Promise.resolve();
+  readonly #reads = new Map<string, number>();
+  #unwrittenSince: Date | undefined;
 
   constructor(deps: { db: Db; clock: Clock }) {
     this.#db = deps.db;
@@ -52,6 +54,9 @@ export class ExposureLedger {
           counter.rows += counts.rows;
           counter.bytes += counts.bytes;
           counter.lastAt = this.#clock.now();
+          const { door } = counter.exposure;
+          this.#reads.set(door, (this.#reads.get(door) ?? 0) + (counts.reads ?? 1));
+          this.#unwrittenSince ??= counter.lastAt;
           // A read that took hours may end when its counters are no longer kept.
           this.#touched.set(counter.id, counter);
         }
@@ -152,11 +157,27 @@ export class ExposureLedger {
     this.#partitions.add(partition.name);
   }
 
+  /** How many reads this process has recorded by door, and since when counts wait to be written; null: none does. */
+  state(): { reads: ReadonlyMap<string, number>; since: Date | null } {
+    return { reads: this.#reads, since: this.#unwrittenSince ?? null };
+  }
+
   /** Writes the counters that have grown since the last time. */
   flush(): Promise<void> {
     this.#timer?.stop();
     this.#timer = undefined;
-    this.#flushing = this.#flushing.catch(() => undefined).then(() => this.#write());
+    this.#flushing = this.#flushing
+      .catch(() => undefined)
+      .then(async () => {
+        const since = this.#unwrittenSince;
+        this.#unwrittenSince = undefined;
+        try {
+          await this.#write();
+        } catch (error) {
+          this.#unwrittenSince = since;
+          throw error;
+        }
+      });
     return this.#flushing;
   }
 

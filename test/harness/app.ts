@@ -53,6 +53,7 @@ export async function testApp(
     outbound: systemOutbound,
     webhookSettings: publicOnly,
     deliverWebhooks: () => deliverDue(services),
+    poolUsage: () => ({ total: 1, idle: 0, waiting: 0 }),
     ...more,
   };
   const router = createRouter(services, { local: true, ...entrance });

@@ -37,6 +37,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
     "rollouts",
   ],
   rollouts: ["lib", "edges", "db", "audit", "access", "engine", "lake", "catalog", "contracts", "effects", "lineage", "consumers", "usage"],
+  monitors: ["lib", "edges", "db", "lake"],
   webhooks: ["lib", "edges", "db", "audit", "feeds", "access", "rollouts"],
   changes: [
     "lib",
@@ -63,6 +64,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   reading: ["lib", "edges", "db", "engine", "lake", "catalog", "contracts", "effects", "rollouts", "usage"],
   http: [
     "lib",
+    "edges",
     "access",
     "apply",
     "audit",
@@ -81,6 +83,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
     "rollouts",
     "usage",
     "webhooks",
+    "monitors",
     "config",
   ],
   cli: ["lib", "apply", "diffs", "config", "compose", "http"],
