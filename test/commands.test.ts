@@ -243,3 +243,16 @@ test("pin keeps a consumer where it is and says on what and until when; alone it
   expect((await good("unpin", "night-export")).text).toMatch(/^night-export has what all have of shop\.items\./);
   expect((await refused(2, "unpin", "night-export")).code).toBe("pin.not_found");
 });
+
+test("why says what a consumer is served and what comes next; what-did says it of the past, and refuses the future", async () => {
+  await good("read", "items", "--as", "night-export", "--limit", "1");
+  const why = await good("why", "night-export", "items");
+  expect(why.text).toMatch(
+    /^night-export is served shop\.items@\d+: live\.\n {2}live {6}live has shop\.items@\d+ since [\s\S]+\n {2}next {6}nothing is/,
+  );
+  expect((await good("what-did", "night-export", "--at", "0s")).text).toMatch(
+    /^night-export had at [\d -]+:\d\d: live;[\s\S]+shop\.items +@\d+ +@\d+ +@\d+/,
+  );
+  expect((await refused(2, "what-did", "night-export", "--at", "2999-01-01")).code).toBe("usage.invalid");
+  expect((await refused(2, "why", "nobody", "items")).code).toBe("consumer.not_found");
+});

@@ -4,10 +4,11 @@ import { showChange } from "../src/changes/change-reads.ts";
 import { setPlan } from "../src/changes/plan-service.ts";
 import { merge } from "../src/changes/merge-service.ts";
 import { acknowledge } from "../src/changes/verdict-service.ts";
+import { holdBack, unhold } from "../src/rollouts/hold-service.ts";
 import { listPins } from "../src/rollouts/pin-reads.ts";
 import { pin, unpin, type PinRequest } from "../src/rollouts/pin-service.ts";
 import { pinsBesideRelease, showRelease } from "../src/rollouts/release-reads.ts";
-import { advance, unhold } from "../src/rollouts/release-service.ts";
+import { advance } from "../src/rollouts/release-service.ts";
 import { answerFor } from "../src/reading/read-service.ts";
 import { importText, proposeText, rollBack } from "./harness/changes.ts";
 import { lakehouse, type Lakehouse } from "./harness/lakehouse.ts";
@@ -211,4 +212,50 @@ test("a pin on the whole view keeps all of it, and new datasets out of it", asyn
     "a",
     `live, no longer pinned by ana: ${bad.change} was rolled back`,
   ]);
+});
+
+test("a person holds a consumer back ahead: no step moves it, what it had of the candidates is taken back, and it is held when all others have it", async () => {
+  await importText(lake, "ahead.rows", "id,v\n1,a\n", ["id"]);
+  const { release } = await upsert("ahead.rows", "id,v\n1,A\n", "steps: [{ ring: board, wait: 1h }, { ring: report, wait: 1h }]");
+  const until = new Date(lake.clock.now().getTime() + 86_400_000);
+  const hold = (consumer: string) => holdBack(lake, { release, consumer, reason: "audit", until, owner: "ana", actor: "ana" });
+  expect(await values("ahead.rows", "board")).toBe("A");
+  await hold("board");
+  await hold("report");
+  await unhold(lake, { release, consumer: "report", actor: "ana" });
+  expect([await values("ahead.rows", "board"), await reasonOf("board")]).toEqual(["a", "live"]);
+  await feed("ahead.rows", "id,v\n2,b\n");
+  expect(await values("ahead.rows", "board")).toBe("a b");
+  hours(1);
+  await lake.drain();
+  expect((await showRelease(lake.db, release)).members.map(({ consumer }) => consumer)).toEqual(["report"]);
+  hours(1);
+  await lake.drain();
+  const done = await showRelease(lake.db, release);
+  expect(done.release.state).toBe("completed_with_holds");
+  expect(done.holds.filter(({ endedAt }) => endedAt === null)).toMatchObject([
+    { consumer: "board", owner: "bo", reason: "audit", expiresAt: until },
+  ]);
+  expect([await values("ahead.rows", "board"), await values("ahead.rows"), await reasonOf("board")]).toEqual([
+    "a b",
+    "A b",
+    `held by ${release}`,
+  ]);
+  await expect(hold("report")).rejects.toMatchObject({ code: "release.state", expected: "a release in steps that not all readers have" });
+  hours(24);
+  expect(await values("ahead.rows", "board")).toBe("A b");
+});
+
+test("who is held back from a release that waits is held back from the one that brings it in its place", async () => {
+  await importText(lake, "queue.rows", "id,v\n1,a\n", ["id"]);
+  const first = await upsert("queue.rows", "id,v\n1,A\n", "steps: [{ ring: report }]");
+  const second = await upsert("queue.rows", "id,v\n2,b\n");
+  const until = new Date(lake.clock.now().getTime() + 86_400_000);
+  await holdBack(lake, { release: second.release, consumer: "board", reason: "audit", until, owner: "ana", actor: "ana" });
+  const third = await upsert("queue.rows", "id,v\n3,c\n");
+  lake.clock.advance(1000);
+  await advance(lake, { release: first.release, actor: "ana" });
+  await lake.drain();
+  expect((await showRelease(lake.db, third.release)).release.state).toBe("completed_with_holds");
+  expect([await values("queue.rows", "board"), await values("queue.rows")]).toEqual(["A", "A b c"]);
 });

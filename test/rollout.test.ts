@@ -4,7 +4,11 @@ import { merge } from "../src/changes/merge-service.ts";
 import { showChange } from "../src/changes/change-reads.ts";
 import { setPlan } from "../src/changes/plan-service.ts";
 import { acknowledge } from "../src/changes/verdict-service.ts";
+import { resolveDataset } from "../src/catalog/dataset-store.ts";
+import { whatDid } from "../src/reading/history-service.ts";
+import { answerFor } from "../src/reading/read-service.ts";
 import { listReleases, showRelease } from "../src/rollouts/release-reads.ts";
+import { whyServed } from "../src/rollouts/why-reads.ts";
 import { advance, pause, resume } from "../src/rollouts/release-service.ts";
 import { rollback } from "../src/rollouts/rollback-service.ts";
 import { readersOf } from "../src/usage/usage-reads.ts";
@@ -60,6 +64,11 @@ async function feed(dataset: string, csv: string): Promise<string> {
   return (await merge(lake, { changeId: id, actor: "ana", ordinary: true, byPerson: true })).release.id;
 }
 
+const numberOf = async (dataset: string, consumer: string) =>
+  (await answerFor(lake, { consumer, run: undefined, at: undefined }, dataset)).version.number;
+const why = async (consumer: string, dataset: string) =>
+  whyServed(lake.db, { environment: "production", consumer, dataset: await resolveDataset(lake.db, dataset), at: lake.clock.now() });
+
 const hours = (count: number): void => lake.clock.advance(count * 3_600_000);
 const stateOf = async (id: string) => (await showRelease(lake.db, id)).release;
 const everyone = ["board", "report", "model", "export", undefined];
@@ -73,6 +82,17 @@ test("a release moves one ring after the other while an hourly append flows on t
   const first = await feed("hourly.t", "id,v\n3,c\n");
   await lake.drain();
   expect((await stateOf(first)).state).toBe("completed");
+  const [then, had] = [lake.clock.now(), await numberOf("hourly.t", "board")];
+  const { dueAt } = await stateOf(release);
+  expect(await why("board", "hourly.t")).toMatchObject({ version: had, reason: `ring 1 of ${release}`, next: null });
+  expect(await why("report", "hourly.t")).toMatchObject({
+    reason: "live",
+    says: [
+      { by: "live", id: first },
+      { by: "release", id: release, text: expect.stringContaining("step 2 moves report") as string },
+    ],
+    next: { at: dueAt, text: `step 2 of 3 steps of ${release} (ring team=finance, for 1 h) moves it` },
+  });
   expect(await seen("hourly.t", everyone)).toEqual({ board: "A b c", report: "a b c", model: "a b c", export: "a b c", nobody: "a b c" });
 
   hours(2);
@@ -100,6 +120,17 @@ test("a release moves one ring after the other while an hourly append flows on t
   expect(new Set(Object.values(await seen("hourly.t", everyone)))).toEqual(new Set(["A b c d"]));
   await feed("hourly.t", "id,v\n5,e\n");
   expect((await seen("hourly.t", [undefined]))["nobody"]).toBe("A b c d e");
+  // The record knows what each had then, also of candidates that came and went since.
+  const before = await whatDid(lake.db, { environment: "production", consumer: "board", at: then });
+  expect([before.reason, before.datasets.map(({ dataset, had: number }) => [dataset, number])]).toEqual([
+    `ring 1 of ${release}`,
+    [["hourly.t", had]],
+  ]);
+  expect(before.datasets[0]?.live).not.toBe(had);
+  expect(before.datasets[0]?.read.map(({ version }) => version)).toContain(had);
+  await expect(whatDid(lake.db, { environment: "production", consumer: "board", at: new Date(0) })).rejects.toMatchObject({
+    code: "usage.invalid",
+  });
 });
 
 test("the way a reader got its version is told, and the ledger names the version that was served", async () => {

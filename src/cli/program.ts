@@ -18,6 +18,7 @@ import { addDiffCommand } from "./commands/diff.ts";
 import { addFollowUpCommands } from "./commands/follow-up.ts";
 import { addFeedCommands } from "./commands/feed.ts";
 import { addLineageCommand } from "./commands/lineage.ts";
+import { addHistoryCommands } from "./commands/history.ts";
 import { addImpactCommand } from "./commands/impact.ts";
 import { addPeopleCommands } from "./commands/people.ts";
 import { addProposeCommands } from "./commands/propose.ts";
@@ -178,6 +179,7 @@ function build(program: Command, surroundings: Surroundings, world: World): void
   addReadCommands(surroundings);
   addDatasetCommands(surroundings);
   addUsageCommands(surroundings);
+  addHistoryCommands(surroundings);
   addLineageCommand(surroundings);
   addTagCommands(surroundings);
   addPeopleCommands(surroundings);

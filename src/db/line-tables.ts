@@ -40,6 +40,21 @@ export interface ReleaseMembersTable {
   moved_at: Date;
 }
 
+export interface FormerMembersTable {
+  release_id: string;
+  consumer: string;
+  ordinal: number;
+  moved_at: Date;
+  left_at: Date;
+}
+
+export interface FormerEntriesTable {
+  release_id: string;
+  dataset_id: string;
+  version_id: string | null;
+  until_at: Date;
+}
+
 export interface HoldsTable {
   release_id: string;
   consumer: string;

@@ -5,6 +5,8 @@ import type {
   DerivationsTable,
   ReleaseChangesTable,
   ReleaseEntriesTable,
+  FormerEntriesTable,
+  FormerMembersTable,
   HoldsTable,
   PinsTable,
   PinVersionsTable,
@@ -342,6 +344,8 @@ export interface Database {
   release_changes: ReleaseChangesTable;
   release_steps: ReleaseStepsTable;
   release_members: ReleaseMembersTable;
+  former_members: FormerMembersTable;
+  former_entries: FormerEntriesTable;
   holds: HoldsTable;
   pins: PinsTable;
   pin_versions: PinVersionsTable;

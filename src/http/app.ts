@@ -9,6 +9,7 @@ import { addDiffRoutes } from "./diff-routes.ts";
 import { addFeedRoutes } from "./feed-routes.ts";
 import { addFollowUpRoutes } from "./follow-up-routes.ts";
 import { addIcebergRoutes } from "./iceberg-routes.ts";
+import { addHistoryRoutes } from "./history-routes.ts";
 import { addLineageRoutes } from "./lineage-routes.ts";
 import { addLiveRoutes } from "./live-routes.ts";
 import { addPeopleRoutes } from "./people-routes.ts";
@@ -46,6 +47,7 @@ export function createRouter(services: Services, entrance: Entrance): Router {
   addReleaseRoutes(router);
   addPinRoutes(router);
   addFollowUpRoutes(router);
+  addHistoryRoutes(router);
   addLineageRoutes(router);
   addPeopleRoutes(router);
   addConsumerTestRoutes(router);

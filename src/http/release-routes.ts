@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { selfOf } from "../access/principal.ts";
 import { resolveDataset } from "../catalog/dataset-store.ts";
 import { planOfChange, setPlan } from "../changes/plan-service.ts";
 import { followUpsOf } from "../rollouts/follow-up-reads.ts";
@@ -7,9 +8,11 @@ import type { Release } from "../rollouts/release-store.ts";
 import { releaseStates } from "../rollouts/release-machine.ts";
 import { stepText } from "../rollouts/plan.ts";
 import { listReleases, namedRelease, pinsBesideRelease, showRelease } from "../rollouts/release-reads.ts";
-import { advance, pause, resume, unhold } from "../rollouts/release-service.ts";
+import { holdBack, unhold } from "../rollouts/hold-service.ts";
+import { advance, pause, resume } from "../rollouts/release-service.ts";
 import { release, rolledBackAnswer } from "./answers.ts";
 import { plannedAnswer, releaseLines, shownReleaseAnswer } from "./release-answers.ts";
+import { requireOwner, untilOf } from "./consumer-owner.ts";
 import type { Router } from "./router.ts";
 import { rolledBack } from "./rolled-back.ts";
 import type { Services } from "./services.ts";
@@ -120,23 +123,7 @@ function addVerbs(router: Router): void {
       },
     );
   }
-  router.add(
-    {
-      method: "post",
-      path: "/v1/releases/{id}/unhold",
-      tag: "releases",
-      summary: "Let a consumer that a release holds back have what all have",
-      needs: "maintainer",
-      params: releaseParam,
-      body: z.object({ consumer: z.string() }),
-      answer: "The release.",
-      data: release,
-    },
-    async ({ services, params, body, actor }) => {
-      const { id } = await namedRelease(services.db, services.environment, params.id);
-      return releaseShape(await unhold(services, { release: id, actor, consumer: body.consumer }));
-    },
-  );
+  addHolds(router);
   router.add(
     {
       method: "post",
@@ -152,6 +139,51 @@ function addVerbs(router: Router): void {
     async ({ services, params, body, actor }) => {
       const { id } = await namedRelease(services.db, services.environment, params.id);
       return rolledBack(services, { target: id, reason: body.reason ?? "aborted", actor, event: "abort" });
+    },
+  );
+}
+
+function addHolds(router: Router): void {
+  router.add(
+    {
+      method: "post",
+      path: "/v1/releases/{id}/hold",
+      tag: "releases",
+      summary: "Hold a consumer back from a release that not all readers have; for its owner and for maintainers",
+      needs: "viewer",
+      params: releaseParam,
+      body: z.object({
+        consumer: z.string(),
+        reason: z.string().min(1).max(500),
+        until: z.string().openapi({ description: "6h, 2d, or a time; at most a year." }),
+      }),
+      answer: "The release.",
+      data: release,
+    },
+    async ({ services, principal, params, body, actor }) => {
+      await requireOwner(services, principal, body.consumer);
+      const { id } = await namedRelease(services.db, services.environment, params.id);
+      const { consumer, reason } = body;
+      const until = untilOf(services, body.until);
+      return releaseShape(await holdBack(services, { release: id, consumer, reason, until, owner: selfOf(principal), actor }));
+    },
+  );
+  router.add(
+    {
+      method: "post",
+      path: "/v1/releases/{id}/unhold",
+      tag: "releases",
+      summary: "Let a consumer that a release holds back have what all have; for its owner and for maintainers",
+      needs: "viewer",
+      params: releaseParam,
+      body: z.object({ consumer: z.string() }),
+      answer: "The release.",
+      data: release,
+    },
+    async ({ services, principal, params, body, actor }) => {
+      await requireOwner(services, principal, body.consumer);
+      const { id } = await namedRelease(services.db, services.environment, params.id);
+      return releaseShape(await unhold(services, { release: id, actor, consumer: body.consumer }));
     },
   );
 }

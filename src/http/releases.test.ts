@@ -144,6 +144,17 @@ test("a consumer is pinned by its owner, also through a group, and by maintainer
   });
   expect((await rowsAs(dataset, "report")).reason).toMatch(/^pinned by fay until /);
   expect(await app.ask("GET", "/v1/pins?consumer=report", as("eve"))).toHaveLength(1);
+  const hold = { consumer: "report", until: "7d", reason: "audit" };
+  expect(await app.refused("POST", `/v1/releases/${dataset}/hold`, { ...as("eve"), body: hold })).toMatchObject({ code: "auth.denied" });
+  await app.ask("POST", `/v1/releases/${dataset}/hold`, { ...as("fay"), body: hold });
+  expect((await app.ask("GET", `/v1/releases/${dataset}`, as("eve"))).holds).toMatchObject([{ consumer: "report", owner: "desk" }]);
+  await app.ask("POST", `/v1/releases/${dataset}/unhold`, { ...as("fay"), body: { consumer: "report" } });
+  const why = await app.ask("GET", `/v1/consumers/report/why?dataset=${dataset}`, as("eve"));
+  expect(why).toMatchObject({
+    version: 1,
+    says: [{ by: "live" }, { by: "pin" }, { by: "release" }],
+    next: { text: "its pin ends, and it has what all have" },
+  });
   expect((await app.ask("GET", `/v1/releases/${dataset}`, as("eve"))).pins).toMatchObject([{ consumer: "report", reason: "month end" }]);
   expect(await app.refused("POST", "/v1/consumers/report/unpin", { ...as("eve"), body: {} })).toMatchObject({ code: "auth.denied" });
   expect(await app.ask("POST", "/v1/consumers/report/unpin", { ...as("max"), body: {} })).toMatchObject({ dataset });

@@ -14,15 +14,22 @@ export interface Hold {
   endedAt: Date | null;
 }
 
-/** Holds consumers back on the versions that all readers have before a release's last step. */
+/** Who is to be held back, and until when; 30 days where nothing else is said. */
+export type NewHold = Pick<Hold, "consumer" | "owner" | "reason"> & Partial<Pick<Hold, "createdAt" | "expiresAt">>;
+
+/**
+ * Holds consumers back on the versions that all readers have before a release's last step. What was said of them before is replaced: a hold
+ * that was put ahead gets the versions of the moment in which it begins to tell.
+ */
 export async function putHolds(
   tx: Tx,
   releaseId: string,
-  holds: readonly Pick<Hold, "consumer" | "owner" | "reason">[],
+  holds: readonly NewHold[],
   on: { versions: ReadonlyMap<string, string | null>; at: Date },
 ): Promise<void> {
-  const expiresAt = new Date(on.at.getTime() + holdLifetime);
-  const rows = holds.flatMap(({ consumer, owner, reason }) =>
+  if (holds.length === 0) return;
+  const latest = new Date(on.at.getTime() + holdLifetime);
+  const rows = holds.flatMap(({ consumer, owner, reason, createdAt = on.at, expiresAt = latest }) =>
     [...on.versions].map(([datasetId, versionId]) => ({
       release_id: releaseId,
       consumer,
@@ -30,7 +37,7 @@ export async function putHolds(
       version_id: versionId,
       owner,
       reason,
-      created_at: on.at,
+      created_at: createdAt,
       expires_at: expiresAt,
       ended_at: null,
     })),
@@ -39,9 +46,23 @@ export async function putHolds(
     await tx
       .insertInto("holds")
       .values(rows.slice(from, from + 1000))
-      .onConflict((oc) => oc.doNothing())
+      .onConflict((oc) =>
+        oc.columns(["release_id", "consumer", "dataset_id"]).doUpdateSet((eb) => ({
+          version_id: eb.ref("excluded.version_id"),
+          owner: eb.ref("excluded.owner"),
+          reason: eb.ref("excluded.reason"),
+          created_at: eb.ref("excluded.created_at"),
+          expires_at: eb.ref("excluded.expires_at"),
+          ended_at: null,
+        })),
+      )
       .execute();
   }
+}
+
+/** Consumers that a release holds back at this moment, or will when all others have it. */
+export async function standingHolds(db: Reader, releaseId: string, at: Date): Promise<Hold[]> {
+  return (await holdsOf(db, releaseId)).filter((hold) => hold.endedAt === null && hold.expiresAt > at);
 }
 
 /** Consumers that a release has held back, by name. */
@@ -76,11 +97,13 @@ export async function endHolds(tx: Tx, releaseId: string, end: { consumer?: stri
   return [...new Set(rows.map((row) => row.consumer))].sort();
 }
 
-/** The versions that standing holds keep, with the release and the consumer of each. */
+/** The versions that holds keep now, with the release and the consumer of each; one that is put ahead keeps none yet. */
 export async function heldVersions(db: Reader, now: Date): Promise<{ releaseId: string; consumer: string; versionId: string }[]> {
   const rows = await db
     .selectFrom("holds")
+    .innerJoin("releases", "releases.id", "holds.release_id")
     .select(["release_id", "consumer", "version_id"])
+    .where("releases.live_at", "is not", null)
     .where("ended_at", "is", null)
     .where("expires_at", ">", now)
     .where("version_id", "is not", null)

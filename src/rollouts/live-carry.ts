@@ -24,6 +24,7 @@ import { barsOn } from "./bar-store.ts";
 import { linesFor, sameLines, versionsOnLine, type Line } from "./lines.ts";
 import { moveLive } from "./live-line.ts";
 import { keepPinned } from "./pin-moves.ts";
+import { keepFormerEntries } from "./reader-history.ts";
 import { nextReleaseState } from "./release-machine.ts";
 import { findRelease, finishRelease, putEntriesOf, releaseEntries, type Release } from "./release-store.ts";
 
@@ -301,6 +302,7 @@ async function commitCarried(deps: LakeDeps, work: Carrying): Promise<"done" | "
         beforeVersion: before.get(datasetId) ?? null,
         afterVersion: version.id,
       }));
+      await keepFormerEntries(m.tx, line.release.id, { datasetIds: versions.map(([datasetId]) => datasetId), at: m.at });
       await putEntriesOf(m.tx, line.release.id, moved);
       m.record({ action: "release.carry", subject: line.release.id, payload: { change: release.changeId } });
     }

@@ -7,7 +7,7 @@ import { testsOfSide, testWords } from "../consumers/stored-tests.ts";
 import type { Reader } from "../db/db.ts";
 import { barsInView, barsOn } from "./bar-store.ts";
 import { bondsOf } from "./bonds.ts";
-import { holdsOf } from "./hold-store.ts";
+import { standingHolds } from "./hold-store.ts";
 import { addPinVersions, endPin, standingPins, type KeptPin } from "./pin-store.ts";
 import { readerState } from "./reader-state.ts";
 import { nextReleaseState } from "./release-machine.ts";
@@ -108,7 +108,7 @@ export async function pinsBeside(db: Reader, release: Release, entries: readonly
 
 /** Whether some consumer does not have what a release gives all others. */
 export async function keepsSomebodyBack(db: Reader, release: Release, at: Date): Promise<boolean> {
-  if ((await holdsOf(db, release.id)).some((hold) => hold.endedAt === null && hold.expiresAt > at)) return true;
+  if ((await standingHolds(db, release.id, at)).length > 0) return true;
   return (await pinsBeside(db, release, await releaseEntries(db, release.id), at)).length > 0;
 }
 

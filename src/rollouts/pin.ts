@@ -14,7 +14,8 @@ export interface Pin {
   endedAt: Date | null;
 }
 
-const timeText = (at: Date): string => at.toISOString().replace(".000Z", "Z");
+/** A moment as answers tell it: `2026-12-01T08:00:00Z`. */
+export const timeText = (at: Date): string => at.toISOString().replace(".000Z", "Z");
 
 /** Why a reader has what it has: `pinned by ana until 2026-12-01T08:00:00Z`. */
 export function pinText(pin: { owner: string; until: Date }): string {

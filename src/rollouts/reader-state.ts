@@ -35,6 +35,12 @@ export async function readerState(db: Reader, who: { environment: string; consum
   const rows = await influencing(db, who);
   // Also says it when the environment has no line.
   const live = rows[0]?.commit_id ?? (await getRef(db, liveRef(environment))).commitId;
+  return stateOf(rows, { environment, live });
+}
+
+/** What influences make of live's commit. */
+export function stateOf(rows: readonly InfluenceRow[], of: { environment: string; live: string }): ReaderState {
+  const { environment, live } = of;
   const influences = rows.flatMap(influenceOf);
   const lost = rows.flatMap(({ pin, owner, barred }) => (pin === null || barred === null ? [] : [{ pin, owner: owner ?? "", barred }]));
   const whole = rows.findLast((row) => row.pinned_commit !== null && row.barred === null);
@@ -47,8 +53,8 @@ export async function readerState(db: Reader, who: { environment: string; consum
   return { view, influences, lost };
 }
 
-interface Row {
-  commit_id: string;
+/** Something that influences a reader, as Postgres tells it. */
+export interface InfluenceRow {
   kind: "step" | "hold" | "pin" | null;
   release: string | null;
   ordinal: number | null;
@@ -61,6 +67,8 @@ interface Row {
   pinned_commit: string | null;
   barred: string[] | null;
 }
+
+type Row = InfluenceRow & { commit_id: string };
 
 async function influencing(db: Reader, who: { environment: string; consumer: string | undefined; at: Date }): Promise<Row[]> {
   const { environment, at } = who;
@@ -82,6 +90,7 @@ async function influencing(db: Reader, who: { environment: string; consumer: str
         null, min(holds.owner), min(holds.reason), max(holds.expires_at), null, null
       from holds join releases on releases.id = holds.release_id
       where holds.consumer = ${consumer} and holds.ended_at is null and holds.expires_at > ${at} and releases.environment = ${environment}
+        and releases.live_at is not null
       group by releases.id
       union all
       select 'pin', case when pins.view_id is null then 1 else 2 end, pins.created_at, null, 0, null,
@@ -99,7 +108,7 @@ async function influencing(db: Reader, who: { environment: string; consumer: str
   return rows;
 }
 
-function influenceOf(row: Row): Influence[] {
+function influenceOf(row: InfluenceRow): Influence[] {
   const versions = row.versions ?? {};
   if (row.kind === "pin") {
     if (row.barred !== null || row.until === null) return [];

@@ -3,8 +3,6 @@ import { liveRef, lockRefs, type Ref } from "../catalog/ref-store.ts";
 import { trySessionLock } from "../db/advisory.ts";
 import { AppError } from "../lib/errors.ts";
 import { nextReleaseState, type ReleaseEvent } from "./release-machine.ts";
-import { endHolds } from "./hold-store.ts";
-import { settleHeld } from "./pin-moves.ts";
 import { dueReleases, findRelease, getRelease, lockRelease, releaseEntries, type Release, type ReleaseEntry } from "./release-store.ts";
 import { behindLive, completeRelease, startStep } from "./step-commit.ts";
 import { testRelease, type RolloutDeps, type StepTests } from "./step-tests.ts";
@@ -109,25 +107,6 @@ async function next(m: Mutation, release: Release, live: Ref, tests: StepTests |
 const sameEntries = (a: readonly ReleaseEntry[], b: readonly ReleaseEntry[]): boolean =>
   a.length === b.length &&
   a.every((entry, index) => entry.datasetId === b[index]?.datasetId && entry.afterVersion === b[index]?.afterVersion);
-
-/** Lets a consumer that a release holds back go: from then on it has what all have. */
-export async function unhold(deps: RolloutDeps, request: ReleaseRequest & { consumer: string }): Promise<Release> {
-  const { id } = await getRelease(deps.db, request.release);
-  return mutate(deps, request.actor, async (m) => {
-    const { release } = await locked(m, id);
-    const ended = await endHolds(m.tx, id, { consumer: request.consumer, at: m.at });
-    if (ended.length === 0) {
-      throw new AppError("hold.not_found", `${id} does not hold ${request.consumer} back.`, {
-        expected: "a consumer that the release holds back",
-        found: request.consumer,
-        hint: `tidegate release show ${id}`,
-      });
-    }
-    m.record({ action: "release.unhold", subject: id, payload: { consumer: request.consumer } });
-    await settleHeld(m, release.environment);
-    return getRelease(m.tx, id);
-  });
-}
 
 async function titleOf(m: Mutation, release: Release): Promise<string> {
   if (release.changeId === null) return release.id;

@@ -3,6 +3,7 @@ import { getVersions } from "../catalog/version-store.ts";
 import { barsByVersion, barsOn } from "./bar-store.ts";
 import { endHolds, heldVersions } from "./hold-store.ts";
 import { endBarredPins } from "./pin-moves.ts";
+import { keepFormerEntries, keepFormerMembers } from "./reader-history.ts";
 import { nextReleaseState } from "./release-machine.ts";
 import { activeReleases, releaseContents } from "./release-store.ts";
 import { forgetMembers, putSteps, stepsOf } from "./step-store.ts";
@@ -26,6 +27,8 @@ export async function requeueBarred(m: Mutation, environment: string): Promise<v
     if (barred.size === 0) continue;
     const state = nextReleaseState(release, "requeue");
     const reason = `waits for the revert of ${[...barred].join(", ")}`;
+    await keepFormerMembers(m.tx, release.id, { at: m.at });
+    await keepFormerEntries(m.tx, release.id, { at: m.at });
     await forgetMembers(m.tx, release.id);
     await putSteps(m.tx, release.id, { steps: (await stepsOf(m.tx, release.id)).map(({ step }) => step) });
     await m.tx.updateTable("releases").set({ state, reason, step: 0, due_at: null }).where("id", "=", release.id).execute();

@@ -5,6 +5,7 @@ import type { Ref } from "../catalog/ref-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Ids } from "../edges/ids.ts";
 import { barsOn } from "./bar-store.ts";
+import { endHolds, putHolds, standingHolds, type Hold } from "./hold-store.ts";
 import { moveLive } from "./live-line.ts";
 import { keepPinned } from "./pin-moves.ts";
 import { isAtOnce, type Plan } from "./plan.ts";
@@ -82,7 +83,9 @@ export async function ship(m: Mutation, ids: Ids, shipment: Shipment): Promise<R
   const edits = new Map(entries.map((entry) => [entry.datasetId, entry.afterVersion]));
   const { release } = parcel;
   const behind = await keepPinned(m, shipment.environment, { moving: edits, liveTree });
-  const state = nextReleaseState(release, behind.length > 0 && !shipment.ordinary ? "complete_with_holds" : "complete");
+  const ahead = await heldAhead(m, [release, ...waiting]);
+  const isHolding = (behind.length > 0 || ahead.length > 0) && !shipment.ordinary;
+  const state = nextReleaseState(release, isHolding ? "complete_with_holds" : "complete");
   const commit = await moveLive(m, live, { edits, message: shipment.reason, releaseId: release.id, parentTree: liveTree });
   const completed: Release = {
     ...release,
@@ -97,6 +100,7 @@ export async function ship(m: Mutation, ids: Ids, shipment: Shipment): Promise<R
     await finishRelease(m.tx, release.id, { state, at: m.at, liveCommit: commit, reason: shipment.reason, entries });
     await putChanges(m.tx, release.id, changes);
   }
+  await putHolds(m.tx, release.id, ahead, { versions: new Map(datasets.map((id) => [id, before.get(id) ?? null])), at: m.at });
   await endContained(m, release.id, waiting);
   m.record({
     action: "release.complete",
@@ -161,6 +165,8 @@ async function startPlan(m: Mutation, shipment: Shipment, work: Planned): Promis
       .where("id", "=", release.id)
       .execute();
   }
+  const versions = new Map(entries.map((entry) => [entry.datasetId, entry.beforeVersion]));
+  await putHolds(m.tx, release.id, await heldAhead(m, [release, ...others]), { versions, at: m.at });
   await endContained(m, release.id, others);
   for (const batch of batches) m.enqueue("release.waiting", { release: batch.id });
   const payload = { change: shipment.changeId, datasets: entries.length, contains, steps: plan.steps.length };
@@ -185,9 +191,19 @@ function isTested({ tested }: Shipment, entries: readonly ReleaseEntry[]): boole
   return entries.every((entry) => tested.from.has(entry.datasetId) && tested.from.get(entry.datasetId) === entry.beforeVersion);
 }
 
+/** Consumers that somebody has held back from releases that are about to go out as one. */
+async function heldAhead(m: Mutation, releases: readonly Release[]): Promise<Hold[]> {
+  const holds = new Map<string, Hold>();
+  for (const release of releases)
+    for (const hold of await standingHolds(m.tx, release.id, m.at)) if (!holds.has(hold.consumer)) holds.set(hold.consumer, hold);
+  return [...holds.values()];
+}
+
 async function endContained(m: Mutation, releaseId: string, contained: readonly Release[]): Promise<void> {
   for (const older of contained) {
-    if (older.id !== releaseId) await finishRelease(m.tx, older.id, { state: "superseded", at: m.at, reason: `shipped with ${releaseId}` });
+    if (older.id === releaseId) continue;
+    await finishRelease(m.tx, older.id, { state: "superseded", at: m.at, reason: `shipped with ${releaseId}` });
+    await endHolds(m.tx, older.id, { at: m.at });
   }
 }
 

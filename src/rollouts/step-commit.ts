@@ -3,7 +3,7 @@ import { readSome, readTree } from "../catalog/commit-store.ts";
 import type { Ref } from "../catalog/ref-store.ts";
 import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import { containsAll } from "../catalog/change-set.ts";
-import { putHolds } from "./hold-store.ts";
+import { putHolds, standingHolds } from "./hold-store.ts";
 import { moveLive } from "./live-line.ts";
 import { keepPinned, keepsSomebodyBack, movingOf, pinsConcerned } from "./pin-moves.ts";
 import { membersOf } from "./plan.ts";
@@ -43,7 +43,8 @@ export async function startStep(m: Mutation, start: StepStart): Promise<Release>
   const pinned = (await pinsConcerned(m.tx, { environment: release.environment, at: m.at }, movingOf(start.entries))).map(
     (pin) => pin.consumer,
   );
-  const staying = new Set([...back.map(({ consumer }) => consumer), ...pinned]);
+  const held = (await standingHolds(m.tx, release.id, m.at)).map((hold) => hold.consumer);
+  const staying = new Set([...back.map(({ consumer }) => consumer), ...pinned, ...held]);
   const moving = chosen.filter((name) => !staying.has(name));
   const moved = await addMembers(m.tx, release.id, moving, { ordinal, at: m.at });
   // A step whose successor needs somebody's word is due to nobody.
@@ -51,7 +52,11 @@ export async function startStep(m: Mutation, start: StepStart): Promise<Release>
   const dueAt = step.waitMs === null || next?.approval === true ? null : new Date(m.at.getTime() + step.waitMs);
   const reason = `step ${ordinal} of ${steps.length}`;
   await m.tx.updateTable("releases").set({ state: "running", step: ordinal, due_at: dueAt, reason }).where("id", "=", release.id).execute();
-  m.record({ action: "release.step", subject: release.id, payload: { step: ordinal, of: steps.length, moved, heldBack: back, pinned } });
+  m.record({
+    action: "release.step",
+    subject: release.id,
+    payload: { step: ordinal, of: steps.length, moved, heldBack: back, pinned, held },
+  });
   m.enqueue("release.step_started", { release: release.id, step: ordinal });
   return { ...release, state: "running", step: ordinal, dueAt, reason };
 }
@@ -74,19 +79,21 @@ async function startLast(m: Mutation, start: StepStart, bakeMs: number | null): 
   return bakeMs === null ? completeRelease(m, started, message) : started;
 }
 
-/** Keeps consumers that the candidates would break on what all readers have until now. Who had the candidates already goes back to it, for this cause. */
+/** Keeps consumers that the candidates would break, and those that somebody holds back, on what all readers have until now. Who had the candidates already goes back to it, for this cause. */
 async function holdBack(m: Mutation, { release, entries, broken }: StepStart, liveTree: string): Promise<void> {
-  if (broken.length === 0) return;
+  const ahead = await standingHolds(m.tx, release.id, m.at);
+  if (broken.length === 0 && ahead.length === 0) return;
   const ids = entries.map((entry) => entry.datasetId);
   const now = await readSome(m.tx, liveTree, ids);
   const versions = new Map(ids.map((id) => [id, now.get(id) ?? null]));
-  await putHolds(
-    m.tx,
-    release.id,
-    broken.map(({ consumer, owner, reason }) => ({ consumer, owner: owner ?? m.actor, reason })),
-    { versions, at: m.at },
-  );
-  m.record({ action: "release.hold_back", subject: release.id, payload: { consumers: broken } });
+  const more = broken.filter(({ consumer }) => !ahead.some((hold) => hold.consumer === consumer));
+  const holds = [...ahead, ...more.map(({ consumer, owner, reason }) => ({ consumer, owner: owner ?? m.actor, reason }))];
+  await putHolds(m.tx, release.id, holds, { versions, at: m.at });
+  m.record({
+    action: "release.hold_back",
+    subject: release.id,
+    payload: { consumers: holds.map(({ consumer, reason }) => ({ consumer, reason })) },
+  });
 }
 
 /** Ends a release that all readers have, but those that are held back or pinned; what waits behind it begins by the event. */

@@ -96,9 +96,13 @@ export async function addMembers(
   return moved.sort();
 }
 
-/** Takes all readers of a release back. */
-export async function forgetMembers(tx: Tx, releaseId: string): Promise<void> {
-  await tx.deleteFrom("release_members").where("release_id", "=", releaseId).execute();
+/** Takes readers of a release back: all, or one. */
+export async function forgetMembers(tx: Tx, releaseId: string, consumer?: string): Promise<void> {
+  await tx
+    .deleteFrom("release_members")
+    .where("release_id", "=", releaseId)
+    .$if(consumer !== undefined, (query) => query.where("consumer", "=", consumer as string))
+    .execute();
 }
 
 /** Consumers that can read, as plans choose among them. */

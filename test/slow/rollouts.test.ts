@@ -6,18 +6,20 @@ import { merge } from "../../src/changes/merge-service.ts";
 import { setPlan } from "../../src/changes/plan-service.ts";
 import { acknowledge } from "../../src/changes/verdict-service.ts";
 import { AppError } from "../../src/lib/errors.ts";
+import { holdBack, unhold } from "../../src/rollouts/hold-service.ts";
 import { listPins } from "../../src/rollouts/pin-reads.ts";
 import { pin, unpin } from "../../src/rollouts/pin-service.ts";
 import { listReleases } from "../../src/rollouts/release-reads.ts";
 import { advance, pause, resume } from "../../src/rollouts/release-service.ts";
 import { rollback } from "../../src/rollouts/rollback-service.ts";
+import { whatDid } from "../../src/reading/history-service.ts";
 import { answerFor } from "../../src/reading/read-service.ts";
 import { importText, proposeText } from "../harness/changes.ts";
 import { lakehouse, type Lakehouse } from "../harness/lakehouse.ts";
 import { rowsOf } from "../harness/reads.ts";
 
 /*
- * Random histories of one dataset on real parts: planned changes, batches of a feed, time, people's verbs, pins, rollbacks, reverts, in any
+ * Random histories of one dataset on real parts: planned changes, batches of a feed, time, people's verbs, holds, pins, rollbacks, reverts, in any
  * order.
  * Each change adds one row of its own, so that what a reader sees tells which changes its version has.
  */
@@ -36,7 +38,7 @@ type Act =
   | { do: "plan" | "feed" | "hour" | "drain" | "advance" | "pause" | "resume" | "rollback" | "revert" }
   | { do: "read"; consumer: string; run: number }
   | { do: "pin"; consumer: string; back: number; hours: number; whole: boolean }
-  | { do: "unpin"; consumer: string };
+  | { do: "unpin" | "hold" | "unhold"; consumer: string };
 
 const act: fc.Arbitrary<Act> = fc.oneof(
   {
@@ -55,12 +57,13 @@ const act: fc.Arbitrary<Act> = fc.oneof(
       whole: fc.boolean(),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("unpin" as const), consumer: fc.constantFrom(...consumers) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom("unpin", "hold", "unhold" as const), consumer: fc.constantFrom(...consumers) }) },
 );
 
 class World {
   readonly dataset: string;
   #next = 1;
+  readonly #moments: { consumer: string; at: Date; version: number }[] = [];
   readonly barred = new Set<string>();
   readonly fed: string[] = [];
   /** Row that each change adds, and the changes whose reverts wait. */
@@ -100,11 +103,24 @@ class World {
     else expect([...now].sort(), `${consumer} was moved though it is pinned`).toEqual([...kept.rows].sort());
   }
 
+  /** The record tells later what each had at each moment. */
+  async checkRecord(): Promise<void> {
+    for (const { consumer, at, version } of this.#moments) {
+      const { datasets, reason } = await whatDid(lake.db, { environment: "production", consumer, at });
+      const told = datasets.find((item) => item.dataset === this.dataset)?.had;
+      expect(told, `${consumer} at ${at.toISOString()}: ${reason}`).toBe(version);
+    }
+  }
+
   /** What holds for every reader at every moment. */
   async check(): Promise<void> {
     for (const consumer of [...consumers, undefined]) {
       const now = await this.seen(consumer);
       this.#checkPin(consumer ?? "nobody", now);
+      if (consumer !== undefined) {
+        const { version } = await answerFor(lake, { consumer, run: undefined, at: undefined }, this.dataset);
+        this.#moments.push({ consumer, at: lake.clock.now(), version: version.number });
+      }
       for (const row of this.barred) expect(now, `${consumer ?? "nobody"} sees what was rolled back`).not.toContain(row);
       const name = consumer ?? "nobody";
       for (const row of this.had.get(name) ?? []) if (!this.barred.has(row)) expect(now, `${name} has lost ${row}`).toContain(row);
@@ -113,7 +129,7 @@ class World {
   }
 }
 
-const refusals = ["release.state", "rollback.nothing", "pin.exists", "pin.not_found", "pin.not_released", "pin.barred"];
+const refusals = ["release.state", "rollback.nothing", "pin.exists", "pin.not_found", "pin.not_released", "pin.barred", "hold.not_found"];
 
 /** Verbs that the release does not take now are refused, and change nothing. */
 async function maybe(work: () => Promise<unknown>): Promise<void> {
@@ -151,6 +167,8 @@ async function perform(world: World, todo: Act): Promise<void> {
   if (todo.do === "unpin") await maybe(() => unpinOne(world, todo.consumer));
   const open = await world.open();
   if (open === undefined) return;
+  if (todo.do === "hold") await maybe(() => holdOne(world, open, todo.consumer));
+  if (todo.do === "unhold") await maybe(() => unhold(lake, { release: open, consumer: todo.consumer, actor: "ana" }));
   if (todo.do === "advance") await maybe(() => advance(lake, { release: open, actor: "ana" }));
   if (todo.do === "pause") await maybe(() => pause(lake, { release: open, actor: "ana" }));
   if (todo.do === "resume") await maybe(() => resume(lake, { release: open, actor: "ana" }));
@@ -172,6 +190,13 @@ async function pinOne(world: World, todo: Extract<Act, { do: "pin" }>): Promise<
 async function unpinOne(world: World, consumer: string): Promise<void> {
   await unpin(lake, { environment: "production", consumer, actor: "ana" });
   world.pinned.delete(consumer);
+}
+
+/** Somebody holds a consumer back from what is under way: what it had of it is taken back, for this cause. */
+async function holdOne(world: World, release: string, consumer: string): Promise<void> {
+  const until = new Date(lake.clock.now().getTime() + 3 * 3_600_000);
+  await holdBack(lake, { release, consumer, until, reason: "held", owner: "ana", actor: "ana" });
+  world.had.delete(consumer);
 }
 
 async function mergeReverts(world: World): Promise<void> {
@@ -200,7 +225,7 @@ async function readInRun(world: World, consumer: string, run: string): Promise<v
 
 let round = 0;
 
-test("whatever happens in whatever order, nobody sees what was rolled back, loses what was not, sees two states in one run or is moved while pinned; feeds reach all", async () => {
+test("whatever happens in whatever order, nobody sees what was rolled back, loses what was not, sees two states in one run or is moved while pinned; feeds reach all, and the record tells what each had when", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(act, { minLength: 8, maxLength: 22 }), async (acts) => {
       const world = new World(`sim.t${(round += 1)}`);
@@ -222,6 +247,7 @@ test("whatever happens in whatever order, nobody sees what was rolled back, lose
         if ((await world.open()) === undefined) break;
       }
       await world.check();
+      await world.checkRecord();
       const all = await world.seen(undefined);
       const wanted = [...world.rows.values()].filter((row) => !world.barred.has(row));
       expect([...all].sort()).toEqual(["first", ...wanted].sort());

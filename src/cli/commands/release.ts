@@ -16,6 +16,7 @@ export function addReleaseCommands(surroundings: Surroundings): void {
   addMove(surroundings, group, "advance", "Start the next step now: what an approval waits for.", "Advancing");
   addMove(surroundings, group, "pause", "Stop a release where it is; who has moved stays moved.", "Pausing");
   addMove(surroundings, group, "resume", "Let a release go on.", "Resuming");
+  addHold(surroundings, group);
   addUnhold(surroundings, group);
   addAbort(surroundings, group);
   addPlan(surroundings, group);
@@ -127,6 +128,29 @@ function addMove(surroundings: Surroundings, group: Command, verb: "advance" | "
       }),
     );
   if (verb === "pause") addFlags(command, "Why", [["--reason <reason>", "shown until it goes on"]]);
+}
+
+function addHold(surroundings: Surroundings, group: Command): void {
+  const command = addVerb(group, "hold", "Hold a consumer back from a release that not all readers have.", [
+    "tidegate release hold rel_41h7 delay-board --until 7d --reason 'the board counts the old codes'",
+    "tidegate release unhold rel_41h7 delay-board",
+    "tidegate release show rel_41h7",
+  ])
+    .argument("<release>", "a dataset, or the id of a release")
+    .argument("<consumer>", "the consumer")
+    .action((id: string, consumer: string, options: { until: string; reason: string }) =>
+      withClient(surroundings, { doing: `Holding ${consumer} back` }, async (client) => {
+        const release = await client.ask<ReleaseAnswer>("POST", `/v1/releases/${encodeURIComponent(id)}/hold`, {
+          body: { consumer, ...options },
+        });
+        const line = `${consumer} stays on what it has when all others have ${release.id}.`;
+        surroundings.output().result(release, [line], `tidegate release show ${release.id}`);
+      }),
+    );
+  addFlags(command, "The hold", [
+    ["--until <time>", "6h, 2d, or a time; at most a year", { required: true }],
+    ["--reason <reason>", "why; it is shown with the release", { required: true }],
+  ]);
 }
 
 function addUnhold(surroundings: Surroundings, group: Command): void {

@@ -1,0 +1,64 @@
+import { z } from "@hono/zod-openapi";
+
+/* What the routes answer that explain what a consumer has and had. */
+
+const count = z.number().int();
+const time = z.iso.datetime();
+
+export const whyAnswer = z
+  .object({
+    consumer: z.string(),
+    dataset: z.string(),
+    version: count.nullable(),
+    view: z.string(),
+    reason: z.string().openapi({ description: "Why this version: live, a step of a release, a hold, or a pin." }),
+    says: z
+      .array(
+        z.object({
+          by: z.enum(["live", "step", "hold", "pin", "release", "bar"]),
+          id: z.string().nullable().openapi({ description: "Of the release, pin or change." }),
+          text: z.string(),
+        }),
+      )
+      .openapi({ description: "All that has a say in it." }),
+    next: z
+      .object({ at: time.nullable().openapi({ description: "Null: somebody must say so." }), text: z.string() })
+      .nullable()
+      .openapi({ description: "What moves it next, as things stand." }),
+  })
+  .openapi("Why");
+
+export const whatDidAnswer = z
+  .object({
+    consumer: z.string(),
+    at: time,
+    view: z.string(),
+    reason: z.string(),
+    liveSince: time,
+    runs: z.array(z.object({ run: z.string(), view: z.string(), startedAt: time })),
+    datasets: z
+      .array(
+        z.object({
+          dataset: z.string(),
+          had: count.nullable(),
+          live: count.nullable(),
+          read: z.array(
+            z.object({
+              version: count,
+              columns: z.array(z.string()),
+              runs: z.array(z.string()),
+              doors: z.array(z.string()),
+              firstAt: time,
+              lastAt: time,
+            }),
+          ),
+        }),
+      )
+      .openapi({
+        description: "What it had otherwise than live, and what it had read by then: the versions of the last hour in which it read.",
+      }),
+  })
+  .openapi("WhatDid");
+
+export type WhyAnswer = z.output<typeof whyAnswer>;
+export type WhatDidAnswer = z.output<typeof whatDidAnswer>;
