@@ -24,6 +24,7 @@ import { addPeopleCommands } from "./commands/people.ts";
 import { addProposeCommands } from "./commands/propose.ts";
 import { addReadCommands } from "./commands/read.ts";
 import { addPinCommands } from "./commands/pin.ts";
+import { addReportCommand } from "./commands/report.ts";
 import { addReleaseCommands } from "./commands/release.ts";
 import { addReviewCommands } from "./commands/review.ts";
 import { addSystemCommands } from "./commands/system.ts";
@@ -174,6 +175,7 @@ function build(program: Command, surroundings: Surroundings, world: World): void
   addFeedCommands(surroundings);
   addReleaseCommands(surroundings);
   addPinCommands(surroundings);
+  addReportCommand(surroundings);
   addUndoCommands(surroundings);
   addFollowUpCommands(surroundings);
   addReadCommands(surroundings);

@@ -19,6 +19,43 @@ export interface ReleasesTable {
   due_at: Date | null;
   live_at: Date | null;
   neighbours: Generated<string[]>;
+  guardrails: JsonColumn | null;
+  look_at: Date | null;
+}
+
+export interface OutcomeReportsTable {
+  consumer: string;
+  id: string;
+  content_hash: string;
+  dataset_id: string;
+  release_id: string | null;
+  step: number | null;
+  arm: string | null;
+  at: Date;
+  received_at: Date;
+  ok: boolean | null;
+  reason: string | null;
+}
+
+export interface OutcomesTable {
+  dataset_id: string;
+  release_id: string;
+  step: number;
+  arm: string;
+  metric: string;
+  hour: Date;
+  consumer: string;
+  n: number;
+  mean: number;
+  squares: number;
+}
+
+export interface OutcomePairsTable {
+  release_id: string;
+  metric: string;
+  pair: string;
+  arm: string;
+  value: number;
 }
 
 export interface ReleaseEntriesTable {

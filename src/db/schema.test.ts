@@ -68,6 +68,7 @@ function typeOf({ type, nullable, generated }: Column): string {
     boolean: "boolean",
     integer: "number",
     bigint: "bigint",
+    "double precision": "number",
     jsonb: "JsonColumn",
     "timestamp with time zone": "Date",
     "text[]": "string[]",

@@ -10,6 +10,9 @@ import type {
   HoldsTable,
   PinsTable,
   PinVersionsTable,
+  OutcomePairsTable,
+  OutcomeReportsTable,
+  OutcomesTable,
   ReleaseMembersTable,
   ReleasesTable,
   ReleaseStepsTable,
@@ -349,6 +352,9 @@ export interface Database {
   holds: HoldsTable;
   pins: PinsTable;
   pin_versions: PinVersionsTable;
+  outcome_reports: OutcomeReportsTable;
+  outcomes: OutcomesTable;
+  outcome_pairs: OutcomePairsTable;
   bars: BarsTable;
   views: ViewsTable;
   view_leases: ViewLeasesTable;

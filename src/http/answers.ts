@@ -73,6 +73,7 @@ export const release = z
     step: count.openapi({ description: "The step under way, from 1; 0 before the first." }),
     dueAt: time.nullable().openapi({ description: "When the next step starts by itself, or the bake ends." }),
     liveAt: time.nullable().openapi({ description: "Since when all readers have it." }),
+    lookAt: time.nullable().openapi({ description: "When the judge, which holds it, looks again." }),
   })
   .openapi("Release");
 

@@ -12,6 +12,7 @@ import { addIcebergRoutes } from "./iceberg-routes.ts";
 import { addHistoryRoutes } from "./history-routes.ts";
 import { addLineageRoutes } from "./lineage-routes.ts";
 import { addLiveRoutes } from "./live-routes.ts";
+import { addOutcomeRoutes } from "./outcome-routes.ts";
 import { addPeopleRoutes } from "./people-routes.ts";
 import { addPinRoutes } from "./pin-routes.ts";
 import { addReleaseRoutes } from "./release-routes.ts";
@@ -48,6 +49,7 @@ export function createRouter(services: Services, entrance: Entrance): Router {
   addPinRoutes(router);
   addFollowUpRoutes(router);
   addHistoryRoutes(router);
+  addOutcomeRoutes(router);
   addLineageRoutes(router);
   addPeopleRoutes(router);
   addConsumerTestRoutes(router);

@@ -12,6 +12,8 @@ export function answerJson(c: Context, status: number, text: string): Response {
 
 /** The answer to a failed request. */
 export function answerError(c: Context, failure: AppError): Response {
+  const { retryAfter } = (failure.details ?? {}) as { retryAfter?: unknown };
+  if (failure.status === 429 && typeof retryAfter === "number") c.header("retry-after", String(retryAfter));
   return answerJson(c, failure.status, envelope({ ok: false, error: failure.toJSON() }));
 }
 

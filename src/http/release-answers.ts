@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { release } from "./answers.ts";
 import { pinAnswer } from "./pin-answers.ts";
+import { judgedAnswer } from "./outcome-answers.ts";
 
 /* What the routes of releases answer. */
 
@@ -44,6 +45,10 @@ export const shownReleaseAnswer = z
       .object({ open: count, notified: count, done: count })
       .nullable()
       .openapi({ description: "Consumers that had read what it has barred; null unless it was taken back." }),
+    judging: z.array(z.string()).openapi({ description: "What the judge looks at, one line each." }),
+    judged: judgedAnswer.openapi({
+      description: "What it says of the step under way, now; null when none is, or when it is switched off.",
+    }),
     changes: z.array(z.string()),
     datasets: z.array(z.object({ dataset: z.string(), before: count.nullable(), after: count.nullable() })),
   })
@@ -54,6 +59,7 @@ export const plannedAnswer = z
     from: z.enum(["policy", "change", "default"]),
     rule: z.string().nullable(),
     steps: z.array(z.string()),
+    judging: z.array(z.string()).openapi({ description: "What the judge looks at, with how many reports SAFE needs." }),
   })
   .openapi("PlanOfChange");
 

@@ -1,15 +1,19 @@
 import { z } from "@hono/zod-openapi";
 import { selfOf } from "../access/principal.ts";
 import { resolveDataset } from "../catalog/dataset-store.ts";
-import { planOfChange, setPlan } from "../changes/plan-service.ts";
+import { getChange } from "../changes/change-store.ts";
+import { planOfChange, setPlan, type PlanOfChange } from "../changes/plan-service.ts";
 import { followUpsOf } from "../rollouts/follow-up-reads.ts";
 import { countFollowUps, type FollowUpCounts } from "../rollouts/follow-up.ts";
-import type { Release } from "../rollouts/release-store.ts";
+import { judgingText, onlyExact } from "../rollouts/guardrail-document.ts";
+import { knownMetrics } from "../rollouts/judge-reads.ts";
+import { judge } from "../rollouts/judge-service.ts";
 import { releaseStates } from "../rollouts/release-machine.ts";
-import { stepText } from "../rollouts/plan.ts";
+import { isAtOnce, stepText } from "../rollouts/plan.ts";
 import { listReleases, namedRelease, pinsBesideRelease, showRelease } from "../rollouts/release-reads.ts";
 import { holdBack, unhold } from "../rollouts/hold-service.ts";
 import { advance, pause, resume } from "../rollouts/release-service.ts";
+import { judgingOf, type Release } from "../rollouts/release-store.ts";
 import { release, rolledBackAnswer } from "./answers.ts";
 import { plannedAnswer, releaseLines, shownReleaseAnswer } from "./release-answers.ts";
 import { requireOwner, untilOf } from "./consumer-owner.ts";
@@ -22,13 +26,23 @@ const param = z.object({ id: z.string() });
 const releaseParam = z.object({
   id: z.string().openapi({ description: "Id of a release, or a dataset: then the release of it that is under way, else its newest." }),
 });
+/** Reports of this time say how many SAFE needs. */
+const lately = 30 * 86_400_000;
+
 const why = z.object({ reason: z.string().min(1).max(500).optional() });
 
-const planShape = ({ plan, from, rule }: Awaited<ReturnType<typeof planOfChange>>) => ({
-  from,
-  rule,
-  steps: plan.steps.map(stepText),
-});
+async function planShape({ db, clock }: Services, changeId: string, { plan, from, rule }: PlanOfChange) {
+  const { id } = await getChange(db, changeId);
+  const datasets = await db.selectFrom("change_datasets").select("dataset_id").where("change_id", "=", id).execute();
+  const since = new Date(clock.now().getTime() - lately);
+  const known = await knownMetrics(
+    db,
+    datasets.map((row) => row.dataset_id),
+    since,
+  );
+  const judging = isAtOnce(plan) ? [] : judgingText(plan.judging ?? onlyExact, known);
+  return { from, rule, steps: plan.steps.map(stepText), judging };
+}
 
 /** Releases: how far they are, and the verbs that move, stop and end them. */
 export function addReleaseRoutes(router: Router): void {
@@ -85,6 +99,8 @@ function addReads(router: Router): void {
         holds: found.holds,
         pins: await pinsBesideRelease(services.db, found.release, services.clock.now()),
         followUps: await followUpCounts(services, found.release),
+        judging: judgingText(await judgingOf(services.db, id)),
+        judged: (await judge(services.db, found.release)) ?? null,
         changes: found.changes,
         datasets: found.datasets,
       };
@@ -200,7 +216,7 @@ function addPlans(router: Router): void {
       answer: "The steps, and who says so.",
       data: plannedAnswer,
     },
-    async ({ services, params }) => planShape(await planOfChange(services, params.id)),
+    async ({ services, params }) => planShape(services, params.id, await planOfChange(services, params.id)),
   );
   router.add(
     {
@@ -214,11 +230,12 @@ function addPlans(router: Router): void {
         plan: z
           .string()
           .max(100_000)
-          .openapi({ description: "A plan in YAML or JSON: steps with ring, labels, percent, everyone, wait, approval." }),
+          .openapi({ description: "A plan in YAML or JSON: steps with ring, labels, percent, everyone, wait, approval; guardrails." }),
       }),
       answer: "The steps.",
       data: plannedAnswer,
     },
-    async ({ services, params, body, actor }) => planShape(await setPlan(services, { changeId: params.id, text: body.plan, actor })),
+    async ({ services, params, body, actor }) =>
+      planShape(services, params.id, await setPlan(services, { changeId: params.id, text: body.plan, actor })),
   );
 }

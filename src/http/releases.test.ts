@@ -7,6 +7,8 @@ import { createToken } from "../access/token-service.ts";
 import { merge } from "../changes/merge-service.ts";
 import { review } from "../changes/review-service.ts";
 import { acknowledge } from "../changes/verdict-service.ts";
+import { report } from "../rollouts/outcome-service.ts";
+import { reportsPerMinute } from "../rollouts/outcome.ts";
 
 let app: TestApp;
 const tokens: Record<string, string> = {};
@@ -231,9 +233,58 @@ test("after a rollback the list to work through names the readers of every versi
   expect(await app.ask("GET", path, as("eve"))).toEqual([]);
 });
 
+test("a consumer reports its own outcome, what it counts for is said, and what it says of its side is refused", async () => {
+  const { dataset, change } = await changed();
+  const plan = `${ring}\nguardrails: [{ outcome: conversion, worse: lower, kind: rate, margin: 2 % }, { outcome: latency, margin: 0.25 sd }]`;
+  const planned = await app.ask("POST", `/v1/changes/${change}/plan`, { ...as("max"), body: { plan } });
+  expect(planned.judging).toEqual([
+    "each moved consumer must read the candidate, and none may fail where it worked",
+    expect.stringMatching(/^conversion: not lower by more than 2 %; how many reports SAFE needs is told once some have come/),
+    "latency: not higher by more than 0.25 sd; SAFE needs about 723 reports, both sides together",
+  ]);
+  const release = (await app.lake.merge(change)).release.id;
+  await rowsAs(dataset, "board");
+  const outcome = { id: "load-1", dataset, metric: "conversion", value: 1, latencyMs: 300, ok: true };
+  const told = await app.ask("POST", "/v1/outcomes", { ...as("board"), body: outcome });
+  expect(told).toMatchObject({ id: "load-1", release, step: 1, arm: "candidate", repeated: false, judged: { verdict: "NO_DATA" } });
+  expect((await app.ask("POST", "/v1/outcomes", { ...as("board"), body: outcome })).repeated).toBe(true);
+  expect(await app.refused("POST", "/v1/outcomes", { ...as("board"), body: { ...outcome, id: "2", arm: "current" } })).toMatchObject({
+    status: 400,
+    code: "request.invalid",
+  });
+  expect(await app.refused("POST", "/v1/outcomes", { ...as("max"), body: outcome })).toMatchObject({ status: 403, code: "auth.denied" });
+  expect(await app.refused("POST", "/v1/outcomes", { body: outcome })).toMatchObject({ status: 401 });
+  const shown: Data = await app.ask("GET", `/v1/releases/${release}`, as("eve"));
+  expect(shown.judged.guardrails.map((item: Data) => [item.guardrail, item.verdict, item.candidate])).toEqual([
+    ["consumers", "SAFE", 1],
+    ["conversion", "NO_DATA", 1],
+    ["latency", "NO_DATA", 1],
+  ]);
+  await app.ask("POST", `/v1/releases/${release}/abort`, { ...as("max"), body: {} });
+});
+
+test("who reports too often is told when to come back, and others are not held up by it", async () => {
+  const { dataset } = await changed();
+  const send = (consumer: string, at: number) =>
+    report(app.lake, { consumer, environment: "production" }, { id: `often-${at}`, dataset, ok: true });
+  app.lake.clock.advance(60_000 - (app.lake.clock.now().getTime() % 60_000));
+  for (let at = 0; at < reportsPerMinute; at += 1) await send("report", at);
+  await expect(send("report", reportsPerMinute)).rejects.toMatchObject({ code: "outcome.too_many" });
+  expect((await send("board", 0)).repeated).toBe(false);
+  const answer = await app.send("POST", "/v1/outcomes", { ...as("report"), body: { id: "more", dataset, ok: true } });
+  expect([answer.status, answer.headers.get("retry-after")]).toEqual([429, "59"]);
+  app.lake.clock.advance(60_000);
+  expect((await app.ask("POST", "/v1/outcomes", { ...as("report"), body: { id: "more", dataset, ok: true } })).repeated).toBe(false);
+});
+
 test("policy gives the plan, and then a change cannot bring its own", async () => {
   const free = await changed();
-  expect(await app.ask("GET", `/v1/changes/${free.change}/plan`, as("eve"))).toEqual({ from: "default", rule: null, steps: ["everyone"] });
+  expect(await app.ask("GET", `/v1/changes/${free.change}/plan`, as("eve"))).toEqual({
+    from: "default",
+    rule: null,
+    steps: ["everyone"],
+    judging: [],
+  });
   const merged = await changed();
   expect((await app.lake.merge(merged.change)).release.state).toBe("completed");
   expect(await app.refused("POST", `/v1/changes/${merged.change}/plan`, { ...as("max"), body: { plan: ring } })).toMatchObject({
@@ -249,6 +300,7 @@ test("policy gives the plan, and then a change cannot bring its own", async () =
     from: "policy",
     rule: "slowly",
     steps: ["ring report, for 1 d", "50 % of consumers, for 1 d", "everyone"],
+    judging: ["each moved consumer must read the candidate, and none may fail where it worked"],
   });
   expect(await app.refused("POST", `/v1/changes/${free.change}/plan`, { ...as("max"), body: { plan: ring } })).toMatchObject({
     status: 403,

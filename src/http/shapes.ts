@@ -55,8 +55,8 @@ export function proposedShape(item: ProposedDataset) {
 }
 
 export function releaseShape(release: Release) {
-  const { id, environment, changeId, state, reason, createdAt, finishedAt, ordinary, planned, step, dueAt, liveAt } = release;
-  return { id, environment, change: changeId, state, reason, createdAt, finishedAt, ordinary, planned, step, dueAt, liveAt };
+  const { id, environment, changeId, state, reason, createdAt, finishedAt, ordinary, planned, step, dueAt, liveAt, lookAt } = release;
+  return { id, environment, change: changeId, state, reason, createdAt, finishedAt, ordinary, planned, step, dueAt, liveAt, lookAt };
 }
 
 export function mergedShape(merged: Merged) {

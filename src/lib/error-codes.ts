@@ -9,6 +9,7 @@ export const errorKinds = {
   failed_check: { status: 422, exit: 1 },
   inconclusive: { status: 422, exit: 4 },
   too_large: { status: 413, exit: 2 },
+  too_many: { status: 429, exit: 5 },
   unavailable: { status: 503, exit: 5 },
   internal: { status: 500, exit: 5 },
 } as const;
@@ -97,6 +98,10 @@ export const errorCodes = {
   "plan.invalid": "invalid",
   "plan.policy": "denied",
   "rollback.nothing": "conflict",
+  "judge.harm": "failed_check",
+  "outcome.invalid": "invalid",
+  "outcome.exists": "conflict",
+  "outcome.too_many": "too_many",
   "bar.not_found": "not_found",
   "view.lease_ended": "conflict",
   "lease.lost": "unavailable",

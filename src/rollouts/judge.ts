@@ -36,6 +36,9 @@ export interface Stratum {
   current: Moments;
 }
 
+/** The sides that are compared: what a release offers, and what all others have. */
+export type Arm = keyof Stratum;
+
 export interface Reported {
   strata: readonly Stratum[];
   /** Candidate less current of the same pair, where reporters name pairs. */

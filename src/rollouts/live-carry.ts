@@ -244,7 +244,7 @@ async function hold(deps: LakeDeps, batch: Release, { line, why }: Refused, line
 async function holdRollout(m: Mutation, release: Release, reason: string): Promise<void> {
   if (release.state !== "running" && release.state !== "paused" && release.state !== "held") return;
   const state = nextReleaseState(release, "hold");
-  await m.tx.updateTable("releases").set({ state, reason, due_at: null }).where("id", "=", release.id).execute();
+  await m.tx.updateTable("releases").set({ state, reason, due_at: null, look_at: null }).where("id", "=", release.id).execute();
   m.record({ action: "release.hold", subject: release.id, payload: { reason } });
   m.enqueue("release.stopped", { release: release.id, reason });
 }

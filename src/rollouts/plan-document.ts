@@ -3,9 +3,10 @@ import { durationMs, durationText } from "../contracts/duration.ts";
 import { AppError } from "../lib/errors.ts";
 import { counted } from "../lib/text.ts";
 import { readYaml, schemaProblems, type DocumentProblem } from "../lib/yaml.ts";
+import { guardrailsDocument, guardrailsShape, keptGuardrails } from "./guardrail-document.ts";
 import type { Audience, Plan, PlanStep } from "./plan.ts";
 
-/* A plan as people write it: `steps`, each with `ring`, `labels`, `percent` or `everyone`, and `wait` and `approval`. */
+/* A plan as people write it: `steps`, each with `ring`, `labels`, `percent` or `everyone`, and `wait` and `approval`; and `guardrails`. */
 
 const mostDays = 366;
 
@@ -54,8 +55,14 @@ function audienceOf(written: {
 
 const everyone: PlanStep = { audience: { to: "everyone" }, waitMs: null, approval: false };
 
+const writtenPlan = z.strictObject({
+  steps: z.array(step).min(1).max(50),
+  guardrails: guardrailsShape.optional(),
+  exact: z.literal("decides").optional(),
+});
+
 /** The shape of a plan in YAML and JSON. A last step for everyone is added where none is written. */
-export const planShape = z.strictObject({ steps: z.array(step).min(1).max(50) }).transform(({ steps }, context): Plan => {
+export const planShape = writtenPlan.transform(({ steps, guardrails, exact }, context): Plan => {
   const at = steps.findIndex(({ audience }) => audience.to === "everyone");
   if (at >= 0 && at < steps.length - 1) {
     context.addIssue({ code: "custom", message: "expected everyone as the last step", path: ["steps", at] });
@@ -74,7 +81,13 @@ export const planShape = z.strictObject({ steps: z.array(step).min(1).max(50) })
     });
     return z.NEVER;
   }
-  return { steps: at < 0 ? [...steps, everyone] : steps };
+  if (exact !== undefined && (guardrails ?? []).length === 0) {
+    context.addIssue({ code: "custom", message: "expected guardrails, over which consumers alone may decide", path: ["exact"] });
+    return z.NEVER;
+  }
+  const whole = at < 0 ? [...steps, everyone] : steps;
+  if (guardrails === undefined) return { steps: whole };
+  return { steps: whole, judging: guardrails.length === 0 ? "off" : { outcomes: guardrails, exactDecides: exact !== undefined } };
 });
 
 /** Reads a plan; `plan.invalid` tells all that is wrong with it, each with its line. */
@@ -115,11 +128,12 @@ export function keptStep(value: unknown): PlanStep {
 
 /** A plan that was kept as JSON. */
 export function keptPlan(value: unknown): Plan {
-  return z.object({ steps: z.array(keptShape) }).parse(value);
+  const { steps, judging } = z.object({ steps: z.array(keptShape), judging: z.unknown().optional() }).parse(value);
+  return judging === undefined ? { steps } : { steps, judging: keptGuardrails(judging) };
 }
 
 /** A plan as people write it. */
-export function planDocument(plan: Plan): { steps: Record<string, unknown>[] } {
+export function planDocument(plan: Plan): { steps: Record<string, unknown>[] } & ReturnType<typeof guardrailsDocument> {
   const steps = plan.steps.map(({ audience, waitMs, approval }) => ({
     ...(audience.to === "ring" && audience.consumers.length > 0 ? { ring: audience.consumers } : {}),
     ...(audience.to === "ring" && Object.keys(audience.labels).length > 0 ? { labels: audience.labels } : {}),
@@ -128,5 +142,5 @@ export function planDocument(plan: Plan): { steps: Record<string, unknown>[] } {
     ...(waitMs === null ? {} : { wait: durationText(waitMs) }),
     ...(approval ? { approval } : {}),
   }));
-  return { steps };
+  return { steps, ...(plan.judging === undefined ? {} : guardrailsDocument(plan.judging)) };
 }

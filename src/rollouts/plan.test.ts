@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { judgingText } from "./guardrail-document.ts";
 import { keptPlan, parsePlan, planDocument } from "./plan-document.ts";
 import { isAtOnce, membersOf, stepText, type PlanStep } from "./plan.ts";
 
@@ -22,6 +23,31 @@ test("a plan is read as it is written, and a last step for everyone is added", (
   expect(isAtOnce(parsePlan("steps: [{ everyone: true, wait: 1d }]"))).toBe(false);
 });
 
+test("guardrails are read with what is usual, written as they were read, and an empty list switches the judge off", () => {
+  const plan = parsePlan(
+    "steps: [{ ring: board }]\nguardrails: [{ outcome: errors, margin: 0.01 }, { outcome: sales, worse: lower, margin: 5 %, alpha: 1 %, minimum: 50 }]\nexact: decides",
+  );
+  expect(plan.judging).toEqual({
+    outcomes: [
+      { metric: "errors", worse: "higher", kind: "rate", margin: { value: 0.01, by: "unit" }, alpha: 0.05, minimum: 100 },
+      { metric: "sales", worse: "lower", kind: "mean", margin: { value: 5, by: "percent" }, alpha: 0.01, minimum: 50 },
+    ],
+    exactDecides: true,
+  });
+  const off = parsePlan("steps: [{ ring: board }]\nguardrails: []");
+  expect(off.judging).toBe("off");
+  for (const item of [plan, off]) {
+    expect(parsePlan(JSON.stringify(planDocument(item)))).toEqual(item);
+    expect(keptPlan(JSON.parse(JSON.stringify(item)))).toEqual(item);
+  }
+  const known = new Map([["sales", { mean: 20, deviation: 2 }]]);
+  expect(judgingText(plan.judging ?? "off", known).slice(1)).toEqual([
+    expect.stringContaining("errors: not higher by more than 0.01; how many reports SAFE needs is told"),
+    "sales: not lower by more than 5 %; SAFE needs about 335 reports, both sides together",
+  ]);
+  expect(judgingText("off")).toEqual(["nobody judges: steps go on by time alone"]);
+});
+
 test.each([
   ["steps: []", "steps"],
   ["steps: [{ everyone: true }, { ring: board }]", "expected everyone as the last step"],
@@ -30,6 +56,12 @@ test.each([
   ["steps: [{ percent: 25, wait: soon }]", "expected a time such as 30m, 2h or 3d"],
   ["steps: [{ percent: 101 }]", "percent"],
   ["steps: [{ ring: board, canary: 1 }]", "canary"],
+  ["steps: [{ ring: board }]\nguardrails: [{ outcome: sales, margin: 1 }]", "expected worse: higher or lower"],
+  ["steps: [{ ring: board }]\nguardrails: [{ outcome: sales, worse: lower }]", "margin"],
+  ["steps: [{ ring: board }]\nguardrails: [{ outcome: errors, margin: 5 apples }]", "expected what is tolerated: 0.01"],
+  ["steps: [{ ring: board }]\nguardrails: [{ outcome: errors, margin: 1 %, alpha: 60 % }]", "expected a chance from 0.01 % to 20 %"],
+  ["steps: [{ ring: board }]\nguardrails: [{ outcome: errors, margin: 1 }, { outcome: errors, margin: 2 }]", "expected each outcome once"],
+  ["steps: [{ ring: board }]\nexact: decides", "expected guardrails, over which consumers alone may decide"],
 ])("the plan %s is refused, and it says why", (text, why) => {
   expect(() => parsePlan(text)).toThrow(expect.objectContaining({ code: "plan.invalid", message: expect.stringContaining(why) as string }));
 });

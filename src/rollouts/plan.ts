@@ -1,5 +1,6 @@
 import { durationText } from "../contracts/duration.ts";
 import { bucketOf, murmur3 } from "./bucket.ts";
+import type { Judging } from "./guardrail-document.ts";
 
 /** Whom a step moves to the candidates. Who has moved stays moved in all later steps. */
 export type Audience =
@@ -21,6 +22,8 @@ export interface PlanStep {
 /** How a release reaches its readers. The last step is always everyone. */
 export interface Plan {
   steps: readonly PlanStep[];
+  /** What the judge looks at; left out: the consumers alone. */
+  judging?: Judging | undefined;
 }
 
 /** Whether a plan says no more than no plan: all readers at once. */

@@ -7,7 +7,7 @@ import type { LakeDeps } from "../effects/lake-deps.ts";
 import { carryOntoLive } from "./live-carry.ts";
 import { findRelease, lockRelease, releaseEntries, waitingReleases } from "./release-store.ts";
 import { ship } from "./ship.ts";
-import { stepsOf } from "./step-store.ts";
+import { planOfRelease } from "./step-store.ts";
 
 /**
  * Starts what waited for a release that has ended, the newest first: it contains the older ones of its datasets. Batches that could not be
@@ -42,7 +42,6 @@ async function relaunchIn(m: Mutation, deps: LakeDeps, id: string): Promise<void
   const waited = await lockRelease(m.tx, id);
   if (waited.state !== "waiting" || waited.ordinary || waited.changeId === null) throw new StillWaiting();
   const change = await titleOf(m.tx, waited.changeId);
-  const steps = waited.planned ? await stepsOf(m.tx, id) : [];
   const release = await ship(m, deps.ids, {
     environment,
     live,
@@ -51,7 +50,7 @@ async function relaunchIn(m: Mutation, deps: LakeDeps, id: string): Promise<void
     changeId: waited.changeId,
     ordinary: false,
     reason: change.title,
-    plan: steps.length === 0 ? undefined : { steps: steps.map(({ step }) => step) },
+    plan: waited.planned ? await planOfRelease(m.tx, id) : undefined,
     undoes: change.undoes,
     neighbours: waited.neighbours,
     waited,

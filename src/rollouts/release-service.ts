@@ -3,6 +3,7 @@ import { liveRef, lockRefs, type Ref } from "../catalog/ref-store.ts";
 import { trySessionLock } from "../db/advisory.ts";
 import { AppError } from "../lib/errors.ts";
 import { nextReleaseState, type ReleaseEvent } from "./release-machine.ts";
+import { judge, judgeActor, takeBack } from "./judge-service.ts";
 import { dueReleases, findRelease, getRelease, lockRelease, releaseEntries, type Release, type ReleaseEntry } from "./release-store.ts";
 import { behindLive, completeRelease, startStep } from "./step-commit.ts";
 import { testRelease, type RolloutDeps, type StepTests } from "./step-tests.ts";
@@ -15,13 +16,33 @@ export interface ReleaseRequest {
   reason?: string | undefined;
 }
 
-/** Starts a release's next step now: what an approval waits for, and what ends a wait early. In the bake it ends the bake. */
+/**
+ * Starts a release's next step now: what an approval waits for, and what ends a wait early. In the bake it ends the bake. A person may go on
+ * over what the judge has not proved yet, on record; over harm nobody may: the release is taken back instead.
+ */
 export async function advance(deps: RolloutDeps, request: ReleaseRequest): Promise<Release> {
-  const { id } = await getRelease(deps.db, request.release);
+  const found = await getRelease(deps.db, request.release);
+  const { id } = found;
+  const judged = await judge(deps.db, found);
+  if (judged?.verdict === "HARM") {
+    await takeBack(deps, found, judged);
+    throw new AppError("judge.harm", `${id} does harm, and has been taken back instead: ${judged.reason}.`, {
+      expected: "a step that does no harm",
+      found: judged.reason,
+      hint: `tidegate release show ${id}`,
+    });
+  }
   return tested(deps, id, (tests) =>
     mutate(deps, request.actor, async (m) => {
-      const { release, live } = await locked(m, id);
+      const { release: now, live } = await locked(m, id);
+      // Whoever advances what the judge holds takes the judge's word back.
+      const release =
+        now.lookAt === null ? now : await setState(m, now, { event: "resume", reason: `advanced by ${m.actor}`, dueAt: null });
       nextReleaseState(release, "advance");
+      if (judged !== undefined && judged.verdict !== "SAFE") {
+        const { verdict, reason } = judged;
+        m.record({ action: "release.advance_unproved", subject: id, payload: { verdict, reason, why: request.reason ?? null } });
+      }
       return next(m, release, live, tests);
     }),
   );
@@ -36,7 +57,8 @@ const attempts = 10;
 async function tested<T>(deps: RolloutDeps, id: string, work: (tests: StepTests | undefined) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     const release = await getRelease(deps.db, id);
-    const tests = release.state === "running" && release.liveAt === null ? await testRelease(deps, release) : undefined;
+    const moves = release.state === "running" || release.lookAt !== null;
+    const tests = moves && release.liveAt === null ? await testRelease(deps, release) : undefined;
     try {
       return await work(tests);
     } catch (error) {
@@ -62,23 +84,32 @@ export async function resume(deps: MutationDeps, request: ReleaseRequest): Promi
     const { release } = await locked(m, id);
     const steps = await stepsOf(m.tx, release.id);
     const reason = release.step === 0 ? "its first step waits for somebody to advance it" : `step ${release.step} of ${steps.length}`;
-    return setState(m, release, { event: "resume", reason, dueAt: dueOf(release, steps) });
+    return setState(m, release, { event: "resume", reason, dueAt: dueOf(release, steps, m.at) });
   });
 }
 
-/** When the step under way ends by itself; null when somebody must say so. */
-function dueOf(release: Release, steps: readonly ReleaseStep[]): Date | null {
+/** When the step under way ends by itself, now at the earliest; null when somebody must say so. */
+function dueOf(release: Release, steps: readonly ReleaseStep[], at: Date): Date | null {
   const [now, after] = [steps[release.step - 1], steps[release.step]];
   if (now?.startedAt == null || now.step.waitMs === null || after?.step.approval === true) return null;
-  return new Date(now.startedAt.getTime() + now.step.waitMs);
+  return new Date(Math.max(at.getTime(), now.startedAt.getTime() + now.step.waitMs));
 }
 
-async function setState(m: Mutation, release: Release, to: { event: ReleaseEvent; reason: string; dueAt: Date | null }): Promise<Release> {
-  const state = nextReleaseState(release, to.event);
-  await m.tx.updateTable("releases").set({ state, reason: to.reason, due_at: to.dueAt }).where("id", "=", release.id).execute();
-  m.record({ action: `release.${to.event}`, subject: release.id, payload: { reason: to.reason } });
-  if (state === "paused" || state === "held") m.enqueue("release.stopped", { release: release.id, reason: to.reason });
-  return { ...release, state, reason: to.reason, dueAt: to.dueAt };
+interface Turn {
+  event: ReleaseEvent;
+  reason: string;
+  dueAt: Date | null;
+  /** When the judge looks again, of what it holds. */
+  lookAt?: Date;
+}
+
+async function setState(m: Mutation, release: Release, { event, reason, dueAt, lookAt }: Turn): Promise<Release> {
+  const state = nextReleaseState(release, event);
+  const row = { state, reason, due_at: dueAt, look_at: lookAt ?? null };
+  await m.tx.updateTable("releases").set(row).where("id", "=", release.id).execute();
+  m.record({ action: `release.${event}`, subject: release.id, payload: { reason } });
+  if (state === "paused" || state === "held") m.enqueue("release.stopped", { release: release.id, reason });
+  return { ...release, state, reason, dueAt, lookAt: lookAt ?? null };
 }
 
 /** A release and its environment's ref, locked in this order. */
@@ -147,7 +178,59 @@ export async function advanceDue(deps: RolloutDeps): Promise<number> {
 }
 
 async function startDue(deps: RolloutDeps, id: string): Promise<void> {
+  if (await stoppedByJudge(deps, await getRelease(deps.db, id))) return;
   await tested(deps, id, (tests) => startDueWith(deps, id, tests));
+}
+
+const minute = 60_000;
+/** A wait that ended longer ago than this ended while nobody was there to look. */
+const unwatched = 10 * minute;
+
+/** Asks the judge before a step that is due: harm is taken back, and all but SAFE is held until the judge, which looks again, finds it so. */
+async function stoppedByJudge(deps: RolloutDeps, release: Release): Promise<boolean> {
+  const now = deps.clock.now().getTime();
+  const judged = await judge(deps.db, release);
+  if (judged === undefined) return false;
+  if (judged.verdict === "HARM") {
+    await takeBack(deps, release, judged);
+    return true;
+  }
+  const isLate = release.state === "running" && release.dueAt !== null && now - release.dueAt.getTime() > unwatched;
+  const verdict = isLate ? "NO_DATA" : judged.verdict;
+  if (verdict === "SAFE") return release.state === "held" ? !(await letGo(deps, release.id)) : false;
+  const reason = `${verdict}: ${isLate ? "its wait ended while nobody was there to look" : judged.reason}`;
+  await holdForJudge(deps, release, { reason, verdict, lookAt: new Date(now + (isLate ? 5 * minute : minute)) });
+  return true;
+}
+
+async function holdForJudge(deps: RolloutDeps, { id }: Release, hold: { reason: string; verdict: string; lookAt: Date }): Promise<void> {
+  const { reason, lookAt } = hold;
+  const found = await getRelease(deps.db, id);
+  if (found.state === "held" && found.lookAt !== null && found.reason.startsWith(`${hold.verdict}:`)) {
+    // Nothing has happened but that it looked: the numbers are told when somebody asks.
+    await deps.db.updateTable("releases").set({ look_at: lookAt }).where("id", "=", id).where("look_at", "=", found.lookAt).execute();
+    return;
+  }
+  await mutate(deps, judgeActor, async (m) => {
+    const { release } = await locked(m, id);
+    const isDue = release.state === "running" && release.dueAt !== null && release.dueAt <= m.at;
+    if (isDue || release.lookAt !== null) await setState(m, release, { event: "hold", reason, dueAt: null, lookAt });
+    else m.record({ action: "release.not_due", subject: id, payload: {} });
+  });
+}
+
+/** Lets a release go on that the judge held; false when somebody else has turned it meanwhile. */
+async function letGo(deps: RolloutDeps, id: string): Promise<boolean> {
+  return mutate(deps, judgeActor, async (m) => {
+    const { release } = await locked(m, id);
+    if (release.state !== "held" || release.lookAt === null) {
+      m.record({ action: "release.not_due", subject: id, payload: {} });
+      return false;
+    }
+    const steps = await stepsOf(m.tx, id);
+    await setState(m, release, { event: "resume", reason: `step ${release.step} of ${steps.length}`, dueAt: m.at });
+    return true;
+  });
 }
 
 async function startDueWith(deps: RolloutDeps, id: string, tests: StepTests | undefined): Promise<void> {

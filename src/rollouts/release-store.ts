@@ -4,6 +4,7 @@ import type { ReleasesTable } from "../db/line-tables.ts";
 import type { Reader, Tx } from "../db/db.ts";
 import { AppError } from "../lib/errors.ts";
 import { toJson } from "../lib/json.ts";
+import { keptGuardrails, type Judging } from "./guardrail-document.ts";
 import type { Plan, PlanStep } from "./plan.ts";
 import { activeStates, type ReleaseState } from "./release-machine.ts";
 
@@ -29,6 +30,8 @@ export interface Release {
   liveAt: Date | null;
   /** Datasets bound to these by foreign keys: no other release moves them meanwhile. */
   neighbours: readonly string[];
+  /** When the judge, which holds it, looks again; null when somebody else or nobody holds it. */
+  lookAt: Date | null;
 }
 
 export interface ReleaseEntry {
@@ -60,9 +63,10 @@ export const releaseColumns = [
   "due_at",
   "live_at",
   "neighbours",
+  "look_at",
 ] as const;
 
-export function releaseFromRow(row: Selectable<ReleasesTable>): Release {
+export function releaseFromRow(row: Pick<Selectable<ReleasesTable>, (typeof releaseColumns)[number]>): Release {
   return {
     id: row.id,
     environment: row.environment,
@@ -78,6 +82,7 @@ export function releaseFromRow(row: Selectable<ReleasesTable>): Release {
     dueAt: row.due_at,
     liveAt: row.live_at,
     neighbours: row.neighbours,
+    lookAt: row.look_at,
   };
 }
 
@@ -93,6 +98,7 @@ export function newRelease(facts: Pick<Release, "id" | "environment" | "changeId
     dueAt: null,
     liveAt: null,
     neighbours: [],
+    lookAt: null,
   };
 }
 
@@ -115,6 +121,7 @@ export async function insertRelease(tx: Tx, release: NewRelease): Promise<void> 
     due_at: release.dueAt,
     live_at: release.liveAt,
     neighbours: [...release.neighbours],
+    guardrails: release.plan?.judging === undefined ? null : toJson(release.plan.judging),
   });
   const changes = [...new Set(release.changes)].map((id) => ({ release_id: release.id, change_id: id }));
   const steps = tx.insertInto("release_steps").values(stepRows(release, release.plan?.steps ?? [everyone]));
@@ -193,6 +200,7 @@ export async function finishRelease(
       finished_at: end.at,
       ...(end.reason === undefined ? {} : { reason: end.reason }),
       due_at: null,
+      look_at: null,
       ...(end.liveCommit === undefined ? {} : { live_commit: end.liveCommit, live_at: end.at }),
     })
     .where("id", "=", id);
@@ -254,13 +262,14 @@ export async function releasesIn(db: Reader, environment: string, states: readon
   return rows.map(releaseFromRow);
 }
 
-/** Releases whose next step starts by itself, and whose time has come. */
+/** Releases whose next step starts by itself, and whose time has come; and those at which the judge, which holds them, looks again. */
 export async function dueReleases(db: Reader, now: Date): Promise<Release[]> {
   const rows = await db
     .selectFrom("releases")
     .select(releaseColumns)
-    .where("state", "=", "running")
-    .where("due_at", "<=", now)
+    .where((eb) =>
+      eb.or([eb.and([eb("state", "=", "running"), eb("due_at", "<=", now)]), eb.and([eb("state", "=", "held"), eb("look_at", "<=", now)])]),
+    )
     .orderBy("due_at")
     .orderBy("id")
     .execute();
@@ -290,6 +299,12 @@ export async function getRelease(db: Reader, id: string): Promise<Release> {
     found: id,
     hint: "tidegate release list",
   });
+}
+
+/** What the judge looks at in a release. */
+export async function judgingOf(db: Reader, releaseId: string): Promise<Judging> {
+  const row = await db.selectFrom("releases").select("guardrails").where("id", "=", releaseId).executeTakeFirstOrThrow();
+  return keptGuardrails(row.guardrails);
 }
 
 /** A release as it is now, locked to the end of the transaction. */

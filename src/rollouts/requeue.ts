@@ -4,6 +4,7 @@ import { barsByVersion, barsOn } from "./bar-store.ts";
 import { endHolds, heldVersions } from "./hold-store.ts";
 import { endBarredPins } from "./pin-moves.ts";
 import { keepFormerEntries, keepFormerMembers } from "./reader-history.ts";
+import { forgetOutcomes } from "./outcome-store.ts";
 import { nextReleaseState } from "./release-machine.ts";
 import { activeReleases, releaseContents } from "./release-store.ts";
 import { forgetMembers, putSteps, stepsOf } from "./step-store.ts";
@@ -30,8 +31,9 @@ export async function requeueBarred(m: Mutation, environment: string): Promise<v
     await keepFormerMembers(m.tx, release.id, { at: m.at });
     await keepFormerEntries(m.tx, release.id, { at: m.at });
     await forgetMembers(m.tx, release.id);
+    await forgetOutcomes(m.tx, release.id);
     await putSteps(m.tx, release.id, { steps: (await stepsOf(m.tx, release.id)).map(({ step }) => step) });
-    await m.tx.updateTable("releases").set({ state, reason, step: 0, due_at: null }).where("id", "=", release.id).execute();
+    await m.tx.updateTable("releases").set({ state, reason, step: 0, due_at: null, look_at: null }).where("id", "=", release.id).execute();
     m.record({ action: "release.requeue", subject: release.id, payload: { barred: [...barred] } });
     m.enqueue("release.stopped", { release: release.id, reason });
   }

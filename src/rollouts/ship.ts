@@ -4,6 +4,7 @@ import { builtFrom, datasetsOfVersions, everBuiltFrom } from "../catalog/derivat
 import type { Ref } from "../catalog/ref-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Ids } from "../edges/ids.ts";
+import { toJson } from "../lib/json.ts";
 import { barsOn } from "./bar-store.ts";
 import { endHolds, putHolds, standingHolds, type Hold } from "./hold-store.ts";
 import { moveLive } from "./live-line.ts";
@@ -22,7 +23,7 @@ import {
   type ReleaseEntry,
 } from "./release-store.ts";
 import { startStep } from "./step-commit.ts";
-import { putSteps, stepsOf } from "./step-store.ts";
+import { planOfRelease, putSteps, stepsOf } from "./step-store.ts";
 
 export interface Shipment {
   environment: string;
@@ -136,7 +137,7 @@ async function wait(m: Mutation, shipment: Shipment, parcel: Parcel, why: { reas
 /** A waiting release with a plan gives it to the one that contains it: nothing reaches everybody at once because something came after it. */
 async function planOfNewest(m: Mutation, waiting: readonly Release[]): Promise<Plan | undefined> {
   const newest = waiting.findLast((release) => release.planned);
-  return newest === undefined ? undefined : { steps: (await stepsOf(m.tx, newest.id)).map(({ step }) => step) };
+  return newest === undefined ? undefined : planOfRelease(m.tx, newest.id);
 }
 
 interface Planned extends Parcel {
@@ -159,9 +160,10 @@ async function startPlan(m: Mutation, shipment: Shipment, work: Planned): Promis
     await putEntriesOf(m.tx, release.id, entries);
     await putSteps(m.tx, release.id, plan);
     await putChanges(m.tx, release.id, changes);
+    const guardrails = plan.judging === undefined ? null : toJson(plan.judging);
     await m.tx
       .updateTable("releases")
-      .set({ planned: true, ordinary: false, neighbours: [...neighbours] })
+      .set({ planned: true, ordinary: false, neighbours: [...neighbours], guardrails })
       .where("id", "=", release.id)
       .execute();
   }

@@ -2,6 +2,7 @@ import type { Reader, Tx } from "../db/db.ts";
 import { toJson } from "../lib/json.ts";
 import { keptStep } from "./plan-document.ts";
 import type { Plan, PlannedConsumer, PlanStep } from "./plan.ts";
+import { judgingOf } from "./release-store.ts";
 
 export type StepState = "waiting" | "running" | "done" | "aborted";
 
@@ -23,6 +24,11 @@ export async function stepsOf(db: Reader, releaseId: string): Promise<ReleaseSte
     startedAt: row.started_at,
     finishedAt: row.finished_at,
   }));
+}
+
+/** The plan of a release: its steps, and what the judge looks at. */
+export async function planOfRelease(db: Reader, releaseId: string): Promise<Plan> {
+  return { steps: (await stepsOf(db, releaseId)).map(({ step }) => step), judging: await judgingOf(db, releaseId) };
 }
 
 /** Gives a release that has not begun the steps of a plan, in place of those that it had. */

@@ -32,7 +32,7 @@ beforeAll(async () => {
 });
 afterAll(() => lake.close());
 
-const plan = "steps: [{ ring: c1, wait: 1h }, { percent: 50, wait: 1h }, { everyone: true, wait: 1h }]";
+const plan = "steps: [{ ring: c1, wait: 1h }, { percent: 50, wait: 1h }, { everyone: true, wait: 1h }]\nguardrails: []";
 
 type Act =
   | { do: "plan" | "feed" | "hour" | "drain" | "advance" | "pause" | "resume" | "rollback" | "revert" }

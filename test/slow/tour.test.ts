@@ -18,6 +18,7 @@ test.each([
   ["how-to/feed-by-cron.md", 12],
   ["how-to/apply-from-git.md", 9],
   ["how-to/roll-out-in-rings.md", 11],
+  ["how-to/let-the-judge-decide.md", 11],
   ["consumer-tests.md", 15],
   ["derived-datasets.md", 15],
 ])("docs/%s runs as it is written, output included", (page, least) => {

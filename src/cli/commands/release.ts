@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { counted } from "../../lib/text.ts";
 import type { ReleaseAnswer, RolledBackAnswer } from "../../http/answers.ts";
+import type { JudgedAnswer } from "../../http/outcome-answers.ts";
 import type { PlannedAnswer, ReleaseLine, ShownReleaseAnswer } from "../../http/release-answers.ts";
 import { at, releaseSentence } from "../change-text.ts";
 import { withClient, type Surroundings } from "../command.ts";
@@ -86,7 +87,7 @@ function addShow(surroundings: Surroundings, group: Command): void {
     );
 }
 
-function shownLines({ release, title, steps, holds, pins, followUps, changes, datasets }: ShownReleaseAnswer): string[] {
+function shownLines({ release, title, steps, holds, pins, followUps, judging, judged, changes, datasets }: ShownReleaseAnswer): string[] {
   const number = (value: number | null): string => (value === null ? "–" : `@${value}`);
   return [
     releaseSentence(release),
@@ -104,11 +105,24 @@ function shownLines({ release, title, steps, holds, pins, followUps, changes, da
     ...(followUps === null || followUps.open + followUps.notified + followUps.done === 0
       ? []
       : [`  had read what is barred: ${followUps.open} open, ${followUps.notified} notified, ${followUps.done} done`]),
+    ...(judged === null
+      ? waiting(judging, release)
+      : judged.guardrails.map((item) => `  ${verdictMarks[item.verdict]} ${item.verdict}  ${item.reason}`)),
   ];
 }
 
-function nextOf({ id, state, change }: ReleaseAnswer): string {
+const verdictMarks = { SAFE: "✓", HARM: "⊘", SRM: "‖", NO_DATA: "·", INCONCLUSIVE: "·" } satisfies Record<
+  NonNullable<JudgedAnswer>["verdict"],
+  string
+>;
+
+/** What the judge will look at, of a release that has not begun. */
+const waiting = (judging: readonly string[], { planned, state }: ReleaseAnswer): string[] =>
+  planned && state === "waiting" ? judging.map((line) => `  · ${line}`) : [];
+
+function nextOf({ id, state, change, lookAt }: ReleaseAnswer): string {
   if (state === "running") return `tidegate release advance ${id}        tidegate release abort ${id}`;
+  if (lookAt !== null) return `tidegate release advance ${id}        tidegate release abort ${id}`;
   if (state === "paused" || state === "held") return `tidegate release resume ${id}        tidegate release abort ${id}`;
   if (state === "waiting" && change !== null) return `tidegate change show ${change}`;
   return state === "completed" || state === "completed_with_holds" ? `tidegate rollback ${id}` : "tidegate release list";
@@ -208,7 +222,11 @@ function addPlan(surroundings: Surroundings, group: Command): void {
             ? await client.ask<PlannedAnswer>("GET", path)
             : await client.ask<PlannedAnswer>("POST", path, { body: { plan: text } });
         const says = { policy: `the policy's rule «${plan.rule ?? ""}»`, change: "its own plan", default: "no plan: all readers at once" };
-        const lines = [`${id}: ${says[plan.from]}.`, ...plan.steps.map((step, index) => `  ${index + 1}  ${step}`)];
+        const lines = [
+          `${id}: ${says[plan.from]}.`,
+          ...plan.steps.map((step, index) => `  ${index + 1}  ${step}`),
+          ...plan.judging.map((line) => `  ·  ${line}`),
+        ];
         surroundings.output().result(plan, lines, `tidegate merge ${id}`);
       }),
     );

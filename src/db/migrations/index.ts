@@ -13,6 +13,7 @@ import { webhooks } from "./0012-webhooks.ts";
 import { pins } from "./0013-pins.ts";
 import { followUps } from "./0014-follow-ups.ts";
 import { readerHistory } from "./0015-reader-history.ts";
+import { outcomes } from "./0016-outcomes.ts";
 
 /** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -31,4 +32,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   pins,
   followUps,
   readerHistory,
+  outcomes,
 ];

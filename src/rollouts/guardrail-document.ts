@@ -1,0 +1,137 @@
+import { z } from "zod";
+import { reportsForSafe, short, type Guardrail, type Margin } from "./judge.ts";
+
+/* Guardrails as people write them: `guardrails: [{outcome: conversion, worse: lower, margin: 2 %}]` beside the steps of a plan. */
+
+/** What the judge looks at beside the consumers themselves. */
+export interface Guardrails {
+  outcomes: readonly Guardrail[];
+  /** When no consumer fails and all have read, a step goes on although outcomes are not proved yet. */
+  exactDecides: boolean;
+}
+
+/** Metrics that every report may carry; their direction is known. */
+export const errorsMetric = "errors";
+export const latencyMetric = "latency";
+
+export const metricPattern = /^[A-Za-z][A-Za-z0-9 _./-]{0,99}$/;
+
+const margin = z.union([z.number().min(0), z.string()]).transform((written, context): Margin => {
+  if (typeof written === "number") return { value: written, by: "unit" };
+  const found = /^\s*(\d+(?:\.\d+)?)\s*(%|sd)?\s*$/.exec(written);
+  if (found !== null) return { value: Number(found[1]), by: found[2] === "%" ? "percent" : found[2] === "sd" ? "sd" : "unit" };
+  context.addIssue({ code: "custom", message: "expected what is tolerated: 0.01, 5 % of what current has, or 0.25 sd" });
+  return z.NEVER;
+});
+
+const alpha = z.union([z.number(), z.string()]).transform((written, context): number => {
+  const found = typeof written === "number" ? [0, written] : /^\s*(\d+(?:\.\d+)?)\s*%\s*$/.exec(written);
+  const value = found === null ? Number.NaN : typeof written === "number" ? written : Number(found[1]) / 100;
+  if (value >= 0.0001 && value <= 0.2) return value;
+  context.addIssue({ code: "custom", message: "expected a chance from 0.01 % to 20 %, such as 5 %" });
+  return z.NEVER;
+});
+
+const guardrail = z
+  .strictObject({
+    outcome: z.string().regex(metricPattern, "expected a name of letters, digits, blanks, _ . / or -, of at most 100"),
+    worse: z.enum(["higher", "lower"]).optional(),
+    kind: z.enum(["mean", "rate"]).optional(),
+    margin,
+    alpha: alpha.optional(),
+    minimum: z.number().int().min(30).max(1_000_000).optional(),
+  })
+  .transform((written, context): Guardrail => {
+    const known = written.outcome === errorsMetric || written.outcome === latencyMetric;
+    if (!known && written.worse === undefined) {
+      context.addIssue({ code: "custom", message: "expected worse: higher or lower", path: ["worse"] });
+      return z.NEVER;
+    }
+    return {
+      metric: written.outcome,
+      worse: written.worse ?? "higher",
+      kind: written.kind ?? (written.outcome === errorsMetric ? "rate" : "mean"),
+      margin: written.margin,
+      alpha: written.alpha ?? 0.05,
+      minimum: written.minimum ?? 100,
+    };
+  });
+
+/** The list of a plan; an empty one switches the judge off. */
+export const guardrailsShape = z
+  .array(guardrail)
+  .max(20)
+  .refine((list) => new Set(list.map(({ metric }) => metric)).size === list.length, "expected each outcome once");
+
+const keptShape = z.union([
+  z.literal("off"),
+  z.object({
+    outcomes: z.array(
+      z.object({
+        metric: z.string(),
+        worse: z.enum(["higher", "lower"]),
+        kind: z.enum(["mean", "rate"]),
+        margin: z.object({ value: z.number(), by: z.enum(["unit", "percent", "sd"]) }),
+        alpha: z.number(),
+        minimum: z.number(),
+      }),
+    ),
+    exactDecides: z.boolean(),
+  }),
+]);
+
+/** Who judges a release: nobody, or the exact guardrail with those of outcomes. */
+export type Judging = Guardrails | "off";
+
+export const onlyExact: Guardrails = { outcomes: [], exactDecides: false };
+
+/** Guardrails that were kept as JSON; without any only consumers themselves count. */
+export function keptGuardrails(value: unknown): Judging {
+  return value === null || value === undefined ? onlyExact : keptShape.parse(value);
+}
+
+/** Guardrails as people write them. */
+export function guardrailsDocument(judging: Judging): { guardrails?: Record<string, unknown>[]; exact?: "decides" } {
+  if (judging === "off") return { guardrails: [] };
+  const guardrails = judging.outcomes.map((item) => ({
+    outcome: item.metric,
+    worse: item.worse,
+    ...(item.kind === "rate" ? { kind: "rate" } : {}),
+    margin: marginText(item.margin),
+    ...(item.alpha === 0.05 ? {} : { alpha: item.alpha }),
+    ...(item.minimum === 100 ? {} : { minimum: item.minimum }),
+  }));
+  return { ...(guardrails.length === 0 ? {} : { guardrails }), ...(judging.exactDecides ? { exact: "decides" } : {}) };
+}
+
+function marginText({ value, by }: Margin): number | string {
+  return by === "unit" ? value : `${value} ${by === "percent" ? "%" : "sd"}`;
+}
+
+/** What is known of a metric from reports before: its mean, and the standard deviation of one value. */
+export interface KnownMetric {
+  mean: number;
+  deviation: number;
+}
+
+/** What the judge looks at, one line each, with how many reports SAFE needs. */
+export function judgingText(judging: Judging, known: ReadonlyMap<string, KnownMetric> = new Map()): string[] {
+  if (judging === "off") return ["nobody judges: steps go on by time alone"];
+  const decides = judging.exactDecides ? "; that is enough to go on" : "";
+  return [
+    `each moved consumer must read the candidate, and none may fail where it worked${decides}`,
+    ...judging.outcomes.map((item) => {
+      const needs = reportsForSafe(item, known.get(item.metric));
+      const count = needs === undefined ? unknownNeeds(item) : `SAFE needs about ${needs} reports, both sides together`;
+      return `${item.metric}: ${item.worse === "higher" ? "not higher" : "not lower"} by more than ${marginWords(item.margin)}; ${count}`;
+    }),
+  ];
+}
+
+function unknownNeeds({ margin: { value } }: Guardrail): string {
+  return value === 0
+    ? "SAFE only when it is proved better"
+    : "how many reports SAFE needs is told once some have come: about 300 where that is half a standard deviation, 720 where a quarter";
+}
+
+const marginWords = ({ value, by }: Margin): string => (by === "unit" ? short(value) : `${value} ${by === "percent" ? "%" : "sd"}`);

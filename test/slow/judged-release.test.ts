@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { addConsumer } from "../../src/access/consumer-service.ts";
+import { addPerson } from "../../src/access/person-service.ts";
+import { createToken } from "../../src/access/token-service.ts";
+import { merge } from "../../src/changes/merge-service.ts";
+import { testApp, type Data, type TestApp } from "../harness/app.ts";
+
+/*
+ * A release over three rings, seen from outside: it passes its checks and harms what the first ring reports. The judge takes it back, the
+ * ledger says who read it, its revert merges, and an hourly append flows all the time. Then a good one goes all the way.
+ */
+
+let app: TestApp;
+const tokens: Record<string, string> = {};
+const consumers = ["board", "pricing", "export"];
+
+beforeAll(async () => {
+  app = await testApp({ local: false, localToken: "the-local-token" });
+  await addPerson(app.lake, "root", { name: "max", role: "maintainer" });
+  tokens["max"] = (await createToken(app.lake, "root", { person: "max", label: "" })).token;
+  for (const name of consumers) {
+    await addConsumer(app.lake, "root", { name, kind: "dashboard", criticality: "normal", labels: {} });
+    tokens[name] = (await createToken(app.lake, "root", { consumer: name, label: "" })).token;
+  }
+});
+afterAll(() => app.close());
+
+const as = (name: string) => ({ token: tokens[name] ?? "" });
+const plan = `
+steps:
+  - { ring: board, wait: 1h }
+  - { ring: pricing, wait: 1h }
+  - everyone: true
+guardrails:
+  - { outcome: booked, worse: lower, kind: rate, margin: 0.05 }
+`;
+
+let files = 0;
+async function propose(operation: "append" | "upsert", csv: string): Promise<string> {
+  const path = await app.lake.file(`judged-${(files += 1)}.csv`, csv);
+  const source = { paths: [path], names: [path] };
+  const { change } = await app.lake.propose({ operations: [{ kind: operation, dataset: "shop.fares", source }] });
+  return change?.id ?? "";
+}
+
+let trip = 100;
+/** An hour later a batch comes, and the server looks. */
+async function hour(): Promise<void> {
+  app.lake.clock.advance(3_600_000);
+  trip += 1;
+  const path = await app.lake.file(`hour-${trip}.csv`, `trip,fare\n${trip},10\n`);
+  const operations = [{ kind: "append" as const, dataset: "shop.fares", source: { paths: [path], names: [path] } }];
+  const { change } = await app.lake.propose({ operations, origin: "feed" });
+  await approve(change?.id ?? "");
+  await merge(app.lake, { changeId: change?.id ?? "", actor: "max", ordinary: true, byPerson: true });
+  await app.services.drainOutbox();
+}
+
+async function approve(change: string): Promise<void> {
+  await app.ask("POST", `/v1/changes/${change}/acknowledge`, { ...as("max"), body: {} });
+  await app.ask("POST", `/v1/changes/${change}/reviews`, { ...as("max"), body: { kind: "approve" } });
+}
+
+async function mergeOf(change: string): Promise<Data> {
+  await approve(change);
+  return app.ask("POST", `/v1/changes/${change}/merge`, { ...as("max"), body: {} });
+}
+
+async function rowsOf(consumer: string): Promise<{ rows: { trip: number; fare: number }[]; version: string }> {
+  const answer = await app.send("GET", "/v1/datasets/shop.fares/rows?format=json", as(consumer));
+  expect(answer.status).toBe(200);
+  const rows = JSON.parse(await answer.text()) as { trip: number; fare: number }[];
+  return { rows, version: answer.headers.get("tidegate-version") ?? "" };
+}
+
+/** Each consumer prices what it reads: who sees a fare above its worth books less. */
+let loads = 0;
+async function work(count: number): Promise<void> {
+  for (const consumer of consumers) {
+    const { rows } = await rowsOf(consumer);
+    const isDear = rows.some(({ fare }) => fare > 50);
+    const good = Math.round(count * (isDear ? 0.25 : 0.6));
+    const body = {
+      id: `load-${(loads += 1)}`,
+      dataset: "shop.fares",
+      metric: "booked",
+      sums: { n: count, sum: good, sumSquares: good },
+      ok: true,
+    };
+    await app.ask("POST", "/v1/outcomes", { ...as(consumer), body });
+  }
+}
+
+const shown = (release: string): Promise<Data> => app.ask("GET", `/v1/releases/${release}`, as("max"));
+
+test("harm that no check sees is taken back by the judge in the first ring, and nothing that came meanwhile is lost", async () => {
+  const path = await app.lake.file("fares.csv", "trip,fare\n1,10\n2,20\n");
+  const source = { paths: [path], names: [path] };
+  const made = await app.lake.propose({ operations: [{ kind: "create", dataset: "shop.fares", source, key: ["trip"] }], origin: "import" });
+  await app.lake.merge(made.change?.id ?? "");
+  await work(50);
+  const bad = await propose("upsert", "trip,fare\n2,60\n");
+  await app.ask("POST", `/v1/changes/${bad}/plan`, { ...as("max"), body: { plan } });
+  const merged = await mergeOf(bad);
+  const release: string = merged.release.id;
+  expect(merged.release).toMatchObject({ state: "running", step: 1 });
+
+  await work(40);
+  await hour();
+  // Too little is known: it is held, and the batch reached both sides all the same.
+  expect((await shown(release)).release).toMatchObject({ state: "held", reason: expect.stringMatching(/^INCONCLUSIVE/) as string });
+  const { version } = await rowsOf("board");
+  expect((await rowsOf("board")).rows).toHaveLength(3);
+  expect((await rowsOf("export")).rows).toHaveLength(3);
+  for (let round = 0; round < 5 && (await shown(release)).release.state === "held"; round += 1) await work(200);
+
+  const taken = await shown(release);
+  expect(taken.release).toMatchObject({
+    state: "rolled_back",
+    reason: expect.stringMatching(/^HARM: booked 0\.25 against 0\.6 /) as string,
+  });
+  for (const consumer of consumers) expect((await rowsOf(consumer)).rows.map(({ fare }) => fare)).not.toContain(60);
+  const [entry] = await app
+    .ask("GET", "/v1/audit?limit=100", as("max"))
+    .then((all: Data) => all.filter((item: Data) => item.action === "release.rollback"));
+  expect(entry).toMatchObject({ actor: "tidegate judge", subject: release });
+  const who = await app.ask("GET", `/v1/who-read/${version}`, as("max"));
+  expect(who.readers.map((line: Data) => line.consumer)).toEqual(["board"]);
+
+  await hour();
+  for (const consumer of consumers) expect((await rowsOf(consumer)).rows).toHaveLength(4);
+  const [revert] = (await app.ask("GET", `/v1/changes/${bad}`, as("max"))).revertedBy;
+  await mergeOf(revert);
+  await app.services.drainOutbox();
+  await hour();
+  for (const consumer of consumers) {
+    const { rows } = await rowsOf(consumer);
+    expect(rows).toHaveLength(5);
+    expect(rows.find((row) => row.trip === 2)?.fare).toBe(20);
+  }
+});
+
+test("a good release goes through all rings by itself as its reports prove it, with the batches of each hour", async () => {
+  const good = await propose("upsert", "trip,fare\n2,21\n");
+  await app.ask("POST", `/v1/changes/${good}/plan`, { ...as("max"), body: { plan } });
+  const { release } = await mergeOf(good);
+  for (let step = 1; step <= 2; step += 1) {
+    await work(2500);
+    expect((await shown(release.id)).judged).toMatchObject({ verdict: "SAFE" });
+    await hour();
+  }
+  expect((await shown(release.id)).release).toMatchObject({ state: "completed" });
+  for (const consumer of consumers) expect((await rowsOf(consumer)).rows.find((row) => row.trip === 2)?.fare).toBe(21);
+});
