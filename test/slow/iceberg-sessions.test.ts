@@ -177,7 +177,7 @@ beforeAll(async () => {
   if (missing !== undefined) return;
   app = await testApp();
   await goThrough();
-}, 300_000);
+}, 900_000);
 afterAll(async () => {
   await busy?.stop();
   for (const session of sessions.values()) session.close();

@@ -55,7 +55,7 @@ beforeAll(async () => {
   };
   const properties = Object.entries(settings).map(([key, value]) => `"${key}" = '${value}'`);
   await trino.query(`create catalog tide using iceberg with (${properties.join(", ")})`);
-}, 400_000);
+}, 900_000);
 afterAll(async () => {
   trino?.close();
   await server?.close();

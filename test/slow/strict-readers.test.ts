@@ -101,7 +101,7 @@ beforeAll(async () => {
   } finally {
     for (const process of processes.values()) process.close();
   }
-}, 600_000);
+}, 900_000);
 afterAll(() => app.close());
 
 test("the strict readers are installed", (context) => {

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
-import { createWriteStream, existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { createWriteStream, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -68,11 +68,47 @@ function has(command: string, argument: string): boolean {
   return spawnSync(command, [argument], { stdio: "ignore" }).status === 0;
 }
 
+/** Whether the process that made a lock has died and left it. A lock that is empty is being made. */
+function isLeft(lock: string): boolean {
+  try {
+    const pid = Number(readFileSync(lock, "utf8"));
+    if (pid > 0) process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ESRCH";
+  }
+}
+
+/** Suites that run side by side install one after the other. */
+async function oneAtATime<T>(lock: string, work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      writeFileSync(lock, String(process.pid), { flag: "wx" });
+      break;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      if (isLeft(lock)) rmSync(lock, { force: true });
+      await new Promise((resolve) => {
+        setTimeout(resolve, 500);
+      });
+    }
+  }
+  try {
+    return await work();
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
 /** Installs what is missing; gives what is missing on this machine when it cannot be. */
 export async function installReaders(): Promise<string | undefined> {
   if (!has("python3", "--version")) return "python3 is not installed";
   if (!has("java", "-version")) return "java is not installed";
   mkdirSync(cache, { recursive: true });
+  return oneAtATime(join(cache, "strict.lock"), install);
+}
+
+async function install(): Promise<string | undefined> {
   const mark = join(venv, `installed-${packages.join(" ").replaceAll(/[^a-z0-9.=-]+/gi, "_")}`);
   if (!existsSync(mark)) {
     const done = existsSync(join(venv, "bin", "pip")) ? 0 : spawnSync("python3", ["-m", "venv", venv], { stdio: "inherit" }).status;
