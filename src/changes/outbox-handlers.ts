@@ -27,6 +27,8 @@ export function outboxHandlers(deps: OutboxDeps): EventHandlers {
     "change.waits": told("change.waits"),
     "change.merged": told("change.merged", (event) => planMoved(deps, event.commit)),
     "change.barred": told("change.barred", (event) => revertBarred(deps, event)),
+    "incident.opened": told("incident.opened"),
+    "incident.closed": told("incident.closed"),
     "release.waiting": told("release.waiting", (event) => carryOntoLive(deps, event.release)),
     "release.step_started": told("release.step_started"),
     "release.stopped": told("release.stopped"),

@@ -10,11 +10,11 @@ const shelves: readonly [title: string, verbs: readonly string[]][] = [
   ["Change data", ["import", "propose", "apply", "diff", "contract", "merge", "change", "revert", "restore"]],
   ["Test it", ["check", "impact", "feed"]],
   ["Review it", ["policy", "approve", "acknowledge", "block", "comment", "withdraw", "override"]],
-  ["Release it", ["release"]],
-  ["Read it", ["read", "query", "dataset"]],
-  ["Know and take back", ["who-read", "usage", "lineage", "log", "rollback", "follow-up", "unbar", "tag"]],
+  ["Release it", ["release", "pin", "unpin"]],
+  ["Read it", ["read", "query", "dataset", "report"]],
+  ["Know and take back", ["who-read", "why", "what-did", "usage", "lineage", "log", "rollback", "follow-up", "unbar", "tag"]],
   ["People and readers", ["person", "group", "consumer", "token"]],
-  ["Keep it well", ["webhook", "audit", "doctor", "gc", "completion"]],
+  ["Keep it well", ["incident", "webhook", "audit", "doctor", "gc", "completion"]],
 ];
 
 /** Two columns, the right one wrapped under itself. */

@@ -17,6 +17,7 @@ import { addDemoCommand } from "./commands/demo.ts";
 import { addDiffCommand } from "./commands/diff.ts";
 import { addFollowUpCommands } from "./commands/follow-up.ts";
 import { addFeedCommands } from "./commands/feed.ts";
+import { addIncidentCommands } from "./commands/incident.ts";
 import { addLineageCommand } from "./commands/lineage.ts";
 import { addHistoryCommands } from "./commands/history.ts";
 import { addImpactCommand } from "./commands/impact.ts";
@@ -178,6 +179,7 @@ function build(program: Command, surroundings: Surroundings, world: World): void
   addReportCommand(surroundings);
   addUndoCommands(surroundings);
   addFollowUpCommands(surroundings);
+  addIncidentCommands(surroundings);
   addReadCommands(surroundings);
   addDatasetCommands(surroundings);
   addUsageCommands(surroundings);

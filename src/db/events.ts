@@ -23,6 +23,10 @@ export interface Events {
   "release.stopped": { release: string; reason: string };
   /** It ended before all readers had it, or was taken back. */
   "release.ended": { release: string };
+  /** A monitor found something, or what it had found came back. */
+  "incident.opened": { incident: string };
+  /** Its cause is gone. */
+  "incident.closed": { incident: string };
   /** Readers have it. */
   "release.completed": { release: string };
 }

@@ -30,7 +30,7 @@ import type {
   WriteLeasesTable,
 } from "./safety-tables.ts";
 import type { OverridesTable, ReviewsTable } from "./review-tables.ts";
-import type { FollowUpsTable, WebhookDeliveriesTable, WebhooksTable } from "./watch-tables.ts";
+import type { FollowUpsTable, IncidentsTable, WebhookDeliveriesTable, WebhooksTable } from "./watch-tables.ts";
 
 export type { OutboxTable } from "./safety-tables.ts";
 
@@ -332,6 +332,7 @@ export interface Database {
   reviews: ReviewsTable;
   overrides: OverridesTable;
   follow_ups: FollowUpsTable;
+  incidents: IncidentsTable;
   webhooks: WebhooksTable;
   webhook_deliveries: WebhookDeliveriesTable;
   change_authors: ChangeAuthorsTable;

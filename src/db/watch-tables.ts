@@ -1,4 +1,8 @@
+import type { ColumnType } from "kysely";
+
 /* The rows of what is watched and told; meaning and constraints stand in migrations/. */
+
+type JsonColumn = ColumnType<unknown, string, string>;
 
 export interface WebhooksTable {
   id: string;
@@ -35,4 +39,20 @@ export interface FollowUpsTable {
   note: string;
   marked_by: string;
   marked_at: Date;
+}
+
+export interface IncidentsTable {
+  id: string;
+  cause: string;
+  kind: string;
+  subject: string;
+  severity: string;
+  text: string;
+  data: JsonColumn;
+  opened_at: Date;
+  closed_at: Date | null;
+  reopened: number;
+  acked_by: string | null;
+  acked_at: Date | null;
+  ack_note: string | null;
 }

@@ -10,6 +10,7 @@ import { addFeedRoutes } from "./feed-routes.ts";
 import { addFollowUpRoutes } from "./follow-up-routes.ts";
 import { addIcebergRoutes } from "./iceberg-routes.ts";
 import { addHistoryRoutes } from "./history-routes.ts";
+import { addIncidentRoutes } from "./incident-routes.ts";
 import { addLineageRoutes } from "./lineage-routes.ts";
 import { addLiveRoutes } from "./live-routes.ts";
 import { addOutcomeRoutes } from "./outcome-routes.ts";
@@ -55,6 +56,7 @@ export function createRouter(services: Services, entrance: Entrance): Router {
   addConsumerTestRoutes(router);
   addReviewRoutes(router);
   addImpactRoute(router);
+  addIncidentRoutes(router);
   addWebhookRoutes(router);
   addWatchRoutes(router, services, entrance);
   addIcebergRoutes(router.app, services, entrance);

@@ -11,6 +11,7 @@ import { forgetKeys } from "./idempotency.ts";
 import { isLoopback, refuseForeign } from "./origin.ts";
 import type { Services } from "./services.ts";
 import { forgetUploads } from "./upload-routes.ts";
+import { runMonitors } from "../monitors/monitor-service.ts";
 import { newWatch, type Watch } from "../monitors/watch.ts";
 import { forgetDeliveries } from "../webhooks/webhook-service.ts";
 
@@ -133,13 +134,15 @@ function choresOf(services: Services, { runs }: Watch, report: ServeOptions["rep
   const drain = guarded("outbox", () => services.drainOutbox());
   // Apart from the outbox: a receiver that does not answer keeps no release waiting.
   const deliver = guarded("webhooks", () => services.deliverWebhooks());
+  const startedAt = services.clock.now();
+  const look = guarded("monitors", () => runMonitors(services, { environment: services.environment, startedAt }));
   const forget = guarded("forget", async () => {
     await forgetKeys(services);
     await forgetUploads(services);
     await forgetDeliveries(services);
   });
   const { clock } = services;
-  const timers = [clock.every(5000, drain), clock.every(5000, deliver), clock.every(3_600_000, forget)];
+  const timers = [clock.every(5000, drain), clock.every(5000, deliver), clock.every(300_000, look), clock.every(3_600_000, forget)];
   void forget();
   void drain();
   return {

@@ -125,6 +125,8 @@ export const errorCodes = {
   "config.invalid": "invalid",
   "consumer.declared": "conflict",
   "token.not_found": "not_found",
+  "incident.not_found": "not_found",
+  "incident.closed": "conflict",
   "webhook.url": "invalid",
   "webhook.address": "denied",
   "webhook.host": "invalid",

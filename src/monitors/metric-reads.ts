@@ -25,6 +25,7 @@ export async function storedGauges(db: Reader, now: Date): Promise<Family[]> {
     union all select 'outbox_failing', '', count(*)::text from outbox where done_at is null and attempts > 0
     union all select 'outbox_age', '', coalesce(extract(epoch from ${now}::timestamptz - min(at)), 0)::text from outbox where done_at is null
     union all select 'holds', '', count(distinct (release_id, consumer))::text from holds where ended_at is null and expires_at > ${now}
+    union all select 'incidents', severity, count(*)::text from incidents where closed_at is null group by severity
     union all select 'webhooks', state, count(*)::text from webhook_deliveries where state in ('waiting', 'dead') group by state
     order by what, label`.execute(db);
   const of = (what: string): Counted[] => rows.filter((row) => row.what === what);
@@ -38,6 +39,11 @@ export async function storedGauges(db: Reader, now: Date): Promise<Family[]> {
     gauge("outbox_pending", "Events whose follow-up work is not done.", one("outbox")),
     gauge("outbox_failing", "Events of those whose follow-up work has failed and is tried again.", one("outbox_failing")),
     gauge("outbox_oldest_seconds", "Age of the oldest event whose follow-up work is not done.", one("outbox_age")),
+    gauge(
+      "incidents",
+      "Incidents that are open.",
+      of("incidents").map(({ label, value }) => ({ labels: { severity: label }, value: Number(value) })),
+    ),
     gauge("webhook_messages", "Messages to webhooks that wait, or were given up.", byState("webhooks")),
   ];
 }

@@ -54,6 +54,9 @@ export async function noticesOf(db: Reader, { topic, event }: Happened, at: Date
       return releaseBack(db, event.release, at);
     case "release.completed":
       return releaseCompleted(db, event.release, at);
+    case "incident.opened":
+    case "incident.closed":
+      return incidentTold(db, topic, event.incident, at);
     default:
       return [];
   }
@@ -166,6 +169,23 @@ async function refusalOf(db: Reader, changeId: string, since: Date): Promise<Ref
     open,
     text: `Its merge was refused (${stored.code})${parts.length === 0 ? "" : `: ${parts.join(", ")} not met`}.`,
   };
+}
+
+async function incidentTold(db: Reader, type: "incident.opened" | "incident.closed", id: string, at: Date): Promise<Told[]> {
+  const row = await db.selectFrom("incidents").selectAll().where("id", "=", id).executeTakeFirst();
+  // What has closed meanwhile is told as closed, by its own event.
+  if (row === undefined || (row.closed_at === null) !== (type === "incident.opened")) return [];
+  const { kind, subject, severity, text, data, reopened } = row;
+  const notice: Notice = {
+    type,
+    subject: id,
+    at,
+    text: type === "incident.opened" ? `${severity}: ${text}` : `Over: ${text}`,
+    lines: reopened > 0 && type === "incident.opened" ? [`It came back (${reopened}).`] : [],
+    next: `tidegate incident show ${id}`,
+    data: { incident: id, kind, subject, severity, reopened, seen: data },
+  };
+  return [{ notice, stands: null, notBefore: null }];
 }
 
 const named = ({ datasets }: ShownRelease): string[] => datasets.map(({ dataset }) => dataset);

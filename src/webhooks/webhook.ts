@@ -6,6 +6,8 @@ export const noticeTypes = [
   "release.rolled_back",
   "release.completed",
   "feed.flapping",
+  "incident.opened",
+  "incident.closed",
 ] as const;
 export type NoticeType = (typeof noticeTypes)[number];
 

@@ -37,7 +37,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
     "rollouts",
   ],
   rollouts: ["lib", "edges", "db", "audit", "access", "engine", "lake", "catalog", "contracts", "effects", "lineage", "consumers", "usage"],
-  monitors: ["lib", "edges", "db", "lake"],
+  monitors: ["lib", "edges", "db", "audit", "lake", "contracts"],
   webhooks: ["lib", "edges", "db", "audit", "feeds", "access", "rollouts"],
   changes: [
     "lib",

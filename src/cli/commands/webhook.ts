@@ -23,6 +23,8 @@ const types = Object.keys({
   "release.rolled_back": 0,
   "release.completed": 0,
   "feed.flapping": 0,
+  "incident.opened": 0,
+  "incident.closed": 0,
 } satisfies Record<WebhookLine["events"][number], 0>);
 
 const told = (events: readonly string[]): string => (events.length === 0 ? "everything" : events.join(", "));

@@ -14,6 +14,7 @@ import { pins } from "./0013-pins.ts";
 import { followUps } from "./0014-follow-ups.ts";
 import { readerHistory } from "./0015-reader-history.ts";
 import { outcomes } from "./0016-outcomes.ts";
+import { incidents } from "./0017-incidents.ts";
 
 /** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -33,4 +34,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   followUps,
   readerHistory,
   outcomes,
+  incidents,
 ];
