@@ -9,9 +9,10 @@ import { getContract } from "../contracts/contract-store.ts";
 import { derivedSqlOf } from "../contracts/derived.ts";
 import { resolveCommit } from "../catalog/revision.ts";
 import { builtFromNames, builtIntoNames } from "../lineage/lineage-reads.ts";
+import { watchedQuery, watchedRead } from "../reading/failed-read.ts";
 import { runQuery } from "../reading/query-service.ts";
 import { answerFor, listDatasets, lookUp, readParquet, readRows, viewFor } from "../reading/read-service.ts";
-import type { Answer } from "../reading/reader.ts";
+import type { Answer, ReaderIdentity } from "../reading/reader.ts";
 import { contractAnswer, datasetAnswer, datasetLines, pathAnswer, rowAnswer, viewAnswer } from "./answers.ts";
 import { readerOf } from "./identify.ts";
 import type { Call, Router } from "./router.ts";
@@ -37,6 +38,16 @@ function reader(call: Pick<Call<unknown, unknown, unknown>, "services" | "princi
     consumer: asked.as,
     versioned: name !== "" && parseVersionName(name).number !== undefined,
   });
+}
+
+/** A consumer's own read is watched; a person who looks at its view fails for nobody but itself. */
+function watched<T>(
+  { principal, services }: Pick<Call<unknown, unknown, unknown>, "services" | "principal">,
+  identity: ReaderIdentity,
+  about: { dataset: string; columns?: readonly string[] | undefined },
+  work: () => Promise<T>,
+): Promise<T> {
+  return principal.kind === "consumer" ? watchedRead(services, identity, about, work) : work();
 }
 
 /** What every door tells of its answer. */
@@ -138,7 +149,10 @@ export function addDatasetRoutes(router: Router): void {
       const { columns, limit, offset } = call.query;
       const format = call.query.format ?? formatOfAccept(call.context.req.header("accept"));
       const identity = await reader(call, call.query, call.params.name);
-      const stream = await readRows(call.services, identity, call.params.name, { columns: namesIn(columns), limit, offset }, call.signal);
+      const request = { columns: namesIn(columns), limit, offset };
+      const stream = await watched(call, identity, { dataset: call.params.name, columns: request.columns }, () =>
+        readRows(call.services, identity, call.params.name, request, call.signal),
+      );
       const { answer } = stream;
       return rowsResponse(call, stream.rows, {
         format,
@@ -168,12 +182,9 @@ export function addDatasetRoutes(router: Router): void {
       const drop = () => rm(folder, { recursive: true, force: true });
       try {
         const path = join(folder, "rows.parquet");
-        const answer = await readParquet(
-          services,
-          identity,
-          call.params.name,
-          { path, columns: namesIn(columns), limit, offset },
-          call.signal,
+        const request = { path, columns: namesIn(columns), limit, offset };
+        const answer = await watched(call, identity, { dataset: call.params.name, columns: request.columns }, () =>
+          readParquet(services, identity, call.params.name, request, call.signal),
         );
         const file = createReadStream(path);
         file.once("close", () => void drop());
@@ -204,7 +215,9 @@ export function addDatasetRoutes(router: Router): void {
     },
     async (call) => {
       const identity = await reader(call, call.query, call.params.name);
-      const { answer, row } = await lookUp(call.services, identity, call.params.name, call.params.key);
+      const { answer, row } = await watched(call, identity, { dataset: call.params.name }, () =>
+        lookUp(call.services, identity, call.params.name, call.params.key),
+      );
       for (const [name, value] of Object.entries(headersOf({ ...answer, versions: nameOf(answer) }))) call.context.header(name, value);
       return row;
     },
@@ -270,7 +283,8 @@ export function addDatasetRoutes(router: Router): void {
       data: rowTypes,
     },
     async (call) => {
-      const answer = await runQuery(call.services, await reader(call, call.body), call.body.sql, call.signal);
+      const run = call.principal.kind === "consumer" ? watchedQuery : runQuery;
+      const answer = await run(call.services, await reader(call, call.body), call.body.sql, call.signal);
       const versions = answer.versions.map(({ dataset, version }) => `${dataset.name}@${version.number}`).join(" ");
       const headers = headersOf({ view: answer.view, reason: answer.reason, versions });
       return rowsResponse(call, answer.rows, {

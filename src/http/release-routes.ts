@@ -100,7 +100,7 @@ function addReads(router: Router): void {
         pins: await pinsBesideRelease(services.db, found.release, services.clock.now()),
         followUps: await followUpCounts(services, found.release),
         judging: judgingText(await judgingOf(services.db, id)),
-        judged: (await judge(services.db, found.release)) ?? null,
+        judged: (await judge(services, found.release)) ?? null,
         changes: found.changes,
         datasets: found.datasets,
       };

@@ -18,11 +18,15 @@ interface MovedRow {
 }
 
 /**
- * What is known of each consumer that a release has moved. In the bake all readers are moved: then those count that have read since, and
+ * What is known of each consumer that a release has moved, but those that somebody has pinned. In the bake all readers are moved: then those count that have read since, and
  * whoever says that it fails.
  */
-export async function movedConsumers(db: Reader, release: Release, steps: readonly ReleaseStep[]): Promise<MovedConsumer[]> {
-  const { id, liveAt } = release;
+export async function movedConsumers(
+  db: Reader,
+  release: Release,
+  { steps, at }: { steps: readonly ReleaseStep[]; at: Date },
+): Promise<MovedConsumer[]> {
+  const { id, liveAt, environment } = release;
   const datasets = sql`(select dataset_id from release_entries where release_id = ${id})`;
   const members =
     liveAt === null
@@ -33,7 +37,11 @@ export async function movedConsumers(db: Reader, release: Release, steps: readon
           union select consumer from outcome_reports where release_id = ${id} and arm = 'candidate' and not ok) readers
         where not exists (select from holds where release_id = ${id} and holds.consumer = readers.consumer and ended_at is null)`;
   const { rows } = await sql<MovedRow>`
-    with members as (${members}), reads as (
+    with everybody as (${members}), members as (
+      select * from everybody where not exists (
+        select from pins left join pin_versions on pin_versions.pin_id = pins.id
+        where pins.environment = ${environment} and pins.consumer = everybody.consumer and pins.ended_at is null and pins.expires_at > ${at}
+          and (pins.view_id is not null or pin_versions.dataset_id in ${datasets}))), reads as (
       select members.consumer, bool_or(coalesce(leases.started_at, exposures.first_at) >= members.moved_at) as has_read,
         bool_or(exposures.first_at < members.moved_at) as was_reader
       from members join exposures on exposures.consumer = members.consumer and exposures.hour >= members.moved_at - ${habit} * interval '1 ms'

@@ -1,4 +1,5 @@
 import type { Reader } from "../db/db.ts";
+import type { Clock } from "../edges/clock.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { AppError } from "../lib/errors.ts";
 import { movedConsumers, reportedOn } from "./judge-reads.ts";
@@ -19,12 +20,12 @@ export interface Judged {
 }
 
 /** What the judge says of the step under way; undefined when none is, or when the plan has switched it off. */
-export async function judge(db: Reader, release: Release): Promise<Judged | undefined> {
+export async function judge({ db, clock }: { db: Reader; clock: Clock }, release: Release): Promise<Judged | undefined> {
   if (!release.planned || release.step === 0 || !isActive(release.state)) return undefined;
   const judging = await judgingOf(db, release.id);
   if (judging === "off") return undefined;
   const steps = await stepsOf(db, release.id);
-  const exact = judgeExact(await movedConsumers(db, release, steps));
+  const exact = judgeExact(await movedConsumers(db, release, { steps, at: clock.now() }));
   const { outcomes } = judging;
   const metrics = outcomes.map(({ metric }) => metric);
   const reported = metrics.length === 0 ? new Map() : await reportedOn(db, release, { metrics, steps });

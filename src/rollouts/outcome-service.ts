@@ -4,7 +4,8 @@ import { hashOf } from "../lib/json.ts";
 import { judge, takeBack, type Judged } from "./judge-service.ts";
 import { addReport, placeOf, type Place } from "./outcome-store.ts";
 import { measuredIn, ReportRate, reportsPerMinute, type Measured, type Outcome } from "./outcome.ts";
-import { findRelease, getRelease, judgingOf, releaseEntries } from "./release-store.ts";
+import { activeReleases, findRelease, getRelease, judgingOf, releaseEntries } from "./release-store.ts";
+import { membersOfRelease } from "./step-store.ts";
 import type { RolloutDeps } from "./step-tests.ts";
 
 export interface Reported {
@@ -111,6 +112,28 @@ async function knownReport(
   return { place: releaseId === null ? null : { releaseId, step: step ?? 0, arm: arm as Place["arm"] } };
 }
 
+/** Takes down that a read of a moved consumer failed on the candidates and works on live. Once a release and reason. */
+export async function reportFailedRead(
+  deps: RolloutDeps,
+  reader: { consumer: string; run: string | undefined; environment: string },
+  failed: { datasetIds: readonly string[]; reason: string },
+): Promise<void> {
+  const now = deps.clock.now();
+  const { consumer, environment } = reader;
+  for (const release of await activeReleases(deps.db, environment)) {
+    const entries = await releaseEntries(deps.db, release.id);
+    const datasetId = entries.map((entry) => entry.datasetId).find((id) => failed.datasetIds.includes(id));
+    const isMember = (await membersOfRelease(deps.db, release.id)).some((member) => member.consumer === consumer);
+    if (datasetId === undefined || !isMember || release.liveAt !== null) continue;
+    const place: Place = { releaseId: release.id, step: release.step, arm: "candidate" };
+    const reason = failed.reason.slice(0, 500);
+    const hash = hashOf({ release: release.id, reason });
+    const entry = { ...reader, at: now, id: `read ${hash.slice(0, 24)}`, hash, datasetId, place, receivedAt: now, ok: false, reason };
+    await deps.db.transaction().execute((tx) => addReport(tx, { ...entry, pair: undefined, measured: [] }));
+    await judgeAfter(deps, place, { ok: false, measured: [] });
+  }
+}
+
 /** Asks the judge when a report can have changed its mind, and acts on harm. */
 async function judgeAfter(
   deps: RolloutDeps,
@@ -124,7 +147,7 @@ async function judgeAfter(
   const matters =
     (ok === false && place.arm === "candidate") || judging.outcomes.some(({ metric }) => measured.some((item) => item.metric === metric));
   if (!matters) return undefined;
-  const judged = await judge(deps.db, release);
+  const judged = await judge(deps, release);
   if (judged?.verdict === "HARM") await takeBack(deps, release, judged);
   return judged;
 }

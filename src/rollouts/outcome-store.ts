@@ -44,13 +44,23 @@ export async function placeOf(db: Reader, reporter: Reporter, datasetIds: readon
       and exists (select from release_steps steps where steps.release_id = releases.id and steps.started_at <= ${at})
     order by releases.created_at desc limit 1`.execute(db);
   const [release] = rows;
-  if (release === undefined) return undefined;
+  if (release === undefined || (await isPinned(db, reporter, datasetIds))) return undefined;
   const servedAt = await lastServed(db, reporter, datasetIds);
   if (servedAt === undefined) return undefined;
   const { moved_at: movedAt, live_at: liveAt, held_at: heldAt } = release;
   const isMoved = (movedAt !== null && movedAt <= servedAt) || (liveAt !== null && liveAt <= servedAt);
   const isHeld = heldAt !== null && heldAt <= servedAt;
   return { releaseId: release.id, step: release.step, arm: isMoved && !isHeld ? "candidate" : "current" };
+}
+
+/** Who is pinned has neither side: it stays on what somebody chose for it. */
+async function isPinned(db: Reader, { environment, consumer, at }: Reporter, datasetIds: readonly string[]): Promise<boolean> {
+  const { rows } = await sql`
+    select 1 from pins left join pin_versions versions on versions.pin_id = pins.id
+    where pins.environment = ${environment} and pins.consumer = ${consumer} and pins.created_at <= ${at} and pins.expires_at > ${at}
+      and (pins.ended_at is null or pins.ended_at > ${at})
+      and (pins.view_id is not null or versions.dataset_id = any(${[...datasetIds]}::text[])) limit 1`.execute(db);
+  return rows.length > 0;
 }
 
 /** How far back the ledger is asked for what a reporter read. */

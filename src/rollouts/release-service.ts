@@ -23,7 +23,7 @@ export interface ReleaseRequest {
 export async function advance(deps: RolloutDeps, request: ReleaseRequest): Promise<Release> {
   const found = await getRelease(deps.db, request.release);
   const { id } = found;
-  const judged = await judge(deps.db, found);
+  const judged = await judge(deps, found);
   if (judged?.verdict === "HARM") {
     await takeBack(deps, found, judged);
     throw new AppError("judge.harm", `${id} does harm, and has been taken back instead: ${judged.reason}.`, {
@@ -189,7 +189,7 @@ const unwatched = 10 * minute;
 /** Asks the judge before a step that is due: harm is taken back, and all but SAFE is held until the judge, which looks again, finds it so. */
 async function stoppedByJudge(deps: RolloutDeps, release: Release): Promise<boolean> {
   const now = deps.clock.now().getTime();
-  const judged = await judge(deps.db, release);
+  const judged = await judge(deps, release);
   if (judged === undefined) return false;
   if (judged.verdict === "HARM") {
     await takeBack(deps, release, judged);

@@ -4,6 +4,7 @@ import { setPlan } from "../../src/changes/plan-service.ts";
 import { judge } from "../../src/rollouts/judge-service.ts";
 import { report } from "../../src/rollouts/outcome-service.ts";
 import type { Outcome } from "../../src/rollouts/outcome.ts";
+import { pin } from "../../src/rollouts/pin-service.ts";
 import { showRelease } from "../../src/rollouts/release-reads.ts";
 import { advance, pause, resume } from "../../src/rollouts/release-service.ts";
 import { importText, proposeText, rollBack } from "../harness/changes.ts";
@@ -23,7 +24,7 @@ const minutes = (count: number): void => lake.clock.advance(count * 60_000);
 const stateOf = async (id: string) => (await showRelease(lake.db, id)).release;
 const environment = "production";
 const read = (dataset: string, consumer: string, run?: string) => rowsOf(lake, dataset, { consumer, run });
-const verdictOf = async (id: string) => judge(lake.db, await stateOf(id));
+const verdictOf = async (id: string) => judge(lake, await stateOf(id));
 
 async function auditOf(release: string): Promise<string[]> {
   const rows = await lake.db.selectFrom("audit_events").select(["action", "actor"]).where("subject", "=", release).orderBy("seq").execute();
@@ -200,6 +201,29 @@ test("a wait that ended while nobody was there is no data first, and a plan may 
   await lake.drain();
   expect(await stateOf(watched.release)).toMatchObject({ state: "running", step: 2 });
   for (const { release } of [watched, free]) await rollBack(lake, release);
+});
+
+test("who is pinned is not waited for, and what it reports counts for neither side", async () => {
+  const { release } = await planned("pinned.t", "steps: [{ ring: [board, model], wait: 1h }, { everyone: true }]");
+  await read("pinned.t", "board");
+  await read("pinned.t", "model");
+  expect((await say("model", { dataset: "pinned.t", ok: true })).place).toMatchObject({ arm: "candidate" });
+  const expiresAt = new Date(lake.clock.now().getTime() + 86_400_000);
+  await pin(lake, {
+    environment,
+    consumer: "model",
+    dataset: "pinned.t@1",
+    until: expiresAt,
+    reason: "month end",
+    owner: "ana",
+    actor: "ana",
+  });
+  await read("pinned.t", "model");
+  expect((await say("model", { dataset: "pinned.t", ok: false })).place).toBeNull();
+  minutes(60);
+  await lake.drain();
+  expect((await stateOf(release)).state).toBe("completed_with_holds");
+  await rollBack(lake, release);
 });
 
 test("nobody advances over harm: the release is taken back instead", async () => {

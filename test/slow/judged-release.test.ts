@@ -152,3 +152,33 @@ test("a good release goes through all rings by itself as its reports prove it, w
   expect((await shown(release.id)).release).toMatchObject({ state: "completed" });
   for (const consumer of consumers) expect((await rowsOf(consumer)).rows.find((row) => row.trip === 2)?.fare).toBe(21);
 });
+
+test("a read or query of a moved consumer that only the candidate fails takes the release back; what fails on both sides does not", async () => {
+  const { change } = await app.lake.propose({
+    operations: [{ kind: "schema", dataset: "shop.fares", edits: [{ edit: "rename", name: "fare", to: "price" }] }],
+  });
+  const rings = "steps: [{ ring: board, wait: 1h }, { everyone: true }]";
+  await app.ask("POST", `/v1/changes/${change?.id ?? ""}/plan`, { ...as("max"), body: { plan: rings } });
+  const { release } = await mergeOf(change?.id ?? "");
+  const state = async (): Promise<string> => (await shown(release.id)).release.state;
+  const asked = async (consumer: string, method: string, path: string, body?: unknown): Promise<number> => {
+    const answer = await app.send(method, path, { ...as(consumer), ...(body === undefined ? {} : { body }) });
+    // A query's process is there until its answer has been read.
+    await answer.text();
+    return answer.status;
+  };
+  const query = (consumer: string, sql: string): Promise<number> => asked(consumer, "POST", "/v1/query", { sql });
+  expect(await query("board", "select price from fares")).toBe(200);
+  // Nobody has such a column; somebody who is not moved has no price; a person looks through the board's eyes.
+  expect(await query("board", "select nothing from fares")).toBe(400);
+  expect(await asked("board", "GET", "/v1/datasets/shop.fares/rows?columns=nothing")).toBe(404);
+  expect(await query("export", "select price from fares")).toBe(400);
+  expect(await asked("max", "GET", "/v1/datasets/shop.fares/rows?columns=fare&as=board")).toBe(404);
+  expect(await state()).toBe("running");
+  expect(await query("board", "select sum(fare) as total from fares")).toBe(400);
+  expect(await state()).toBe("rolled_back");
+  expect((await shown(release.id)).release.reason).toMatch(
+    /^HARM: board fails on the candidate and did not before: its query fails \(sql\.failed\)/,
+  );
+  expect(await query("board", "select sum(fare) as total from fares")).toBe(200);
+});
