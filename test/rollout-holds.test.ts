@@ -212,11 +212,18 @@ test("a pin on the whole view keeps all of it, and new datasets out of it", asyn
     "a",
     `live, no longer pinned by ana: ${bad.change} was rolled back`,
   ]);
+  // It is told for as long as the pin would have stood.
+  hours(2 * 24);
+  expect(await reasonOf("board")).toBe("live");
 });
 
 test("a person holds a consumer back ahead: no step moves it, what it had of the candidates is taken back, and it is held when all others have it", async () => {
   await importText(lake, "ahead.rows", "id,v\n1,a\n", ["id"]);
-  const { release } = await upsert("ahead.rows", "id,v\n1,A\n", "steps: [{ ring: board, wait: 1h }, { ring: report, wait: 1h }]");
+  const { release } = await upsert(
+    "ahead.rows",
+    "id,v\n1,A\n",
+    "steps: [{ ring: board, wait: 1h }, { ring: report, wait: 1h }]\nguardrails: []",
+  );
   const until = new Date(lake.clock.now().getTime() + 86_400_000);
   const hold = (consumer: string) => holdBack(lake, { release, consumer, reason: "audit", until, owner: "ana", actor: "ana" });
   expect(await values("ahead.rows", "board")).toBe("A");
@@ -258,4 +265,36 @@ test("who is held back from a release that waits is held back from the one that 
   await lake.drain();
   expect((await showRelease(lake.db, third.release)).release.state).toBe("completed_with_holds");
   expect([await values("queue.rows", "board"), await values("queue.rows")]).toEqual(["A", "A b c"]);
+});
+
+test("in a freeze no step starts and no merge of a person reaches readers, while feeds flow on; rollback, and break-glass with a reason, may", async () => {
+  for (const name of ["cold.rows", "colder.rows"]) await importText(lake, name, "id,v\n1,a\n", ["id"]);
+  const { release } = await upsert("cold.rows", "id,v\n1,A\n", "steps: [{ ring: report, wait: 1h }]");
+  const wall = (hoursOff: number) =>
+    new Date(lake.clock.now().getTime() + hoursOff * 3_600_000).toISOString().slice(0, 16).replace("T", " ");
+  const policy = `rules: []\nfreeze:\n  - { reason: month end, zone: UTC, from: "${wall(-1)}", to: "${wall(4)}" }\n`;
+  await lake.merge((await lake.propose({ operations: [], documents: [{ path: "policy", text: policy }] })).change?.id ?? "");
+  await values("cold.rows", "report");
+  hours(1);
+  await lake.drain();
+  const frozen = (await showRelease(lake.db, release)).release;
+  expect(frozen).toMatchObject({
+    state: "running",
+    step: 1,
+    reason: expect.stringMatching(/^waits until .+ UTC \(freeze: month end\)$/) as string,
+  });
+  await expect(advance(lake, { release, actor: "ana" })).rejects.toMatchObject({ code: "release.frozen", found: "month end" });
+  expect((await advance(lake, { release, actor: "ana", override: "the board shows nothing" })).state).toBe("completed");
+  await rollBack(lake, release);
+  expect([await values("cold.rows"), await values("cold.rows", "report")]).toEqual(["a", "a"]);
+
+  const change = await proposeText(lake, "colder.rows", { kind: "upsert", csv: "id,v\n1,A\n" });
+  await acknowledge(lake, { changeId: change, person: "ana", actor: "ana" });
+  const merged = (await merge(lake, { changeId: change, actor: "ana", byPerson: true })).release;
+  expect(merged).toMatchObject({ state: "running", step: 0, dueAt: frozen.dueAt });
+  await feed("colder.rows", "id,v\n2,b\n");
+  expect(await values("colder.rows")).toBe("a b");
+  hours(4);
+  await lake.drain();
+  expect([(await showRelease(lake.db, merged.id)).release.state, await values("colder.rows")]).toEqual(["completed", "A b"]);
 });

@@ -10,7 +10,7 @@ import { consumerPath } from "../consumers/consumer-document.ts";
 import { AppError } from "../lib/errors.ts";
 import type { DocumentProblem } from "../lib/yaml.ts";
 import { checkReachable, parsePolicy } from "../reviews/policy-document.ts";
-import { policyPath } from "../reviews/policy.ts";
+import { policyPath } from "../catalog/document-store.ts";
 import { reviewersIn } from "../reviews/reviewer-reads.ts";
 import { applyInvalid } from "./apply-invalid.ts";
 import { sqlProblems } from "./check-sql.ts";

@@ -8,6 +8,9 @@ import { readDocumentHashes } from "./commit-store.ts";
  * a branch has its own, a change is reviewed with them, and a merge is atomic over both. A document is a text, kept once under its hash.
  */
 
+/** The path of the policy among the catalogue's documents. */
+export const policyPath = "policy";
+
 /** A document of the catalogue at its path: `policy`, `consumers/<name>`. */
 export interface Document {
   path: string;

@@ -5,7 +5,7 @@ import type { Reader, Tx } from "../db/db.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Change } from "./change.ts";
 import { parsePolicy } from "../reviews/policy-document.ts";
-import { policyPath } from "../reviews/policy.ts";
+import { policyPath } from "../catalog/document-store.ts";
 import type { DocumentEdit } from "./operation.ts";
 
 /** One document of a change. */

@@ -1,4 +1,4 @@
-import { readDocument } from "../catalog/document-store.ts";
+import { policyPath, readDocument } from "../catalog/document-store.ts";
 import type { Reader } from "../db/db.ts";
 import { feedOfChange } from "../feeds/feed-reads.ts";
 import { AppError } from "../lib/errors.ts";
@@ -6,7 +6,7 @@ import type { Assessment } from "../reviews/assessment.ts";
 import { decide } from "../reviews/decide.ts";
 import type { Decision } from "../reviews/decision.ts";
 import { parsePolicy } from "../reviews/policy-document.ts";
-import { defaultPolicy, policyPath, type Policy } from "../reviews/policy.ts";
+import { defaultPolicy, type Policy } from "../reviews/policy.ts";
 import { overrideOf, reviewsOf } from "../reviews/review-store.ts";
 import type { Review } from "../reviews/review.ts";
 import { authorsOf, reviewersIn } from "../reviews/reviewer-reads.ts";

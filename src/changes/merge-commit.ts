@@ -11,6 +11,7 @@ import { ship } from "../rollouts/ship.ts";
 import type { Release } from "../rollouts/release-store.ts";
 import { markDocumentsMerged } from "./change-documents.ts";
 import type { Decision } from "../reviews/decision.ts";
+import { overrideOf } from "../reviews/review-store.ts";
 import type { Plan } from "../rollouts/plan.ts";
 import type { Gate } from "./gate.ts";
 import { lockChange, moveChange, putChangeDatasets } from "./change-store.ts";
@@ -95,6 +96,7 @@ export async function commitMerge(deps: LakeDeps, request: MergeCommitRequest): 
       reason: change.title,
       plan: request.ordinary ? undefined : planFor(now, decision),
       undoes: change.reverts !== null,
+      breakGlass: (await overrideOf(m.tx, change.id)) !== undefined,
       neighbours: request.neighbours,
       tested: { from: new Map(plan.pieces.map(({ dataset, onto }) => [dataset.id, onto?.id ?? null])), broken: request.broken },
     });

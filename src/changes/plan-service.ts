@@ -1,7 +1,7 @@
 import { mutate } from "../audit/mutation.ts";
 import { AppError } from "../lib/errors.ts";
 import { parsePlan, planDocument } from "../rollouts/plan-document.ts";
-import type { Plan } from "../rollouts/plan.ts";
+import { atOnce, type Plan } from "../rollouts/plan.ts";
 import type { ChangeDeps } from "./change-deps.ts";
 import { getChange, lockChange, putPlan } from "./change-store.ts";
 import { verdictOf } from "./verdict-service.ts";
@@ -12,8 +12,6 @@ export interface PlanOfChange {
   from: "policy" | "change" | "default";
   rule: string | null;
 }
-
-const atOnce: Plan = { steps: [{ audience: { to: "everyone" }, waitMs: null, approval: false }] };
 
 /** Sets how a change's release shall reach readers. Where policy has a plan it holds, and the change cannot bring its own. */
 export async function setPlan(deps: ChangeDeps, request: { changeId: string; text: string; actor: string }): Promise<PlanOfChange> {

@@ -1,6 +1,6 @@
 import { AppError } from "../lib/errors.ts";
 import { checkReachable, parsePolicy } from "../reviews/policy-document.ts";
-import { policyPath } from "../reviews/policy.ts";
+import { policyPath } from "../catalog/document-store.ts";
 import { reviewersIn } from "../reviews/reviewer-reads.ts";
 import type { ChangeDeps } from "./change-deps.ts";
 import type { Change } from "./change.ts";

@@ -115,8 +115,26 @@ async function followUpCounts({ db, ledger }: Services, { id, state }: Release):
 }
 
 function addVerbs(router: Router): void {
+  router.add(
+    {
+      method: "post",
+      path: "/v1/releases/{id}/advance",
+      tag: "releases",
+      summary: "Start a release's next step now",
+      needs: "maintainer",
+      params: releaseParam,
+      body: why.extend({
+        override: z.string().min(1).max(500).optional().openapi({ description: "Why the step starts in a freeze all the same." }),
+      }),
+      answer: "The release.",
+      data: release,
+    },
+    async ({ services, params, body, actor }) => {
+      const { id } = await namedRelease(services.db, services.environment, params.id);
+      return releaseShape(await advance(services, { release: id, actor, override: body.override }));
+    },
+  );
   const verbs = [
-    ["advance", "Start a release's next step now", advance],
     ["pause", "Stop a release where it is", pause],
     ["resume", "Let a release go on", resume],
   ] as const;

@@ -1,11 +1,11 @@
 import { z } from "@hono/zod-openapi";
 import { requireRole, selfOf } from "../access/principal.ts";
-import { readDocument } from "../catalog/document-store.ts";
+import { policyPath, readDocument } from "../catalog/document-store.ts";
 import { proposePolicy } from "../changes/policy-service.ts";
 import { overridePolicy, review, reviewOverride, withdrawReview } from "../changes/review-service.ts";
 import { acknowledge, verdictOf, type ChangeVerdict } from "../changes/verdict-service.ts";
 import { policyText } from "../reviews/policy-document.ts";
-import { defaultPolicy, policyPath } from "../reviews/policy.ts";
+import { defaultPolicy } from "../reviews/policy.ts";
 import { waitingOverrides } from "../reviews/review-store.ts";
 import type { Review } from "../reviews/review.ts";
 import { changeAnswer, nothing } from "./answers.ts";

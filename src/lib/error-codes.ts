@@ -87,6 +87,7 @@ export const errorCodes = {
   "revert.conflict": "conflict",
   "release.not_found": "not_found",
   "release.state": "conflict",
+  "release.frozen": "conflict",
   "hold.not_found": "not_found",
   "pin.exists": "conflict",
   "pin.not_found": "not_found",

@@ -1,7 +1,7 @@
 import { hashOf } from "../lib/json.ts";
 import { readYaml } from "../lib/yaml.ts";
 import type { Loosened } from "./assessment.ts";
-import { policyPath } from "./policy.ts";
+import { policyPath } from "../catalog/document-store.ts";
 import { compareCriticality, criticalities, type Criticality } from "../access/consumer.ts";
 
 /** A document of a change, with both texts. */

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { AppError } from "../lib/errors.ts";
 import { readYaml, schemaProblems, type DocumentProblem } from "../lib/yaml.ts";
 import { counted } from "../lib/text.ts";
+import { freezeDocument, freezesShape } from "../rollouts/freeze-document.ts";
 import { planDocument, planShape } from "../rollouts/plan-document.ts";
 import type { Plan } from "../rollouts/plan.ts";
 import { membersOf } from "./decide.ts";
@@ -9,7 +10,7 @@ import { origins, defaultPolicy, type Limit, type Policy, type PolicyRequirement
 import type { Reviewer } from "./review.ts";
 import { criticalities } from "../access/consumer.ts";
 
-/* The policy as people write it: YAML with `rules` and `otherwise`. Limits are texts: `> 1000`, `>= 5 %`. */
+/* The policy as people write it: YAML with `rules`, `otherwise` and `freeze`. Limits are texts: `> 1000`, `>= 5 %`. */
 
 const limitForm = /^(?<op>>=?)\s*(?<value>\d+(?:\.\d+)?)\s*%?$/;
 
@@ -72,7 +73,11 @@ const rule = z.strictObject({
   rollout: planShape.optional(),
 });
 
-const document = z.strictObject({ rules: z.array(rule).max(500), otherwise: z.strictObject(requirement).optional() });
+const document = z.strictObject({
+  rules: z.array(rule).max(500),
+  otherwise: z.strictObject(requirement).optional(),
+  freeze: freezesShape.optional(),
+});
 
 /** The keys of a rule and of its conditions. */
 export const policyKeys = { rule: Object.keys(rule.shape), when: Object.keys(condition.shape) } as const;
@@ -83,7 +88,7 @@ export function parsePolicy(text: string): Policy {
   if ("problems" in read) throw invalidPolicy(read.problems);
   const parsed = document.safeParse(read.source.value);
   if (!parsed.success) throw invalidPolicy(schemaProblems(parsed.error, read.source));
-  const { rules, otherwise } = parsed.data;
+  const { rules, otherwise, freeze } = parsed.data;
   const twice = rules.findIndex((item, at) => rules.findIndex((other) => other.name === item.name) < at);
   if (twice >= 0) {
     const path = ["rules", twice, "name"];
@@ -94,6 +99,7 @@ export function parsePolicy(text: string): Policy {
   return {
     rules: rules as PolicyRule[],
     otherwise: { ...defaultPolicy.otherwise, ...withoutUndefined(otherwise ?? {}) } as PolicyRequirement,
+    ...(freeze === undefined ? {} : { freeze }),
   };
 }
 
@@ -147,6 +153,7 @@ export function policyText(policy: Policy): string {
   }
   lines.push("otherwise:");
   for (const [key, value] of Object.entries(policy.otherwise)) if (value !== undefined) lines.push(`  ${key}: ${inline(value)}`);
+  if (policy.freeze !== undefined) lines.push("freeze:", ...policy.freeze.map((freeze) => `  - ${inline(freezeDocument(freeze))}`));
   return `${lines.join("\n")}\n`;
 }
 

@@ -1,4 +1,5 @@
 import type { Verdict } from "../evidence/evidence.ts";
+import type { Freeze } from "../rollouts/freeze.ts";
 import type { Plan } from "../rollouts/plan.ts";
 import type { Criticality } from "../access/consumer.ts";
 
@@ -72,10 +73,9 @@ export interface PolicyRule extends PolicyRequirement {
 export interface Policy {
   rules: readonly PolicyRule[];
   otherwise: PolicyRequirement;
+  /** When no step of a rollout starts. */
+  freeze?: readonly Freeze[] | undefined;
 }
-
-/** The path of the policy among the catalogue's documents. */
-export const policyPath = "policy";
 
 const lookedOver: PolicyRequirement = { approvals: 1, warnings: "acknowledge", untested: "acknowledge", moved: "acknowledge" };
 

@@ -26,6 +26,9 @@ export interface Plan {
   judging?: Judging | undefined;
 }
 
+/** No more than no plan: all readers at once. */
+export const atOnce: Plan = { steps: [{ audience: { to: "everyone" }, waitMs: null, approval: false }] };
+
 /** Whether a plan says no more than no plan: all readers at once. */
 export function isAtOnce(plan: Plan): boolean {
   const [first] = plan.steps;

@@ -2,6 +2,8 @@ import { mutate, type Mutation, type MutationDeps } from "../audit/mutation.ts";
 import { liveRef, lockRefs, type Ref } from "../catalog/ref-store.ts";
 import { trySessionLock } from "../db/advisory.ts";
 import { AppError } from "../lib/errors.ts";
+import { frozenNow } from "./freeze-reads.ts";
+import { frozenText, type Frozen } from "./freeze.ts";
 import { nextReleaseState, type ReleaseEvent } from "./release-machine.ts";
 import { judge, judgeActor, takeBack } from "./judge-service.ts";
 import { dueReleases, findRelease, getRelease, lockRelease, releaseEntries, type Release, type ReleaseEntry } from "./release-store.ts";
@@ -14,6 +16,8 @@ export interface ReleaseRequest {
   release: string;
   actor: string;
   reason?: string | undefined;
+  /** Why a step starts in a freeze all the same. */
+  override?: string | undefined;
 }
 
 /**
@@ -43,9 +47,21 @@ export async function advance(deps: RolloutDeps, request: ReleaseRequest): Promi
         const { verdict, reason } = judged;
         m.record({ action: "release.advance_unproved", subject: id, payload: { verdict, reason, why: request.reason ?? null } });
       }
+      const frozen = release.liveAt === null ? await frozenNow(m.tx, m.at) : undefined;
+      if (frozen !== undefined && request.override === undefined) throw frozenError(release, frozen);
+      if (frozen !== undefined)
+        m.record({ action: "release.override", subject: id, payload: { reason: request.override, freeze: frozen.freeze.reason } });
       return next(m, release, live, tests);
     }),
   );
+}
+
+function frozenError(release: Release, frozen: Frozen): AppError {
+  return new AppError("release.frozen", `${release.id} ${frozenText(frozen)}.`, {
+    expected: "a moment outside of the policy's freezes, or a reason to override them",
+    found: frozen.freeze.reason,
+    hint: `tidegate release advance ${release.id} --override "why it cannot wait"`,
+  });
 }
 
 /** Readers or candidates moved between the tests and the step: they are tested again. */
@@ -240,6 +256,15 @@ async function startDueWith(deps: RolloutDeps, id: string, tests: StepTests | un
       m.record({ action: "release.not_due", subject: id, payload: {} });
       return;
     }
-    await next(m, release, live, tests);
+    const frozen = release.liveAt === null ? await frozenNow(m.tx, m.at) : undefined;
+    if (frozen === undefined) await next(m, release, live, tests);
+    else await waitOut(m, release, frozen);
   });
+}
+
+/** The step is due when the freeze ends. */
+async function waitOut(m: Mutation, release: Release, frozen: Frozen): Promise<void> {
+  const reason = frozenText(frozen);
+  await m.tx.updateTable("releases").set({ reason, due_at: frozen.until }).where("id", "=", release.id).execute();
+  m.record({ action: "release.wait", subject: release.id, payload: { reason, until: frozen.until } });
 }

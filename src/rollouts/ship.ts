@@ -8,8 +8,10 @@ import { toJson } from "../lib/json.ts";
 import { barsOn } from "./bar-store.ts";
 import { endHolds, putHolds, standingHolds, type Hold } from "./hold-store.ts";
 import { moveLive } from "./live-line.ts";
+import { freezesOf } from "./freeze-reads.ts";
+import { frozenAt, frozenText, type Frozen } from "./freeze.ts";
 import { keepPinned } from "./pin-moves.ts";
-import { isAtOnce, type Plan } from "./plan.ts";
+import { atOnce, isAtOnce, type Plan } from "./plan.ts";
 import { isActive, nextReleaseState } from "./release-machine.ts";
 import {
   finishRelease,
@@ -44,6 +46,8 @@ export interface Shipment {
   neighbours?: readonly string[];
   /** What the consumers' tests of the merge looked at: the versions from which each dataset moved, and whether a test broke. */
   tested?: { from: ReadonlyMap<string, string | null>; broken: boolean } | undefined;
+  /** Somebody lets it merge against the policy: no freeze holds it. */
+  breakGlass?: boolean | undefined;
   /** A release that waited and is tried again. */
   waited?: Release | undefined;
 }
@@ -51,7 +55,7 @@ export interface Shipment {
 /**
  * Releases what main now has of some datasets, inside the merge's own transaction. Without a plan readers get it with the commit. With one its
  * first step starts with the commit. It waits when it would bring readers a barred change, and when a release of the same datasets is under
- * way; an ordinary batch is then carried to both sides. Waiting releases of the same datasets are contained in it and end as superseded.
+ * way; an ordinary batch is then carried to both sides. In a freeze it waits for its end; batches, reverts and break-glass do not. Waiting releases of the same datasets are contained in it and end as superseded.
  */
 export async function ship(m: Mutation, ids: Ids, shipment: Shipment): Promise<Release> {
   const { live } = shipment;
@@ -78,7 +82,10 @@ export async function ship(m: Mutation, ids: Ids, shipment: Shipment): Promise<R
     return wait(m, shipment, parcel, { reason, barred: [] });
   }
   const plan = shipment.plan ?? (await planOfNewest(m, waiting));
-  if (plan !== undefined && !isAtOnce(plan)) return startPlan(m, shipment, { ...parcel, plan, waiting, contained });
+  const isFree = shipment.ordinary || shipment.undoes === true || shipment.breakGlass === true;
+  const frozen = isFree ? undefined : frozenAt(await freezesOf(m.tx, shipment.mainTree), m.at);
+  if ((plan !== undefined && !isAtOnce(plan)) || frozen !== undefined)
+    return startPlan(m, shipment, { ...parcel, plan: plan ?? atOnce, waiting, contained, frozen });
   const changes = contained.changesOf(waiting);
   const entries = datasets.map(parcel.entry);
   const edits = new Map(entries.map((entry) => [entry.datasetId, entry.afterVersion]));
@@ -144,6 +151,8 @@ interface Planned extends Parcel {
   plan: Plan;
   waiting: readonly Release[];
   contained: Closure;
+  /** A freeze in which its first step does not start. */
+  frozen: Frozen | undefined;
 }
 
 /** Starts a release's first step. Ordinary batches that wait stay on their own way to readers: they do not wait for the last step. */
@@ -178,6 +187,11 @@ async function startPlan(m: Mutation, shipment: Shipment, work: Planned): Promis
     const reason = "its first step waits for somebody to advance it";
     await m.tx.updateTable("releases").set({ state: "running", reason }).where("id", "=", release.id).execute();
     return { ...release, state: "running", reason };
+  }
+  if (work.frozen !== undefined) {
+    const [reason, due_at] = [frozenText(work.frozen), work.frozen.until];
+    await m.tx.updateTable("releases").set({ state: "running", reason, due_at }).where("id", "=", release.id).execute();
+    return { ...release, state: "running", reason, dueAt: due_at };
   }
   if (!isTested(shipment, entries)) {
     const reason = "its first step is due once its consumers' tests have run on it";

@@ -135,12 +135,13 @@ function addMove(surroundings: Surroundings, group: Command, verb: "advance" | "
     "tidegate release list --state open",
   ])
     .argument("<release>", "a dataset, or the id of a release")
-    .action((id: string, options: { reason?: string }) =>
+    .action((id: string, options: { reason?: string; override?: string }) =>
       withClient(surroundings, { doing: `${doing} ${id}` }, async (client) => {
         const release = await client.ask<ReleaseAnswer>("POST", `/v1/releases/${encodeURIComponent(id)}/${verb}`, { body: options });
         surroundings.output().result(release, [releaseSentence(release)], `tidegate release show ${release.id}`);
       }),
     );
+  if (verb === "advance") addFlags(command, "Why", [["--override <reason>", "start the step in a freeze all the same, for this reason"]]);
   if (verb === "pause") addFlags(command, "Why", [["--reason <reason>", "shown until it goes on"]]);
 }
 
