@@ -51,3 +51,13 @@ export function bodyOf(notice: Notice): string {
 const escaped = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
 const cut = (text: string): string => (text.length <= mostText ? text : `${text.slice(0, mostText)}…`);
+
+/**
+ * Why a release stands as it does, without what may hold values of rows: the keys that a batch stumbled over when it was carried, and what a
+ * consumer said of its failure. Those stay in Tidegate.
+ */
+export function withoutValues(reason: string): string {
+  return ownWords.reduce((text, words) => words.exec(text)?.[0] ?? text, reason);
+}
+
+const ownWords = [/^\S+ cannot be carried to both sides/, /^(?:[A-Z_]+: )?\S+ fails on the candidate and did not before[^:]*/];

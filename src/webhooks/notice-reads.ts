@@ -6,6 +6,7 @@ import { counted } from "../lib/text.ts";
 import { followUpsOf } from "../rollouts/follow-up-reads.ts";
 import { showRelease, type ShownRelease } from "../rollouts/release-reads.ts";
 import { stepText } from "../rollouts/plan.ts";
+import { withoutValues } from "./message.ts";
 import type { Notice } from "./webhook.ts";
 
 /** An event of the log with its fields. */
@@ -238,13 +239,11 @@ async function releaseHeld(db: Reader, id: string, at: Date): Promise<Told[]> {
   return [{ notice, stands: null, notBefore: null }];
 }
 
-/** A batch that cannot be carried is told with the keys that stand in its way: those stay here. */
-const withoutValues = (reason: string): string => /^\S+ cannot be carried to both sides/.exec(reason)?.[0] ?? reason;
-
 async function releaseBack(db: Reader, id: string, at: Date): Promise<Told[]> {
   const shown = await showRelease(db, id);
-  const { state, reason } = shown.release;
+  const { state } = shown.release;
   if (state !== "rolled_back" && state !== "aborted") return [];
+  const reason = withoutValues(shown.release.reason);
   const bar = await db.selectFrom("bars").select("barred_by").where("release_id", "=", id).limit(1).executeTakeFirst();
   const by = bar?.barred_by ?? null;
   const readers = (await followUpsOf(db, id)).map(({ consumer, owner }) => ({ consumer, owner }));
