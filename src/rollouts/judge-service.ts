@@ -5,7 +5,7 @@ import { AppError } from "../lib/errors.ts";
 import { movedConsumers, reportedOn } from "./judge-reads.ts";
 import { judgeExact, judgeReported, worst, type Judgement, type Verdict } from "./judge.ts";
 import { isActive } from "./release-machine.ts";
-import { judgingOf, type Release } from "./release-store.ts";
+import { judgingOf, releasesUnderWay, type Release } from "./release-store.ts";
 import { rollback } from "./rollback-service.ts";
 import { stepsOf } from "./step-store.ts";
 
@@ -46,5 +46,16 @@ export async function takeBack(deps: LakeDeps, release: Release, judged: Judged)
     await rollback(deps, { target: id, environment, actor: judgeActor, reason: `HARM: ${judged.reason}` });
   } catch (error) {
     if (!(error instanceof AppError) || (error.code !== "rollback.nothing" && error.code !== "release.state")) throw error;
+  }
+}
+
+/**
+ * Takes back every release that is found to do harm, whatever step it is in: a process that died between a report and what follows from it, or
+ * harm that nobody reported, waits for no step.
+ */
+export async function takeBackHarm(deps: LakeDeps): Promise<void> {
+  for (const release of await releasesUnderWay(deps.db)) {
+    const judged = await judge(deps, release);
+    if (judged?.verdict === "HARM") await takeBack(deps, release, judged);
   }
 }

@@ -5,7 +5,7 @@ import { AppError } from "../lib/errors.ts";
 import { frozenNow } from "./freeze-reads.ts";
 import { frozenText, type Frozen } from "./freeze.ts";
 import { nextReleaseState, type ReleaseEvent } from "./release-machine.ts";
-import { judge, judgeActor, takeBack } from "./judge-service.ts";
+import { judge, judgeActor, takeBack, takeBackHarm } from "./judge-service.ts";
 import { dueReleases, findRelease, getRelease, lockRelease, releaseEntries, type Release, type ReleaseEntry } from "./release-store.ts";
 import { behindLive, completeRelease, startStep } from "./step-commit.ts";
 import { testRelease, type RolloutDeps, type StepTests } from "./step-tests.ts";
@@ -173,11 +173,12 @@ async function behindNames(m: Mutation, live: Ref, release: Release): Promise<st
 const lockName = "tidegate rollouts";
 
 /**
- * Starts every step that is due, in one process at a time; gives how many. A step lasts its whole wait from when it really started, so a
+ * Takes back what does harm, and starts every step that is due, in one process at a time; gives how many. A step lasts its whole wait from when it really started, so a
  * server that was down for a week moves one ring, not all. Each is one transaction that looks again at the release under
  * lock, so a step starts once, whoever asks, and a process that dies leaves it wholly begun or wholly due.
  */
 export async function advanceDue(deps: RolloutDeps): Promise<number> {
+  await takeBackHarm(deps);
   if ((await dueReleases(deps.db, deps.clock.now())).length === 0) return 0;
   const worked = await trySessionLock(deps.db, lockName, async (lost) => {
     let started = 0;

@@ -276,6 +276,19 @@ export async function dueReleases(db: Reader, now: Date): Promise<Release[]> {
   return rows.map(releaseFromRow);
 }
 
+/** Releases with a plan that have moved readers and have not ended. */
+export async function releasesUnderWay(db: Reader): Promise<Release[]> {
+  const rows = await db
+    .selectFrom("releases")
+    .select(releaseColumns)
+    .where("state", "in", activeStates)
+    .where("planned", "=", true)
+    .where("step", ">", 0)
+    .orderBy("id")
+    .execute();
+  return rows.map(releaseFromRow);
+}
+
 /** The release of this id, which may be cut to what is unique. */
 export async function findRelease(db: Reader, id: string): Promise<Release | undefined> {
   if (!/^rel_[0-9a-z]+$/.test(id)) return undefined;

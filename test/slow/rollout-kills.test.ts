@@ -145,7 +145,7 @@ const transitions: Transition[] = [
     command: () => ["rollback", dataset],
     done: at("rolled_back"),
   },
-  { name: "the judge takes it back", plan: rings("1h").replace("guardrails: []\n", ""), report: true, done: at("aborted") },
+  { name: "the judge takes it back", plan: rings("1h").replace("guardrails: []\n", ""), report: true, done: at("rolled_back") },
 ];
 
 test.each(transitions.map((item) => [item.name, item] as const))("%s", async (_name, { plan, before, command: words, report, done }) => {
