@@ -30,6 +30,7 @@ import type { Services } from "./http/services.ts";
 import { makeDataFolder } from "./lib/data-folder.ts";
 import { localStore } from "./lake/local-store.ts";
 import type { ObjectStore } from "./lake/store.ts";
+import { takeBackHarm } from "./rollouts/judge-service.ts";
 import { advanceDue } from "./rollouts/release-service.ts";
 import { ViewResolver } from "./rollouts/view-resolver.ts";
 import { ExposureLedger } from "./usage/exposure-ledger.ts";
@@ -88,10 +89,15 @@ export async function openServices(config: Config, { serving = false } = {}): Pr
       resolver: new ViewResolver({ ...base, environment: config.environment }),
       localAdmin: admin.name,
       drainOutbox: async () => {
-        await advanceDue(lake);
+        // Each is done whatever becomes of the others.
+        const failed: unknown[] = [];
+        const attempt = (work: Promise<unknown>): Promise<unknown> => work.catch((error: unknown) => failed.push(error));
+        await attempt(takeBackHarm(lake));
+        await attempt(advanceDue(lake));
         const drained = await drainOutbox({ db: database.db, clock, handlers: outboxHandlers(lake) });
         // What waited for a release that has ended is due at once.
-        await advanceDue(lake);
+        await attempt(advanceDue(lake));
+        if (failed.length > 0) throw failed[0];
         return drained;
       },
       deliverWebhooks: () => deliverDue(telling),

@@ -10,7 +10,9 @@ import { answerFor } from "../src/reading/read-service.ts";
 import { listReleases, showRelease } from "../src/rollouts/release-reads.ts";
 import { whyServed } from "../src/rollouts/why-reads.ts";
 import { advance, pause, resume } from "../src/rollouts/release-service.ts";
+import { judgingOf } from "../src/rollouts/release-store.ts";
 import { rollback } from "../src/rollouts/rollback-service.ts";
+import { unbar } from "../src/rollouts/unbar-service.ts";
 import { readersOf } from "../src/usage/usage-reads.ts";
 import { importText, proposeText, rollBack } from "./harness/changes.ts";
 import { lakehouse, type Lakehouse } from "./harness/lakehouse.ts";
@@ -347,4 +349,16 @@ test("rolling back an older release takes readers of a later one's candidates ba
   expect(await seen("older.t", ["board", undefined])).toEqual({ board: "a B", nobody: "a b" });
   const open = await listReleases(lake.db, "production", { state: "open", limit: 100 });
   expect(open.some((line) => line.datasets.includes("older.t") && line.moved === 1)).toBe(true);
+});
+
+test("a change whose bar is lifted goes to its rings again from the first, with the judge that it had", async () => {
+  await importText(lake, "again.t", "id,v\n1,a\n", ["id"]);
+  const { change, release } = await planned("again.t", "id,v\n1,A\n");
+  await rollBack(lake, release);
+  expect(await seen("again.t", ["board", "report"])).toEqual({ board: "a", report: "a" });
+  const lifted = await unbar(lake, { changeId: change, actor: "ana", reason: "it was right", environment: "production" });
+  await lake.drain();
+  expect(await stateOf(lifted.release.id)).toMatchObject({ state: "running", step: 1, planned: true });
+  expect(await seen("again.t", ["board", "report"])).toEqual({ board: "A", report: "a" });
+  expect(await judgingOf(lake.db, lifted.release.id)).toEqual(await judgingOf(lake.db, release));
 });

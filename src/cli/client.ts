@@ -43,6 +43,8 @@ export interface ClientOptions {
   creates?: boolean | undefined;
   /** Told how many bytes of a file have been sent. */
   onUpload?: ((name: string, done: number, total: number) => void) | undefined;
+  /** Told what failed of the work that was left behind the command, which itself is done; the next command tries it again. */
+  onLeft?: ((error: unknown) => void) | undefined;
 }
 
 interface Transport {
@@ -238,7 +240,7 @@ export async function openClient(config: Config, options: ClientOptions): Promis
   return new HttpClient(await inProcess(config, options), options);
 }
 
-async function inProcess(config: Config, { signal }: ClientOptions): Promise<Transport> {
+async function inProcess(config: Config, { signal, onLeft }: ClientOptions): Promise<Transport> {
   const [{ openServices }, { createApp }] = await Promise.all([import("../compose.ts"), import("../http/app.ts")]);
   const services = await openServices(config);
   const app = createApp(services, { local: true });
@@ -251,8 +253,8 @@ async function inProcess(config: Config, { signal }: ClientOptions): Promise<Tra
       try {
         // Who is interrupted does not wait: the next command does what is left.
         if (signal?.aborted !== true) {
-          await services.drainOutbox();
-          await services.deliverWebhooks();
+          await services.drainOutbox().catch((error: unknown) => onLeft?.(error));
+          await services.deliverWebhooks().catch((error: unknown) => onLeft?.(error));
         }
       } finally {
         await services.close();

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { Config } from "../config.ts";
 import type { TextStyle } from "../diffs/render/terminal.ts";
+import { asAppError } from "../lib/errors.ts";
 import { openClient, type Client } from "./client.ts";
 import type { Output } from "./output.ts";
 import type { Progress } from "./progress.ts";
@@ -56,7 +57,9 @@ export async function withClient<T>(
       progress.doing(`Uploading ${name}`);
       progress.at(done, total);
     };
-    const client = await openClient(surroundings.config(), { as, signal: surroundings.signal, creates, onUpload });
+    const onLeft = (error: unknown): void =>
+      surroundings.output().note(`What follows from other changes is left for the next command: ${asAppError(error).message}`);
+    const client = await openClient(surroundings.config(), { as, signal: surroundings.signal, creates, onUpload, onLeft });
     try {
       return await work(client);
     } finally {

@@ -2,7 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import type { Context } from "hono";
 import { readingConsumer } from "../access/consumer-service.ts";
 import { authenticate } from "../access/token-service.ts";
-import type { Principal, Role } from "../access/principal.ts";
+import { isAtLeast, type Principal, type Role } from "../access/principal.ts";
 import { AppError } from "../lib/errors.ts";
 import { sha256 } from "../lib/json.ts";
 import type { ReaderIdentity } from "../reading/reader.ts";
@@ -85,5 +85,7 @@ export async function readerOf(
     });
   }
   const consumer = asked.consumer === undefined ? undefined : (await readingConsumer(services, asked.consumer)).name;
-  return { consumer, run: asked.run, at: asked.at };
+  // What a consumer has read decides when a rollout goes on: only who may advance it reads in a consumer's name.
+  const looks = consumer !== undefined && !isAtLeast(principal.role, "maintainer");
+  return { consumer, looks, run: asked.run, at: asked.at };
 }

@@ -131,7 +131,7 @@ function addVerbs(router: Router): void {
     },
     async ({ services, params, body, actor }) => {
       const { id } = await namedRelease(services.db, services.environment, params.id);
-      return releaseShape(await advance(services, { release: id, actor, override: body.override }));
+      return releaseShape(await advance(services, { release: id, actor, reason: body.reason, override: body.override }));
     },
   );
   const verbs = [

@@ -92,6 +92,21 @@ test("a release is listed, shown, paused, resumed and advanced, and every door s
   expect(await rowsAs(dataset, "report")).toMatchObject({ text: expect.stringContaining('"A"') as string, reason: "live" });
 });
 
+test("who looks through a consumer's eyes is not the consumer: nothing is read in its name, no run begins, and no step follows", async () => {
+  const { dataset, release } = await started();
+  const look = await app.send("GET", `/v1/datasets/${dataset}/rows?as=board&run=night`, as("eve"));
+  expect([look.headers.get("tidegate-reason"), await look.text()]).toEqual([`ring 1 of ${release}`, expect.stringContaining('"A"')]);
+  await app.lake.ledger.flush();
+  const read = await app.ask("GET", `/v1/who-read/${dataset}@2`, as("eve"));
+  expect(read.readers.map((line: Data) => line.consumer as string)).toEqual(["(unattributed)"]);
+  expect(await app.lake.db.selectFrom("view_leases").select("run").where("run", "=", "night").execute()).toEqual([]);
+  expect((await app.ask("GET", `/v1/releases/${release}`, as("eve"))).judged.verdict).toBe("NO_DATA");
+  await app.ask("POST", `/v1/releases/${release}/advance`, { ...as("max"), body: { reason: "the board is shut today" } });
+  const events: Data[] = await app.ask("GET", `/v1/audit?subject=${release}`, as("eve"));
+  const unproved = events.find((event) => event.action === "release.advance_unproved");
+  expect(JSON.parse(unproved?.payload as string)).toMatchObject({ verdict: "NO_DATA", why: "the board is shut today" });
+});
+
 test("abort takes the readers of a release back and bars its change; of a release that all readers have it is refused", async () => {
   const { dataset, change, release } = await started();
   await rowsAs(dataset, "board");

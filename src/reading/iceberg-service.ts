@@ -5,10 +5,10 @@ import { readTable } from "../lake/iceberg/table.ts";
 import { AppError } from "../lib/errors.ts";
 import { sha256, toJson } from "../lib/json.ts";
 import type { Resolved } from "../rollouts/view-resolver.ts";
-import { allColumns, unattributed } from "../usage/exposure.ts";
+import { allColumns } from "../usage/exposure.ts";
 import { lastGiven, recentlyGiven } from "../usage/usage-reads.ts";
 import { answerIn, answerAt, type ReadDeps } from "./read-service.ts";
-import type { Answer, ReaderIdentity } from "./reader.ts";
+import { readsAs, type Answer, type ReaderIdentity } from "./reader.ts";
 import { columnsOfReport, type ScanReport } from "./scan-report.ts";
 import { placeOf } from "./warehouse.ts";
 
@@ -45,7 +45,7 @@ export async function loadTable(deps: ReadDeps, request: LoadRequest): Promise<L
   const { metadata, schema } = await readTable(deps.store, version.metadataKey);
   const exposure = await deps.ledger.open([
     {
-      consumer: reader.consumer ?? unattributed,
+      consumer: readsAs(reader),
       versionId: version.id,
       columns: request.reports ? [allColumns] : schema.fields.map((field) => field.name),
       door: "iceberg",
@@ -90,7 +90,7 @@ async function answerCalled(
 
 /** Whether a reader that named no run got something else, just before, than what its view has now. */
 async function isMixed(deps: ReadDeps, reader: ReaderIdentity, resolved: Resolved): Promise<boolean> {
-  if (reader.consumer === undefined || reader.run !== undefined) return false;
+  if (reader.consumer === undefined || reader.looks === true || reader.run !== undefined) return false;
   const since = new Date(deps.clock.now().getTime() - lease);
   const given = await recentlyGiven(deps.db, { consumer: reader.consumer, door: "iceberg", since });
   if (given.length === 0) return false;
@@ -103,7 +103,7 @@ async function isMixed(deps: ReadDeps, reader: ReaderIdentity, resolved: Resolve
 
 /** Adds to the ledger what a client says of a scan. A table that this reader was not given here lately is not its to report on. */
 export async function recordScan(deps: ReadDeps, request: Pick<LoadRequest, "reader" | "name">, report: ScanReport): Promise<boolean> {
-  const consumer = request.reader.consumer ?? unattributed;
+  const consumer = readsAs(request.reader);
   const run = request.reader.run ?? "";
   const given = await lastGiven(deps.db, {
     consumer,

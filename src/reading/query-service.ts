@@ -1,9 +1,8 @@
 import type { Column } from "../engine/plan.ts";
 import type { ColumnsUsed, Sandbox, SandboxCaps } from "../engine/sandbox.ts";
 import { scan } from "../effects/table-state.ts";
-import { unattributed } from "../usage/exposure.ts";
 import { counted, listIn, type ListedDataset, type ReadDeps } from "./read-service.ts";
-import type { ReaderIdentity } from "./reader.ts";
+import { readsAs, type ReaderIdentity } from "./reader.ts";
 import { lastPart } from "../catalog/dataset.ts";
 import { wordsOf } from "../catalog/mentioned.ts";
 
@@ -39,7 +38,7 @@ export async function runQuery(deps: QueryDeps, reader: ReaderIdentity, sql: str
   const read = found.length === 0 ? mentioned : found;
   const exposure = await deps.ledger.open(
     read.map(({ dataset, version }) => ({
-      consumer: reader.consumer ?? unattributed,
+      consumer: readsAs(reader),
       versionId: version.id,
       columns: columnsOf(result.used, dataset.name, tables),
       door: "query" as const,

@@ -15,9 +15,8 @@ import { typeName } from "../lake/types.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Resolved, ViewResolver } from "../rollouts/view-resolver.ts";
 import type { Door } from "../usage/exposure.ts";
-import { unattributed } from "../usage/exposure.ts";
 import type { ExposureLedger, OpenExposure } from "../usage/exposure-ledger.ts";
-import type { Answer, ReaderIdentity, RowsRequest } from "./reader.ts";
+import { readsAs, type Answer, type ReaderIdentity, type RowsRequest } from "./reader.ts";
 
 export interface ReadDeps extends LakeDeps {
   resolver: ViewResolver;
@@ -197,7 +196,7 @@ export async function expose(
 ): Promise<OpenExposure> {
   return deps.ledger.open([
     {
-      consumer: reader.consumer ?? unattributed,
+      consumer: readsAs(reader),
       versionId: answer.version.id,
       columns: fields.map((field) => field.name),
       door,

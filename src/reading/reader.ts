@@ -1,14 +1,20 @@
 import type { Dataset } from "../catalog/dataset.ts";
 import type { Version } from "../catalog/version.ts";
+import { unattributed } from "../usage/exposure.ts";
 
 /** Who reads, and what: a consumer its own view; a person also a branch, a commit or a version by name. */
 export interface ReaderIdentity {
-  /** Name that the ledger records. */
+  /** Whose view it is, and the name that the ledger records. */
   consumer: string | undefined;
+  /** A person looks at the consumer's view: nothing of it counts as the consumer's own reading. */
+  looks?: boolean | undefined;
   run: string | undefined;
   /** A branch, tag or commit in place of the reader's view; needs the viewer role. */
   at: string | undefined;
 }
+
+/** Whose reading the ledger takes it for. */
+export const readsAs = ({ consumer, looks }: ReaderIdentity): string => (looks === true ? unattributed : (consumer ?? unattributed));
 
 /** What a read is answered from; every door tells it. */
 export interface Answer {

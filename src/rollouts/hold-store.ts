@@ -110,3 +110,19 @@ export async function heldVersions(db: Reader, now: Date): Promise<{ releaseId: 
     .execute();
   return rows.map((row) => ({ releaseId: row.release_id, consumer: row.consumer, versionId: row.version_id as string }));
 }
+
+/** Consumers that releases which all others have keep on older versions of these datasets: what comes later moves them no sooner. */
+export async function heldOnOlder(db: Reader, of: { environment: string; datasetIds: readonly string[]; at: Date }): Promise<string[]> {
+  const rows = await db
+    .selectFrom("holds")
+    .innerJoin("releases", "releases.id", "holds.release_id")
+    .select("holds.consumer")
+    .distinct()
+    .where("releases.environment", "=", of.environment)
+    .where("releases.live_at", "is not", null)
+    .where("holds.dataset_id", "in", [...of.datasetIds])
+    .where("holds.ended_at", "is", null)
+    .where("holds.expires_at", ">", of.at)
+    .execute();
+  return rows.map((row) => row.consumer);
+}

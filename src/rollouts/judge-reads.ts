@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Reader } from "../db/db.ts";
+import { unattributed } from "../usage/exposure.ts";
 import type { KnownMetric } from "./guardrail-document.ts";
 import type { Arm, MovedConsumer, Reported, Stratum } from "./judge.ts";
 import { noMoments, type Moments } from "./moments.ts";
@@ -18,8 +19,8 @@ interface MovedRow {
 }
 
 /**
- * What is known of each consumer that a release has moved, but those that somebody has pinned. In the bake all readers are moved: then those count that have read since, and
- * whoever says that it fails.
+ * What is known of each consumer that a release has moved, but those that somebody has pinned. In the bake all readers are moved: then those
+ * count that have read since, and whoever says that it fails.
  */
 export async function movedConsumers(
   db: Reader,
@@ -35,14 +36,20 @@ export async function movedConsumers(
           select consumer from exposures join versions on versions.id = exposures.version_id
             where versions.dataset_id in ${datasets} and exposures.hour >= date_trunc('hour', ${liveAt}::timestamptz) and exposures.first_at >= ${liveAt}
           union select consumer from outcome_reports where release_id = ${id} and arm = 'candidate' and not ok) readers
-        where not exists (select from holds where release_id = ${id} and holds.consumer = readers.consumer and ended_at is null)`;
+        where consumer <> ${unattributed} and not exists (select from holds where release_id = ${id} and holds.consumer = readers.consumer and ended_at is null and expires_at > ${at})`;
+  // A read that began before the step, or of a branch, may be written down after it: it was of something else.
+  const isCandidate =
+    liveAt === null
+      ? sql`exposures.version_id in (select after_version from release_entries where release_id = ${id}
+          union all select version_id from former_entries where release_id = ${id})`
+      : sql`true`;
   const { rows } = await sql<MovedRow>`
     with everybody as (${members}), members as (
       select * from everybody where not exists (
         select from pins left join pin_versions on pin_versions.pin_id = pins.id
         where pins.environment = ${environment} and pins.consumer = everybody.consumer and pins.ended_at is null and pins.expires_at > ${at}
           and (pins.view_id is not null or pin_versions.dataset_id in ${datasets}))), reads as (
-      select members.consumer, bool_or(coalesce(leases.started_at, exposures.first_at) >= members.moved_at) as has_read,
+      select members.consumer, bool_or(coalesce(leases.started_at, exposures.first_at) >= members.moved_at and ${isCandidate}) as has_read,
         bool_or(exposures.first_at < members.moved_at) as was_reader
       from members join exposures on exposures.consumer = members.consumer and exposures.hour >= members.moved_at - ${habit} * interval '1 ms'
         join versions on versions.id = exposures.version_id
@@ -52,7 +59,8 @@ export async function movedConsumers(
       (select coalesce(reason, 'it says so') from outcome_reports reports where reports.release_id = ${id} and reports.arm = 'candidate'
         and reports.consumer = members.consumer and not reports.ok and reports.at >= members.moved_at order by at limit 1) as failure,
       (select not ok from outcome_reports reports where reports.consumer = members.consumer and reports.ok is not null
-        and reports.dataset_id in ${datasets} and reports.arm is distinct from 'candidate' order by at desc limit 1) as failed_before
+        and reports.dataset_id in ${datasets} and reports.arm = 'current' and reports.at < members.moved_at
+        order by at desc limit 1) as failed_before
     from members left join reads using (consumer) order by consumer`.execute(db);
   const named = new Set(steps.flatMap(({ step: { audience } }) => (audience.to === "ring" ? audience.consumers : [])));
   return rows.map((row) => ({

@@ -5,7 +5,7 @@ import { AppError } from "../lib/errors.ts";
 import { movedConsumers, reportedOn } from "./judge-reads.ts";
 import { judgeExact, judgeReported, worst, type Judgement, type Verdict } from "./judge.ts";
 import { isActive } from "./release-machine.ts";
-import { judgingOf, releasesUnderWay, type Release } from "./release-store.ts";
+import { judgingOf, reportedReleases, type Release } from "./release-store.ts";
 import { rollback } from "./rollback-service.ts";
 import { stepsOf } from "./step-store.ts";
 
@@ -50,12 +50,18 @@ export async function takeBack(deps: LakeDeps, release: Release, judged: Judged)
 }
 
 /**
- * Takes back every release that is found to do harm, whatever step it is in: a process that died between a report and what follows from it, or
- * harm that nobody reported, waits for no step.
+ * Takes back every release whose reports show harm, whatever step it is in: a process that dies between a report and what follows from it
+ * leaves that to the next one.
  */
 export async function takeBackHarm(deps: LakeDeps): Promise<void> {
-  for (const release of await releasesUnderWay(deps.db)) {
-    const judged = await judge(deps, release);
-    if (judged?.verdict === "HARM") await takeBack(deps, release, judged);
+  const failed: unknown[] = [];
+  for (const release of await reportedReleases(deps.db)) {
+    try {
+      const judged = await judge(deps, release);
+      if (judged?.verdict === "HARM") await takeBack(deps, release, judged);
+    } catch (error) {
+      failed.push(error);
+    }
   }
+  if (failed.length > 0) throw failed[0];
 }

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { halfWidth, valuesNeeded } from "./confidence-sequence.ts";
 import { judgeExact, judgeReported, reportsForSafe, worst, type Guardrail, type MovedConsumer, type Reported } from "./judge.ts";
 import { momentsOf, momentsOfSums, together, variance } from "./moments.ts";
+import { measuredIn } from "./outcome.ts";
 import { sampleRatio } from "./sample-ratio.ts";
 
 const rail: Guardrail = {
@@ -149,4 +150,12 @@ test("several guardrails say what the worst of them says: harm before a mismatch
   expect(worst([of("NO_DATA"), of("SRM"), of("INCONCLUSIVE")])?.verdict).toBe("SRM");
   expect(worst([of("HARM"), of("SRM")])?.verdict).toBe("HARM");
   expect(worst([])).toBeUndefined();
+});
+
+test("numbers that are no measurement are refused at the door: their squares would stop the judge", () => {
+  const wrong = "values that are numbers";
+  expect(measuredIn({ id: "a", latencyMs: 1e200 })).toBe(wrong);
+  expect(measuredIn({ id: "a", metric: "m", values: [1, 1e101] })).toBe(wrong);
+  expect(measuredIn({ id: "a", metric: "m", sums: { n: 1, sum: 1e154, sumSquares: 1e308 } })).not.toBeInstanceOf(Array);
+  expect(measuredIn({ id: "a", latencyMs: 1e6 })).toMatchObject([{ metric: "latency", single: 1e6 }]);
 });

@@ -112,7 +112,7 @@ async function knownReport(
   return { place: releaseId === null ? null : { releaseId, step: step ?? 0, arm: arm as Place["arm"] } };
 }
 
-/** Takes down that a read of a moved consumer failed on the candidates and works on live. Once a release and reason. */
+/** Takes down that a read of a moved consumer failed on the candidates and works on live. Once each time that it is moved, and reason. */
 export async function reportFailedRead(
   deps: RolloutDeps,
   reader: { consumer: string; run: string | undefined; environment: string },
@@ -123,11 +123,11 @@ export async function reportFailedRead(
   for (const release of await activeReleases(deps.db, environment)) {
     const entries = await releaseEntries(deps.db, release.id);
     const datasetId = entries.map((entry) => entry.datasetId).find((id) => failed.datasetIds.includes(id));
-    const isMember = (await membersOfRelease(deps.db, release.id)).some((member) => member.consumer === consumer);
-    if (datasetId === undefined || !isMember || release.liveAt !== null) continue;
+    const member = (await membersOfRelease(deps.db, release.id)).find((item) => item.consumer === consumer);
+    if (datasetId === undefined || member === undefined || release.liveAt !== null) continue;
     const place: Place = { releaseId: release.id, step: release.step, arm: "candidate" };
     const reason = failed.reason.slice(0, 500);
-    const hash = hashOf({ release: release.id, reason });
+    const hash = hashOf({ release: release.id, movedAt: member.movedAt.toISOString(), reason });
     const entry = { ...reader, at: now, id: `read ${hash.slice(0, 24)}`, hash, datasetId, place, receivedAt: now, ok: false, reason };
     await deps.db.transaction().execute((tx) => addReport(tx, { ...entry, pair: undefined, measured: [] }));
     await judgeAfter(deps, place, { ok: false, measured: [] });

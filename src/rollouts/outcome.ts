@@ -35,6 +35,8 @@ export interface Measured {
 }
 
 const mostSums = 1e7;
+/** Numbers beyond these are no measurement, and their squares would be no numbers any more. */
+const [mostMean, mostSquares] = [1e100, 1e207];
 
 /** The values of a report by metric; a text says what is wrong with it. */
 export function measuredIn(outcome: Outcome): Measured[] | string {
@@ -48,7 +50,7 @@ export function measuredIn(outcome: Outcome): Measured[] | string {
   const found: Measured[] = [];
   if (metric !== undefined) {
     const all = value === undefined ? values : [value];
-    if (all !== undefined && all.some((item) => !Number.isFinite(item) || Math.abs(item) > 1e150)) return "values that are numbers";
+    if (all !== undefined && all.some((item) => !Number.isFinite(item))) return "values that are numbers";
     const moments = sums === undefined ? momentsOf(all ?? []) : sums.n > mostSums ? undefined : momentsOfSums(sums);
     if (moments === undefined || moments.n === 0) return `sums that values have, of 1 to ${mostSums} values`;
     found.push({ metric, moments, single: value ?? (values?.length === 1 ? values[0] : undefined) });
@@ -58,7 +60,8 @@ export function measuredIn(outcome: Outcome): Measured[] | string {
     [latencyMetric, latencyMs],
   ] as const)
     if (single !== undefined) found.push({ metric: name, moments: { n: 1, mean: single, squares: 0 }, single });
-  return found;
+  const isMeasurement = ({ moments }: Measured): boolean => Math.abs(moments.mean) <= mostMean && moments.squares <= mostSquares;
+  return found.every(isMeasurement) ? found : "values that are numbers";
 }
 
 /** Requests of one reporter in a minute. */

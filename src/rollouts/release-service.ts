@@ -5,7 +5,7 @@ import { AppError } from "../lib/errors.ts";
 import { frozenNow } from "./freeze-reads.ts";
 import { frozenText, type Frozen } from "./freeze.ts";
 import { nextReleaseState, type ReleaseEvent } from "./release-machine.ts";
-import { judge, judgeActor, takeBack, takeBackHarm } from "./judge-service.ts";
+import { judge, judgeActor, takeBack } from "./judge-service.ts";
 import { dueReleases, findRelease, getRelease, lockRelease, releaseEntries, type Release, type ReleaseEntry } from "./release-store.ts";
 import { behindLive, completeRelease, startStep } from "./step-commit.ts";
 import { testRelease, type RolloutDeps, type StepTests } from "./step-tests.ts";
@@ -99,7 +99,8 @@ export async function resume(deps: MutationDeps, request: ReleaseRequest): Promi
   return mutate(deps, request.actor, async (m) => {
     const { release } = await locked(m, id);
     const steps = await stepsOf(m.tx, release.id);
-    const reason = release.step === 0 ? "its first step waits for somebody to advance it" : `step ${release.step} of ${steps.length}`;
+    const first = steps[0]?.step.approval === true ? "its first step waits for somebody to advance it" : "its first step is due";
+    const reason = release.step === 0 ? first : `step ${release.step} of ${steps.length}`;
     return setState(m, release, { event: "resume", reason, dueAt: dueOf(release, steps, m.at) });
   });
 }
@@ -107,6 +108,7 @@ export async function resume(deps: MutationDeps, request: ReleaseRequest): Promi
 /** When the step under way ends by itself, now at the earliest; null when somebody must say so. */
 function dueOf(release: Release, steps: readonly ReleaseStep[], at: Date): Date | null {
   const [now, after] = [steps[release.step - 1], steps[release.step]];
+  if (release.step === 0) return after?.step.approval === true ? null : at;
   if (now?.startedAt == null || now.step.waitMs === null || after?.step.approval === true) return null;
   return new Date(Math.max(at.getTime(), now.startedAt.getTime() + now.step.waitMs));
 }
@@ -173,24 +175,32 @@ async function behindNames(m: Mutation, live: Ref, release: Release): Promise<st
 const lockName = "tidegate rollouts";
 
 /**
- * Takes back what does harm, and starts every step that is due, in one process at a time; gives how many. A step lasts its whole wait from when it really started, so a
- * server that was down for a week moves one ring, not all. Each is one transaction that looks again at the release under
- * lock, so a step starts once, whoever asks, and a process that dies leaves it wholly begun or wholly due.
+ * Starts every step that is due, in one process at a time; gives how many. A step lasts its whole wait from when it really started, so a server
+ * that was down for a week moves one ring, not all. Each is one transaction that looks again at the release under lock, so a step starts once,
+ * whoever asks, and a process that dies leaves it wholly begun or wholly due. A release that fails is tried again the next time and keeps no
+ * other waiting; what failed first is thrown in the end.
  */
 export async function advanceDue(deps: RolloutDeps): Promise<number> {
-  await takeBackHarm(deps);
-  if ((await dueReleases(deps.db, deps.clock.now())).length === 0) return 0;
+  const failed = new Map<string, unknown>();
+  const due = async (): Promise<Release[]> => (await dueReleases(deps.db, deps.clock.now())).filter(({ id }) => !failed.has(id));
+  if ((await due()).length === 0) return 0;
   const worked = await trySessionLock(deps.db, lockName, async (lost) => {
     let started = 0;
-    for (let due = await dueReleases(deps.db, deps.clock.now()); due.length > 0; due = await dueReleases(deps.db, deps.clock.now())) {
-      for (const release of due) {
+    for (let releases = await due(); releases.length > 0; releases = await due()) {
+      for (const { id } of releases) {
         lost.throwIfAborted();
-        await startDue(deps, release.id);
-        started += 1;
+        try {
+          await startDue(deps, id);
+          started += 1;
+        } catch (error) {
+          failed.set(id, error);
+        }
       }
     }
     return started;
   });
+  const [first] = failed.values();
+  if (first !== undefined) throw first;
   return worked.held ? worked.value : 0;
 }
 

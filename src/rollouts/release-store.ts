@@ -276,14 +276,15 @@ export async function dueReleases(db: Reader, now: Date): Promise<Release[]> {
   return rows.map(releaseFromRow);
 }
 
-/** Releases with a plan that have moved readers and have not ended. */
-export async function releasesUnderWay(db: Reader): Promise<Release[]> {
+/** Releases under way of which consumers have reported anything. */
+export async function reportedReleases(db: Reader): Promise<Release[]> {
   const rows = await db
     .selectFrom("releases")
     .select(releaseColumns)
     .where("state", "in", activeStates)
     .where("planned", "=", true)
     .where("step", ">", 0)
+    .where((eb) => eb.exists(eb.selectFrom("outcome_reports").select("id").whereRef("release_id", "=", "releases.id")))
     .orderBy("id")
     .execute();
   return rows.map(releaseFromRow);

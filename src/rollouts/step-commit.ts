@@ -3,7 +3,7 @@ import { readSome, readTree } from "../catalog/commit-store.ts";
 import type { Ref } from "../catalog/ref-store.ts";
 import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import { containsAll } from "../catalog/change-set.ts";
-import { putHolds, standingHolds } from "./hold-store.ts";
+import { heldOnOlder, putHolds, standingHolds } from "./hold-store.ts";
 import { moveLive } from "./live-line.ts";
 import { keepPinned, keepsSomebodyBack, movingOf, pinsConcerned } from "./pin-moves.ts";
 import { membersOf } from "./plan.ts";
@@ -43,7 +43,12 @@ export async function startStep(m: Mutation, start: StepStart): Promise<Release>
   const pinned = (await pinsConcerned(m.tx, { environment: release.environment, at: m.at }, movingOf(start.entries))).map(
     (pin) => pin.consumer,
   );
-  const held = (await standingHolds(m.tx, release.id, m.at)).map((hold) => hold.consumer);
+  const { environment } = release;
+  const datasetIds = start.entries.map((entry) => entry.datasetId);
+  const held = [
+    ...(await standingHolds(m.tx, release.id, m.at)).map((hold) => hold.consumer),
+    ...(await heldOnOlder(m.tx, { environment, datasetIds, at: m.at })),
+  ];
   const staying = new Set([...back.map(({ consumer }) => consumer), ...pinned, ...held]);
   const moving = chosen.filter((name) => !staying.has(name));
   const moved = await addMembers(m.tx, release.id, moving, { ordinal, at: m.at });

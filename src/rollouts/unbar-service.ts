@@ -1,4 +1,4 @@
-import { mutate } from "../audit/mutation.ts";
+import { mutate, type Mutation } from "../audit/mutation.ts";
 import { readTree } from "../catalog/commit-store.ts";
 import { lockDatasets } from "../catalog/dataset-store.ts";
 import { liveRef, lockRefs, mainRef } from "../catalog/ref-store.ts";
@@ -6,9 +6,13 @@ import type { LakeDeps } from "../effects/lake-deps.ts";
 import { AppError } from "../lib/errors.ts";
 import { liftBars } from "./bar-store.ts";
 import type { Release } from "./release-store.ts";
-import { ship } from "./ship.ts";
+import { ship, type Shipment } from "./ship.ts";
+import { planOfRelease } from "./step-store.ts";
 
-/** Lifts the bars on a change and releases what main has of its datasets: what waited for it goes with it. */
+/**
+ * Lifts the bars on a change and releases what main has of its datasets: what waited for it goes with it. It reaches readers by the plan that it
+ * had, from the first step on.
+ */
 export async function unbar(
   deps: LakeDeps,
   request: { changeId: string; actor: string; reason: string; environment: string },
@@ -37,7 +41,23 @@ export async function unbar(
       changeId: request.changeId,
       ordinary: false,
       reason,
+      ...(await formerPlan(m, request)),
     });
     return { release, datasetIds };
   });
+}
+
+/** The plan of the newest release in steps that brought a change, and whom that kept waiting. */
+async function formerPlan(m: Mutation, of: { changeId: string; environment: string }): Promise<Pick<Shipment, "plan" | "neighbours">> {
+  const former = await m.tx
+    .selectFrom("release_changes")
+    .innerJoin("releases", "releases.id", "release_changes.release_id")
+    .select(["releases.id", "releases.neighbours"])
+    .where("release_changes.change_id", "=", of.changeId)
+    .where("releases.environment", "=", of.environment)
+    .where("releases.planned", "=", true)
+    .orderBy("releases.created_at", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  return former === undefined ? {} : { plan: await planOfRelease(m.tx, former.id), neighbours: former.neighbours };
 }

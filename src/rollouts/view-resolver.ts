@@ -14,6 +14,8 @@ export interface ResolveRequest {
   consumer: string | undefined;
   /** Reads of one run see one view, whatever is released meanwhile. */
   run: string | undefined;
+  /** Somebody else looks: a run that has not begun is not begun by it. */
+  looks?: boolean | undefined;
 }
 
 export interface Resolved {
@@ -41,7 +43,9 @@ export class ViewResolver {
 
   /** `view.lease_ended` when the run's view holds a version that has been barred since: a new run gets a good one. */
   async resolve(request: ResolveRequest): Promise<Resolved> {
-    if (request.run !== undefined) return this.#resolveRun(request.consumer ?? "", request.run);
+    const { run, looks = false } = request;
+    if (run !== undefined && (!looks || (await this.#findLease(request.consumer ?? "", run)) !== undefined))
+      return this.#resolveRun(request.consumer ?? "", run);
     const { view, reason } = await this.#current(request.consumer);
     return { view, tree: (await readCommit(this.#db, view.commitId)).tree, reason, leaseUntil: undefined };
   }

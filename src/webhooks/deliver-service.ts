@@ -23,8 +23,8 @@ const width = 4;
 
 /**
  * Sends the messages whose time has come, in one process at a time; gives how many receivers took. Each is sent at least once: a process that
- * dies behind an answer sends it again under the same id. Messages to one receiver go in order; one that does not answer is let alone until
- * the next time, and keeps nobody else waiting.
+ * dies behind an answer sends it again under the same id. Messages to one receiver go in order; one that does not answer, or refuses, is let
+ * alone until the next time, and keeps nobody else waiting.
  */
 export async function deliverDue(deps: DeliverDeps): Promise<{ delivered: number }> {
   const { db, clock } = deps;
@@ -37,7 +37,7 @@ export async function deliverDue(deps: DeliverDeps): Promise<{ delivered: number
         lost.throwIfAborted();
         const outcome = await deliver(deps, hook, delivery);
         if (outcome === "delivered") delivered += 1;
-        if (outcome === "silent") break;
+        if (outcome === "silent" || outcome === "refused") break;
       }
     });
     return { delivered };

@@ -4,7 +4,7 @@ import { flapText } from "../feeds/feed.ts";
 import { feedOfChange } from "../feeds/feed-reads.ts";
 import { counted } from "../lib/text.ts";
 import { followUpsOf } from "../rollouts/follow-up-reads.ts";
-import { showRelease, type ShownRelease } from "../rollouts/release-reads.ts";
+import { pinsBesideRelease, showRelease, type ShownRelease } from "../rollouts/release-reads.ts";
 import { stepText } from "../rollouts/plan.ts";
 import { withoutValues } from "./message.ts";
 import type { Notice } from "./webhook.ts";
@@ -276,13 +276,14 @@ async function releaseCompleted(db: Reader, id: string, at: Date): Promise<Told[
   // Nor does anybody wait for a first import.
   if (ordinary || change === undefined || change.origin === "import" || (state !== "completed" && state !== "completed_with_holds"))
     return [];
-  const held = [...new Set(shown.holds.filter(({ endedAt }) => endedAt === null).map(({ consumer }) => consumer))];
+  const holds = shown.holds.filter(({ endedAt, expiresAt }) => endedAt === null && expiresAt > at);
+  const held = [...new Set([...holds, ...(await pinsBesideRelease(db, shown.release, at))].map(({ consumer }) => consumer))];
   const notice: Notice = {
     type: "release.completed",
     subject: id,
     at,
-    text: sentenceOf(shown, `has reached ${held.length === 0 ? "all its readers" : "its readers"}`),
-    lines: held.length === 0 ? [] : [`Held back: ${held.join(", ")}.`],
+    text: sentenceOf(shown, `has reached ${state === "completed" ? "all its readers" : "its readers"}`),
+    lines: held.length === 0 ? [] : [`Held back or pinned: ${held.join(", ")}.`],
     next: `tidegate release show ${id}`,
     data: { ...factsOf(shown), held },
   };

@@ -168,18 +168,30 @@ export interface DueDelivery {
   attempts: number;
 }
 
-const most = 500;
+/** Messages of one receiver that are sent in one turn. */
+const mostOfOne = 50;
 
-/** Messages whose time has come, the oldest first. */
+/** Messages whose time has come, the oldest of each receiver first. */
 export async function dueDeliveries(db: Reader, now: Date): Promise<DueDelivery[]> {
   const rows = await db
-    .selectFrom("webhook_deliveries")
+    .selectFrom((eb) =>
+      eb
+        .selectFrom("webhook_deliveries")
+        .select(["id", "webhook_id", "type", "subject", "stands", "body", "attempts", "created_at"])
+        .select((of) =>
+          of.fn
+            .agg<number>("row_number")
+            .over((over) => over.partitionBy("webhook_id").orderBy("created_at").orderBy("id"))
+            .as("place"),
+        )
+        .where("state", "=", "waiting")
+        .where("due_at", "<=", now)
+        .as("due"),
+    )
     .select(["id", "webhook_id", "type", "subject", "stands", "body", "attempts"])
-    .where("state", "=", "waiting")
-    .where("due_at", "<=", now)
+    .where("place", "<=", mostOfOne)
     .orderBy("created_at")
     .orderBy("id")
-    .limit(most)
     .execute();
   return rows.map(({ webhook_id: webhookId, ...row }) => ({ ...row, webhookId }));
 }

@@ -232,18 +232,26 @@ describe("statements", () => {
     await ask("POST", `/v1/changes/${set.data.change.id}/close`, {});
   });
 
-  test("as tests of a consumer: none merges by itself, one without end is stopped at its limit", async () => {
-    const tests = [...statements.slice(0, 12).map(({ sql }) => sql), greedy, "select * from range(100000000)"].map((sql, at) => ({
-      name: `h${at}`,
-      query: { sql: filled(sql), timeout: "1500ms" },
-    }));
+  const asTests = (queries: readonly string[]) =>
+    queries.map((sql, at) => ({ name: `h${at}`, query: { sql: filled(sql), timeout: "1500ms" } }));
+
+  test("as tests of a consumer: refused by name, and no change is left behind", async () => {
+    const tests = asTests(statements.slice(0, 12).map(({ sql }) => sql));
+    const answer = await ask("POST", "/v1/consumers/board/tests", { tests });
+    harmless(answer, "tests of a consumer");
+    expect([answer.code, answer.text.includes("h0")]).toEqual(["consumer.query_invalid", true]);
+    told("12 statements", "consumer tests", answer.code ?? "");
+  });
+
+  test("as tests of a consumer that may be stored: none merges by itself, one without end is stopped at its limit", async () => {
+    const tests = asTests([greedy, "select count(*) from orders a, orders b, orders c, orders d"]);
     const answer = await ask("POST", "/v1/consumers/board/tests", { tests });
     harmless(answer, "tests of a consumer");
     if (answer.status === 200) {
       expect(answer.data.waits, answer.text.slice(0, 500)).not.toBeNull();
       await ask("POST", `/v1/changes/${answer.data.change.id}/close`, {});
     }
-    told("14 statements", "consumer tests", answer.code ?? `waits: ${String(answer.data.waits)}`);
+    told("2 statements", "consumer tests", answer.code ?? `waits: ${String(answer.data.waits)}`);
   });
 });
 

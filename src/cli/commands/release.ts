@@ -141,7 +141,12 @@ function addMove(surroundings: Surroundings, group: Command, verb: "advance" | "
         surroundings.output().result(release, [releaseSentence(release)], `tidegate release show ${release.id}`);
       }),
     );
-  if (verb === "advance") addFlags(command, "Why", [["--override <reason>", "start the step in a freeze all the same, for this reason"]]);
+  if (verb === "advance") {
+    addFlags(command, "Why", [
+      ["--reason <reason>", "why it goes on though the judge has not proved it safe; on record"],
+      ["--override <reason>", "start the step in a freeze all the same, for this reason"],
+    ]);
+  }
   if (verb === "pause") addFlags(command, "Why", [["--reason <reason>", "shown until it goes on"]]);
 }
 
