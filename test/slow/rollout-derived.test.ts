@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { addConsumer } from "../src/access/consumer-service.ts";
-import { showChange } from "../src/changes/change-reads.ts";
-import { setPlan } from "../src/changes/plan-service.ts";
-import type { Proposed } from "../src/changes/propose-service.ts";
-import { pin, unpin } from "../src/rollouts/pin-service.ts";
-import { showRelease } from "../src/rollouts/release-reads.ts";
-import { advance } from "../src/rollouts/release-service.ts";
-import { contractOnMain, importText, proposeText } from "./harness/changes.ts";
-import { lakehouse, source, type Lakehouse } from "./harness/lakehouse.ts";
-import { martOf } from "./harness/mart.ts";
-import { rowsOf } from "./harness/reads.ts";
+import { addConsumer } from "../../src/access/consumer-service.ts";
+import { showChange } from "../../src/changes/change-reads.ts";
+import { setPlan } from "../../src/changes/plan-service.ts";
+import type { Proposed } from "../../src/changes/propose-service.ts";
+import { pin, unpin } from "../../src/rollouts/pin-service.ts";
+import { showRelease } from "../../src/rollouts/release-reads.ts";
+import { advance } from "../../src/rollouts/release-service.ts";
+import { contractOnMain, importText, proposeText } from "../harness/changes.ts";
+import { lakehouse, source, type Lakehouse } from "../harness/lakehouse.ts";
+import { martOf } from "../harness/mart.ts";
+import { rowsOf } from "../harness/reads.ts";
 
 /* Rollouts of what is built from others, of new and dropped datasets, and of what foreign keys bind together. */
 

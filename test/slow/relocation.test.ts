@@ -1,18 +1,18 @@
 import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { verifyAudit } from "../src/audit/audit-reads.ts";
-import { relocateStore } from "../src/catalog/relocate-service.ts";
-import { createTag } from "../src/catalog/tag-service.ts";
-import { mergeAnyway } from "./harness/merge-anyway.ts";
-import { propose } from "../src/changes/propose-service.ts";
-import { TableReader } from "../src/effects/version-writer.ts";
-import { localStore } from "../src/lake/local-store.ts";
-import { examine } from "../src/reading/doctor-service.ts";
-import { faultStore } from "./harness/fault-store.ts";
-import { lakehouse, source, type Lakehouse } from "./harness/lakehouse.ts";
-import { sparkTables } from "./harness/spark-fixture.ts";
-import { adoptedAt, deletesOf, diffFromFirst, proposed, proposedBySpark, rowsById, type RowsById } from "./harness/spark-line.ts";
+import { verifyAudit } from "../../src/audit/audit-reads.ts";
+import { relocateStore } from "../../src/catalog/relocate-service.ts";
+import { createTag } from "../../src/catalog/tag-service.ts";
+import { mergeAnyway } from "../harness/merge-anyway.ts";
+import { propose } from "../../src/changes/propose-service.ts";
+import { TableReader } from "../../src/effects/version-writer.ts";
+import { localStore } from "../../src/lake/local-store.ts";
+import { examine } from "../../src/reading/doctor-service.ts";
+import { faultStore } from "../harness/fault-store.ts";
+import { lakehouse, source, type Lakehouse } from "../harness/lakehouse.ts";
+import { sparkTables } from "../harness/spark-fixture.ts";
+import { adoptedAt, deletesOf, diffFromFirst, proposed, proposedBySpark, rowsById, type RowsById } from "../harness/spark-line.ts";
 
 /** A data folder that moves with tables of Spark in it, position deletes and all: relocated, everything is as it was. */
 

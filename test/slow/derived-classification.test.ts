@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { contractOnMain, importText } from "./harness/changes.ts";
-import { lakehouse, type Lakehouse } from "./harness/lakehouse.ts";
-import { martOf } from "./harness/mart.ts";
+import { contractOnMain, importText } from "../harness/changes.ts";
+import { lakehouse, type Lakehouse } from "../harness/lakehouse.ts";
+import { martOf } from "../harness/mart.ts";
 
 let lake: Lakehouse;
 beforeAll(async () => {

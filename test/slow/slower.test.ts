@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { compiled } from "../../test/harness/compiled.ts";
-import { duckdbSandbox } from "../engine/duckdb/sandbox/duckdb-sandbox.ts";
-import type { Sandbox } from "../engine/sandbox.ts";
-import { runQueryTest } from "./query-test.ts";
+import { compiled } from "../harness/compiled.ts";
+import { duckdbSandbox } from "../../src/engine/duckdb/sandbox/duckdb-sandbox.ts";
+import type { Sandbox } from "../../src/engine/sandbox.ts";
+import { runQueryTest } from "../../src/consumers/query-test.ts";
 
 /* When a query is called slower. The queries run for real, the times that they took are given: a busy machine on demand. */
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { changeDatasets } from "../src/changes/change-store.ts";
-import { showChange } from "../src/changes/change-reads.ts";
-import { openRevert } from "../src/changes/revert-service.ts";
-import { lakehouse, type Lakehouse } from "./harness/lakehouse.ts";
-import { martOf } from "./harness/mart.ts";
+import { changeDatasets } from "../../src/changes/change-store.ts";
+import { showChange } from "../../src/changes/change-reads.ts";
+import { openRevert } from "../../src/changes/revert-service.ts";
+import { lakehouse, type Lakehouse } from "../harness/lakehouse.ts";
+import { martOf } from "../harness/mart.ts";
 
 /* Derived datasets on all lines: what readers have after a rollback, after a revert, and between. */
 
