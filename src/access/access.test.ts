@@ -66,7 +66,7 @@ test("a token opens until it is revoked, expires, or its person is disabled; two
   expect(first).toEqual(second);
   expect(first).toMatchObject({ kind: "person", name: "ben", role: "reviewer" });
   const stored = await deps.db.selectFrom("tokens").selectAll().execute();
-  expect(JSON.stringify(stored)).not.toContain(one.token.split("_")[2]);
+  expect(JSON.stringify(stored)).not.toContain(one.token.split("_").slice(2).join("_"));
 
   deps.clock.advance(86_400_001);
   await expect(authenticate(deps, two.token)).rejects.toThrow(code("auth.expired"));
