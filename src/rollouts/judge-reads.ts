@@ -59,7 +59,7 @@ export async function movedConsumers(
       (select coalesce(reason, 'it says so') from outcome_reports reports where reports.release_id = ${id} and reports.arm = 'candidate'
         and reports.consumer = members.consumer and not reports.ok and reports.at >= members.moved_at order by at limit 1) as failure,
       (select not ok from outcome_reports reports where reports.consumer = members.consumer and reports.ok is not null
-        and reports.dataset_id in ${datasets} and reports.arm = 'current' and reports.at < members.moved_at
+        and reports.dataset_id in ${datasets} and reports.arm is distinct from 'candidate' and reports.at < members.moved_at
         order by at desc limit 1) as failed_before
     from members left join reads using (consumer) order by consumer`.execute(db);
   const named = new Set(steps.flatMap(({ step: { audience } }) => (audience.to === "ring" ? audience.consumers : [])));
