@@ -1,11 +1,8 @@
 import { liveRef } from "../catalog/ref-store.ts";
-import { lastPart } from "../catalog/dataset.ts";
-import { wordsOf } from "../catalog/mentioned.ts";
-import { scan } from "../effects/table-state.ts";
 import { AppError } from "../lib/errors.ts";
 import { reportFailedRead } from "../rollouts/outcome-service.ts";
 import type { RolloutDeps } from "../rollouts/step-tests.ts";
-import { runQuery, type QueryAnswer, type QueryDeps } from "./query-service.ts";
+import { mentionedTables, runQuery, type QueryAnswer, type QueryDeps } from "./query-service.ts";
 import { answerFor, listIn } from "./read-service.ts";
 import type { ReaderIdentity } from "./reader.ts";
 
@@ -55,13 +52,7 @@ export async function watchedQuery(deps: WatchDeps, reader: ReaderIdentity, sql:
 
 /** Runs a query on what a reader has, for nothing but whether it runs; gives the datasets that it may read. */
 async function runOn(deps: WatchDeps, reader: ReaderIdentity, query: { sql: string; signal: AbortSignal | undefined }): Promise<string[]> {
-  const words = wordsOf(query.sql);
-  const mentioned = (await listIn(deps, reader, undefined)).filter(({ dataset }) => words.has(lastPart(dataset.name)));
-  const tables = [];
-  for (const { dataset, version } of mentioned) {
-    const { state } = await deps.tables.open(version);
-    tables.push({ name: dataset.name, plan: scan(deps.store, state.files, state.schema.fields) });
-  }
+  const { mentioned, tables } = await mentionedTables(deps, await listIn(deps, reader, undefined), query.sql);
   await deps.sandbox.profile({ sql: query.sql, tables, caps: deps.sqlCaps }, { signal: query.signal });
   return mentioned.map(({ dataset }) => dataset.id);
 }

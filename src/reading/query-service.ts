@@ -20,18 +20,24 @@ export interface QueryAnswer {
   versions: ListedDataset[];
 }
 
-/** Runs one SELECT over the reader's view, in the locked child process. Its exposures are committed before the first row is given. */
-export async function runQuery(deps: QueryDeps, reader: ReaderIdentity, sql: string, signal?: AbortSignal): Promise<QueryAnswer> {
-  const resolved = reader.at === undefined ? await deps.resolver.resolve(reader) : undefined;
-  const all = await listIn(deps, reader, resolved);
+/** The datasets among these that a statement may read, by its words, and their tables. */
+export async function mentionedTables(deps: Pick<QueryDeps, "tables" | "store">, listed: readonly ListedDataset[], sql: string) {
   const words = wordsOf(sql);
-  const mentioned = all.filter(({ dataset }) => words.has(lastPart(dataset.name)));
+  const mentioned = listed.filter(({ dataset }) => words.has(lastPart(dataset.name)));
   const tables = await Promise.all(
     mentioned.map(async ({ dataset, version }) => {
       const { state } = await deps.tables.open(version);
       return { name: dataset.name, plan: scan(deps.store, state.files, state.schema.fields) };
     }),
   );
+  return { mentioned, tables };
+}
+
+/** Runs one SELECT over the reader's view, in the locked child process. Its exposures are committed before the first row is given. */
+export async function runQuery(deps: QueryDeps, reader: ReaderIdentity, sql: string, signal?: AbortSignal): Promise<QueryAnswer> {
+  const resolved = reader.at === undefined ? await deps.resolver.resolve(reader) : undefined;
+  const all = await listIn(deps, reader, resolved);
+  const { mentioned, tables } = await mentionedTables(deps, all, sql);
   const result = await deps.sandbox.query({ sql, tables, caps: deps.sqlCaps }, { signal });
   const found = mentioned.filter(({ dataset }) => result.used.some((item) => item.table === dataset.name));
   // A plan in which no dataset is recognised still read something: then all that were mentioned are recorded, with all columns.

@@ -1,3 +1,4 @@
+import { hourOf } from "../usage/exposure.ts";
 import { sql } from "kysely";
 import type { Reader, Tx } from "../db/db.ts";
 import { sha256 } from "../lib/json.ts";
@@ -120,7 +121,7 @@ export async function addReport(tx: Tx, report: NewReport): Promise<boolean> {
     .returning("id")
     .executeTakeFirst();
   if (added === undefined) return false;
-  const hour = new Date(Math.floor(at.getTime() / 3_600_000) * 3_600_000);
+  const hour = hourOf(at);
   const of = {
     dataset_id: datasetId,
     release_id: place?.releaseId ?? "",
