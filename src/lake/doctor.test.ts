@@ -111,7 +111,8 @@ test("a footer that was damaged anywhere is said to be damaged, or is read; it n
       );
       expect(typeof found === "number" || /footer|Parquet/.test(found), String(found)).toBe(true);
     }),
-    { numRuns: 300 },
+    // A byte that makes a list of structs a list of something else.
+    { numRuns: 300, examples: [[3168, 115, 0]] },
   );
 });
 

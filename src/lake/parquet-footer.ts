@@ -22,13 +22,20 @@ export async function readParquetLeaves(store: ObjectStore, key: string, size: n
   const length = tail.readUInt32LE(0);
   if (length > size - 12) throw new Error("its footer is longer than the file");
   const footer = Buffer.from(await store.getRange(key, size - 8 - length, length));
-  const schema = new Thrift(footer).struct(2).get(2);
-  if (!Array.isArray(schema)) throw new Error("its footer has no schema");
-  return leavesOf(schema as Struct[]);
+  try {
+    const schema = new Thrift(footer).struct(2).get(2);
+    if (!isStructs(schema)) throw new Error("it has no schema");
+    return leavesOf(schema);
+  } catch (error) {
+    // Damaged bytes decode to any shape: what is met then is damage of the footer, whatever it failed on.
+    throw new Error(`its footer cannot be read: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 type Value = bigint | boolean | Buffer | Value[] | Struct | undefined;
 type Struct = Map<number, Value>;
+
+const isStructs = (value: Value): value is Struct[] => Array.isArray(value) && value.every((element) => element instanceof Map);
 
 const kinds = { true: 1, false: 2, byte: 3, i16: 4, i32: 5, i64: 6, double: 7, binary: 8, list: 9, set: 10, struct: 12 } as const;
 
@@ -42,7 +49,7 @@ class Thrift {
 
   #byte(): number {
     const byte = this.#bytes[this.#at++];
-    if (byte === undefined) throw new Error("its footer is cut short");
+    if (byte === undefined) throw new Error("it is cut short");
     return byte;
   }
 
@@ -62,7 +69,7 @@ class Thrift {
   }
 
   #take(length: number): Buffer {
-    if (this.#at + length > this.#bytes.length) throw new Error("its footer is cut short");
+    if (this.#at + length > this.#bytes.length) throw new Error("it is cut short");
     return this.#bytes.subarray(this.#at, (this.#at += length));
   }
 
@@ -98,13 +105,13 @@ class Thrift {
       case kinds.set: {
         const head = this.#byte();
         const length = head >> 4 === 15 ? Number(this.#varint()) : head >> 4;
-        if (length > this.#bytes.length) throw new Error("its footer is cut short");
+        if (length > this.#bytes.length) throw new Error("it is cut short");
         return Array.from({ length }, () => this.#value(head & 0x0f));
       }
       case kinds.struct:
         return this.struct();
       default:
-        throw new Error(`its footer has a value of unknown kind ${kind}`);
+        throw new Error(`it has a value of unknown kind ${kind}`);
     }
   }
 }
@@ -176,7 +183,7 @@ function leavesOf(elements: readonly Struct[]): ParquetLeaf[] {
   let next = 1;
   const visit = (above: readonly string[]): void => {
     const element = elements[next++];
-    if (element === undefined) throw new Error("its footer's schema is cut short");
+    if (element === undefined) throw new Error("its schema is cut short");
     const name = element.get(4);
     const path = [...above, Buffer.isBuffer(name) ? name.toString("utf8") : ""];
     const children = numberIn(element, 5) ?? 0;
