@@ -15,6 +15,7 @@ import { followUps } from "./0014-follow-ups.ts";
 import { readerHistory } from "./0015-reader-history.ts";
 import { outcomes } from "./0016-outcomes.ts";
 import { incidents } from "./0017-incidents.ts";
+import { undoIndex } from "./0018-undo-index.ts";
 
 /** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -35,4 +36,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   readerHistory,
   outcomes,
   incidents,
+  undoIndex,
 ];
