@@ -10,6 +10,7 @@ import { defaultPolicy, type Policy } from "../reviews/policy.ts";
 import { overrideOf, reviewsOf } from "../reviews/review-store.ts";
 import type { Review } from "../reviews/review.ts";
 import { authorsOf, reviewersIn } from "../reviews/reviewer-reads.ts";
+import { barredChanges } from "../rollouts/bar-store.ts";
 import { originFor } from "./change-origin.ts";
 import type { Change } from "./change.ts";
 
@@ -31,15 +32,17 @@ export async function decideNow(
   further: readonly Review[] = [],
 ): Promise<Decision> {
   const feed = await feedOfChange(db, change);
+  const origin = await originFor(db, change, feed);
   return decide({
     policy: await policyOf(db, mainTree),
     assessment,
-    origin: await originFor(db, change, feed),
+    origin,
     authors: await authorsOf(db, change.id),
     reviewers: await reviewersIn(db),
     reviews: [...(await reviewsOf(db, change.id)), ...further],
     override: await overrideOf(db, change.id),
     feed,
+    undoesBarred: origin === "revert" && change.reverts !== null && (await barredChanges(db, [change.reverts])).size > 0,
   });
 }
 

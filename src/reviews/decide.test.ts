@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { madeAssessment, madeCheck, madeDataset, madeFacts, madeReview, madeTest, reviewer } from "../../test/harness/made-assessment.ts";
+import type { CheckResult } from "../checks/check.ts";
 import { decide, type DecisionFacts } from "./decide.ts";
 import type { Policy } from "./policy.ts";
 
@@ -217,4 +218,22 @@ describe("people and policy", () => {
       items: [],
     });
   });
+});
+
+test("what takes back a rolled-back change is not measured by what main still has of it; all other rules hold", () => {
+  const failed = (kind: "row_count_change" | "scaled" | "foreign_key") => {
+    const rule = { ...madeCheck().rule, test: { kind } as CheckResult["rule"]["test"] };
+    const checks = [madeCheck({ verdict: "fail", effect: "block", found: "50 % of base", rule })];
+    return madeAssessment({ datasets: [madeDataset({ checks: { ...madeDataset().checks, checks } })] });
+  };
+  const origin = "revert";
+  for (const kind of ["row_count_change", "scaled"] as const) {
+    expect(outcome({ origin, assessment: failed(kind) })).toBe("blocked");
+    const decision = decide(madeFacts({ origin, assessment: failed(kind), undoesBarred: true }));
+    expect(decision.outcome).toBe("ready");
+    expect(decision.items.filter((item) => item.kind === "check").map(({ text }) => text)).toEqual([
+      expect.stringMatching(/found 50 % of base\. It compares with what was rolled back\.$/) as string,
+    ]);
+  }
+  expect(outcome({ origin, assessment: failed("foreign_key"), undoesBarred: true })).toBe("blocked");
 });

@@ -23,6 +23,8 @@ export interface DecisionFacts {
   override: Override | undefined;
   /** The feed by which the change came, and how its earlier batches fared; absent for what is no batch of a feed. */
   feed?: { name: string; flap: Flap; isTrusted: boolean } | undefined;
+  /** The change takes back what was rolled back: main still has it, so that comparing with main says nothing of the change. */
+  undoesBarred?: boolean | undefined;
 }
 
 /**
@@ -101,6 +103,8 @@ function failedChecks(facts: DecisionFacts, { dataset, checks }: DatasetChecks, 
   return checks.flatMap((check): DecisionItem[] => {
     if (check.verdict === "pass" || check.effect === "info" || check.effect === "none") return [];
     const text = checkText(dataset, check);
+    if (facts.undoesBarred === true && comparing.has(check.rule.test.kind))
+      return [plain("check", "met", `${text} It compares with what was rolled back.`)];
     if (check.effect === "block") {
       const next = `tidegate check ${facts.assessment.changeId}`;
       return [plain("check", check.verdict === "fail" ? "failed" : "unknown", text, { next })];
@@ -109,6 +113,16 @@ function failedChecks(facts: DecisionFacts, { dataset, checks }: DatasetChecks, 
     return treated(facts, "check", text, strictest(matches, "warnings"), digest);
   });
 }
+
+/** Rules that measure a change by what was there before it. */
+const comparing: ReadonlySet<CheckResult["rule"]["test"]["kind"]> = new Set([
+  "row_count_change",
+  "metric_change",
+  "drift",
+  "scaled",
+  "duplicated_content",
+  "history",
+]);
 
 function checkText(dataset: string, check: CheckResult): string {
   const found = check.found === null ? (check.reason ?? "it could not be told").replaceAll("_", " ") : `found ${check.found}`;
