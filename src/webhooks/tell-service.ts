@@ -22,13 +22,15 @@ const flapAgainMs = 86_400_000;
 export async function tellWebhooks(deps: TellDeps, happened: Happened, row: OutboxRow): Promise<void> {
   const hooks = await standingWebhooks(deps.db);
   if (hooks.length === 0) return;
-  for (const told of await noticesOf(deps.db, happened, row.at)) {
-    for (const hook of hooks) {
-      const { type } = told.notice;
-      if (type !== "webhook.test" && hook.events.length > 0 && !hook.events.includes(type)) continue;
-      await tell(deps, hook, told, row.seq);
-    }
-  }
+  const notices = await noticesOf(deps.db, happened, row.at);
+  for (const hook of hooks) for (const told of heardBy(hook, notices)) await tell(deps, hook, told, row.seq);
+}
+
+/** What a webhook listens to. Whoever hears that a feed flaps is not told of each batch that it holds up: that is one thing, not ten. */
+function heardBy({ events }: SecretWebhook, notices: readonly Told[]): Told[] {
+  const heard = notices.filter(({ notice }) => notice.type === "webhook.test" || events.length === 0 || events.includes(notice.type));
+  const flaps = heard.some(({ notice }) => notice.type === "feed.flapping");
+  return flaps ? heard.filter(({ notice }) => notice.type !== "change.waits") : heard;
 }
 
 async function tell({ db, clock, ids }: TellDeps, hook: SecretWebhook, { notice, stands, notBefore }: Told, seq: bigint): Promise<void> {
