@@ -3,8 +3,7 @@ import type { ImpactDeps } from "../consumers/impact-service.ts";
 import type { EventHandlers, Events, OutboxRow, Topic } from "../db/events.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { AppError } from "../lib/errors.ts";
-import { carryOntoLive } from "../rollouts/live-carry.ts";
-import { startQueued } from "../rollouts/queue-service.ts";
+import { startQueued, startWaiting, tryBeside } from "../rollouts/queue-service.ts";
 import { tellWebhooks } from "../webhooks/tell-service.ts";
 import type { Happened } from "../webhooks/notice-reads.ts";
 import { planMoved } from "./plan-ahead.ts";
@@ -29,8 +28,8 @@ export function outboxHandlers(deps: OutboxDeps): EventHandlers {
     "change.barred": told("change.barred", (event) => revertBarred(deps, event)),
     "incident.opened": told("incident.opened"),
     "incident.closed": told("incident.closed"),
-    "release.waiting": told("release.waiting", (event) => carryOntoLive(deps, event.release)),
-    "release.step_started": told("release.step_started"),
+    "release.waiting": told("release.waiting", (event) => startWaiting(deps, event.release)),
+    "release.step_started": told("release.step_started", (event) => tryBeside(deps, event.release)),
     "release.stopped": told("release.stopped"),
     "release.ended": told("release.ended", (event) => startQueued(deps, event.release)),
     "release.completed": told("release.completed", (event) => startQueued(deps, event.release)),

@@ -75,15 +75,20 @@ async function openAll(deps: CheckDeps, sides: CheckSides, options: CheckOptions
   return asked;
 }
 
-/** A foreign key or a query names a dataset in full or by its last part; one that the change takes out is looked at all the same. */
-function looksAt(test: RuleTest, names: ReadonlySet<string>, changed: number): boolean {
+/** Whether a rule of another dataset looks at some that changed. A foreign key or a query names a dataset in full or by its last part; one that the change takes out is looked at all the same. */
+export function looksAt(test: RuleTest, names: ReadonlySet<string>, changed: number): boolean {
   if (test.kind === "sql") return readsOthers(test.query) && (names.size < changed || [...names].some(namedIn(test.query)));
   if (test.kind !== "foreign_key") return false;
   const { dataset } = test.to;
   return names.size < changed || [...names].some((full) => full === dataset || full.endsWith(`.${dataset}`));
 }
 
-async function neighbours(deps: CheckDeps, sides: CheckSides, options: CheckOptions & { scratch: Scratch }): Promise<DatasetState[]> {
+/** Datasets beside those that are checked whose contracts may look at others. */
+export async function neighbours(
+  deps: CheckDeps,
+  sides: CheckSides,
+  options: CheckOptions & { scratch: Scratch },
+): Promise<DatasetState[]> {
   const found: DatasetState[] = [];
   for (const [datasetId, hashes] of await pointingDatasets(deps.db)) {
     if (sides.datasetIds.includes(datasetId)) continue;
@@ -107,14 +112,14 @@ function refuseUnknown(wanted: readonly string[], asked: readonly AskedDataset[]
   });
 }
 
-interface Answered {
+export interface Answered {
   question: Question;
   answer: Answer;
   reused: boolean;
 }
 
 /** Answers from the store what it knows, and asks the rest together. */
-async function answerRules(context: AskContext, rules: readonly Rule[]): Promise<Answered[]> {
+export async function answerRules(context: AskContext, rules: readonly Rule[]): Promise<Answered[]> {
   const { deps, state } = context;
   const questions: Question[] = [];
   for (const rule of rules) questions.push(await questionOf(context, rule));

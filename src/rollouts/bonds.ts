@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { getDatasets } from "../catalog/dataset-store.ts";
-import { lastPart, type Dataset } from "../catalog/dataset.ts";
+import type { Dataset } from "../catalog/dataset.ts";
 import { mentionedIn, wordsOf } from "../catalog/mentioned.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import { rulesOf } from "../contracts/contract-rules.ts";
@@ -51,7 +51,7 @@ function lookedAt(test: RuleTest, datasets: readonly Dataset[]): Dataset[] {
   if (test.kind === "sql") return mentionedIn(wordsOf(test.query), datasets);
   if (test.kind !== "foreign_key") return [];
   const { dataset } = test.to;
-  return datasets.filter(({ name }) => name === dataset || lastPart(name) === lastPart(dataset));
+  return datasets.filter(({ name }) => name === dataset || name.endsWith(`.${dataset}`));
 }
 
 /** Which of some datasets are ever built from which, at any distance. */

@@ -1,8 +1,10 @@
-import { readSome } from "../catalog/commit-store.ts";
+import { readSome, readTree } from "../catalog/commit-store.ts";
 import { everBuiltFrom } from "../catalog/derivation-store.ts";
+import { getRef, liveRef } from "../catalog/ref-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import type { Reader } from "../db/db.ts";
+import { bondsOf } from "./bonds.ts";
 import { activeReleases, releaseContents, type Release, type ReleaseEntry } from "./release-store.ts";
 
 /** Something that readers are on: what everybody has, or the candidates of a release under way. */
@@ -13,23 +15,52 @@ export interface Line {
   release: Release | undefined;
   /** The candidates, in place of what live has. */
   entries: readonly ReleaseEntry[];
+  /** None of its candidates is among the datasets of the batch, but a foreign key or a rule in SQL binds one to them. */
+  isOnlyBound: boolean;
 }
 
 /** Live, and the candidates of each release under way that a batch on these datasets concerns. A bake has none any more. */
 export async function linesFor(db: Reader, environment: string, datasetIds: readonly string[]): Promise<Line[]> {
   const releases = (await activeReleases(db, environment)).filter((release) => release.liveAt === null);
-  const live: Line = { folder: "live", release: undefined, entries: [] };
+  const live: Line = { folder: "live", release: undefined, entries: [], isOnlyBound: false };
   if (releases.length === 0) return [live];
   const reached = new Set([...datasetIds, ...(await everBuiltFrom(db, datasetIds))]);
   const contents = await releaseContents(
     db,
     releases.map((release) => release.id),
   );
+  const bound = await boundTo(
+    db,
+    environment,
+    reached,
+    [...contents.values()].flatMap(({ entries }) => entries),
+  );
   const candidates = releases.flatMap((release): Line[] => {
     const entries = contents.get(release.id)?.entries ?? [];
-    return entries.some((entry) => reached.has(entry.datasetId)) ? [{ folder: "candidate", release, entries }] : [];
+    const isOnlyBound = !entries.some((entry) => reached.has(entry.datasetId));
+    if (isOnlyBound && !entries.some((entry) => bound.has(entry.datasetId))) return [];
+    return [{ folder: "candidate", release, entries, isOnlyBound }];
   });
   return [live, ...candidates];
+}
+
+/** Candidates that something binds to some datasets: a reader of both has them in one view. */
+async function boundTo(
+  db: Reader,
+  environment: string,
+  datasetIds: ReadonlySet<string>,
+  candidates: readonly ReleaseEntry[],
+): Promise<Set<string>> {
+  const tree = await readTree(db, (await getRef(db, liveRef(environment))).commitId);
+  const versions = new Map([...datasetIds].map((id) => [id, new Set<string>()]));
+  for (const [id, version] of await readSome(db, tree, [...datasetIds])) versions.get(id)?.add(version);
+  for (const { datasetId, beforeVersion, afterVersion } of candidates) {
+    const known = versions.get(datasetId) ?? new Set();
+    for (const id of [beforeVersion, afterVersion]) if (id !== null) known.add(id);
+    versions.set(datasetId, known);
+  }
+  const bonds = await bondsOf(db, versions, []);
+  return new Set([...datasetIds].flatMap((id) => [...(bonds.get(id) ?? [])]));
 }
 
 /** Whether lines that were read at two moments offer the same. */

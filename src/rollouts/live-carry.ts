@@ -1,11 +1,11 @@
 import { mutate, type Mutation } from "../audit/mutation.ts";
-import { readTree } from "../catalog/commit-store.ts";
+import { readSome, readTree } from "../catalog/commit-store.ts";
 import { contains, emptyChangeSet, withMerged } from "../catalog/change-set.ts";
 import type { Dataset } from "../catalog/dataset.ts";
 import { everBuiltFrom } from "../catalog/derivation-store.ts";
 import { getDatasets, lockDatasets } from "../catalog/dataset-store.ts";
-import { getRef, liveRef, lockRefs, type Ref } from "../catalog/ref-store.ts";
-import type { VersionContent } from "../catalog/side.ts";
+import { getRef, liveRef, lockRefs, mainRef, type Ref } from "../catalog/ref-store.ts";
+import type { Reader } from "../db/db.ts";
 import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import { endLease, withWriteLease, type WriteLease } from "../catalog/write-lease.ts";
@@ -21,6 +21,8 @@ import { AppError } from "../lib/errors.ts";
 import { completeDerived, type DerivedPiece } from "../lineage/complete.ts";
 import type { Declared } from "../lineage/derived-graph.ts";
 import { barsOn } from "./bar-store.ts";
+import { contentOf, editsUnder, whereItFits, type CarriedLine, type Fitting, type Refused, type Result } from "./carried.ts";
+import { boundApart } from "./fit.ts";
 import { linesFor, sameLines, versionsOnLine, type Line } from "./lines.ts";
 import { moveLive } from "./live-line.ts";
 import { keepPinned } from "./pin-moves.ts";
@@ -64,22 +66,6 @@ interface Sides {
   derived: DerivedSide[];
 }
 
-type Result = { version: Version } | { draft: Draft };
-
-/** A line with what carrying gives it. */
-interface CarriedLine {
-  line: Line;
-  /** What it had of each dataset. */
-  before: Map<string, Version | undefined>;
-  results: Map<string, Result>;
-}
-
-/** Why a line cannot take the batch. */
-interface Refused {
-  line: Line;
-  why: string;
-}
-
 async function tryCarry(deps: LakeDeps, release: Release, changeId: string): Promise<"done" | "live moved"> {
   const live = await getRef(deps.db, liveRef(release.environment));
   const tree = await readTree(deps.db, live.commitId);
@@ -96,7 +82,10 @@ async function tryCarry(deps: LakeDeps, release: Release, changeId: string): Pro
         if ("why" in carried) return hold(deps, release, carried, lines);
         done.push(carried);
       }
-      return commitCarried(deps, { release, live, tree, lines: done, lease });
+      const fitting = await whereItFits(deps, tree, done);
+      if ("why" in fitting) return hold(deps, release, fitting, [fitting.line]);
+      if (fitting.waits !== undefined && fitting.goes.length === 0) return waitForFit(deps, { release, tree, ids, why: fitting.waits });
+      return commitCarried(deps, { release, live, tree, ids, lines, ...fitting, lease });
     }),
   );
 }
@@ -116,6 +105,7 @@ interface OnLine {
 
 async function carryLine(deps: LakeDeps, work: OnLine): Promise<CarriedLine | Refused> {
   const { line, datasets, changeId } = work;
+  if (line.isOnlyBound) return { line, before: new Map(), results: new Map() };
   const sides = await loadSides(deps, work);
   if (sides === undefined) return { line, why: "readers have nothing to carry it onto" };
   const results = new Map<string, Result>();
@@ -145,20 +135,6 @@ async function carryLine(deps: LakeDeps, work: OnLine): Promise<CarriedLine | Re
 
 const what = ({ contract }: Conflicts): string => (contract.length > 0 ? contract.map(({ item }) => item).join(", ") : "its rows");
 
-const contentOf = (result: Result): VersionContent => ("draft" in result ? result.draft.version : result.version);
-
-/** What stands in place of live's entries before anything is built on a line: its candidates, and what live gets of the rest. */
-async function editsUnder(deps: LakeDeps, { line, live }: OnLine): Promise<Map<string, VersionContent | null>> {
-  if (line.release === undefined) return new Map();
-  const versions = await getVersions(
-    deps.db,
-    line.entries.flatMap((entry) => entry.afterVersion ?? []),
-  );
-  const edits = new Map<string, VersionContent | null>([...(live?.results ?? [])].map(([id, result]) => [id, contentOf(result)]));
-  for (const { datasetId, afterVersion } of line.entries) edits.set(datasetId, versions.get(afterVersion ?? "") ?? null);
-  return edits;
-}
-
 /** Builds what a line has of derived datasets from what it has of their inputs, with the release's effect. */
 async function deriveOnLine(deps: LakeDeps, work: OnLine, sides: Sides, results: ReadonlyMap<string, Result>): Promise<DerivedPiece[]> {
   const { derived } = sides;
@@ -175,7 +151,7 @@ async function deriveOnLine(deps: LakeDeps, work: OnLine, sides: Sides, results:
     const key = keyNames((await deps.tables.open(side.merged)).state.schema);
     declared.push({ dataset, created: false, sql, key, contract });
   }
-  const edits = await editsUnder(deps, work);
+  const edits = await editsUnder(deps.db, work.line, work.live);
   for (const [id, result] of results) edits.set(id, contentOf(result));
   const completed = await completeDerived(deps, {
     tree: work.tree,
@@ -232,12 +208,33 @@ async function hold(deps: LakeDeps, batch: Release, { line, why }: Refused, line
     const reason = line.release === undefined ? why : `beside ${line.release.id}: ${why}`;
     await m.tx.updateTable("releases").set({ reason }).where("id", "=", batch.id).where("state", "=", "waiting").execute();
     m.record({ action: "release.hold", subject: batch.id, payload: { reason } });
-    for (const { release } of lines) {
+    for (const { release, isOnlyBound } of lines) {
+      if (isOnlyBound && release?.id !== line.release?.id) continue;
       const now = release && (await findRelease(m.tx, release.id));
       if (now !== undefined) await holdRollout(m, now, `${batch.changeId ?? batch.id} cannot be carried to both sides: ${reason}`);
     }
   });
   return "done";
+}
+
+/** The batch waits for what its datasets are bound to, on the side where it does not fit. Nothing is held for that. */
+async function waitForFit(deps: LakeDeps, wait: { release: Release; tree: string; ids: readonly string[]; why: string }): Promise<"done"> {
+  const { release, why } = wait;
+  if (release.reason === why) return "done";
+  await mutate(deps, "tidegate", async (m) => saysItWaits(m, release.id, { ...(await waitingFor(m.tx, wait)), reason: why }));
+  return "done";
+}
+
+/** What must move before a batch is tried again: whatever its datasets are bound to, and readers have otherwise than main. */
+async function waitingFor(db: Reader, { tree, ids }: { tree: string; ids: readonly string[] }): Promise<{ neighbours: string[] }> {
+  const mainTree = await readTree(db, (await getRef(db, mainRef)).commitId);
+  const apart = await boundApart(db, { liveTree: tree, mainTree, moving: await readSome(db, tree, ids) });
+  return { neighbours: apart.map(({ id }) => id) };
+}
+
+async function saysItWaits(m: Mutation, id: string, wait: { reason: string; neighbours: string[] }): Promise<void> {
+  await m.tx.updateTable("releases").set(wait).where("id", "=", id).where("state", "=", "waiting").execute();
+  m.record({ action: "release.wait", subject: id, payload: { reason: wait.reason } });
 }
 
 /** Holds a release under way, if it still is. */
@@ -249,42 +246,34 @@ async function holdRollout(m: Mutation, release: Release, reason: string): Promi
   m.enqueue("release.stopped", { release: release.id, reason });
 }
 
-interface Carrying {
+interface Carrying extends Fitting {
   release: Release;
   live: Ref;
   tree: string;
-  /** Live first. */
-  lines: readonly CarriedLine[];
+  /** The datasets of the batch. */
+  ids: readonly string[];
+  /** All that was looked at, live first. */
+  lines: readonly Line[];
   lease: WriteLease;
 }
 
-/** The commit point: live and all candidates have the batch with it, or none has. */
+/** The commit point: live and all candidates have the batch with it, or none has; where it does not fit on live, those candidates have it. */
 async function commitCarried(deps: LakeDeps, work: Carrying): Promise<"done" | "live moved"> {
-  const { release, lines } = work;
-  const ids = [...new Set(lines.flatMap(({ results }) => [...results.keys()]))];
+  const { release, goes, waits } = work;
+  const ids = [...new Set(goes.flatMap(({ results }) => [...results.keys()]))];
   return mutate(deps, "tidegate", async (m) => {
     const live = (await lockRefs(m.tx, [work.live.name])).get(work.live.name);
     const entries = (await releaseEntries(m.tx, release.id)).map((entry) => entry.datasetId);
     const now = await linesFor(m.tx, release.environment, entries);
-    const built = lines.map(({ line }) => line);
-    if (live?.generation !== work.live.generation || !sameLines(now, built)) {
+    if (live?.generation !== work.live.generation || !sameLines(now, work.lines)) {
       m.record({ action: "release.retry", subject: release.id, payload: {} });
       return "live moved";
     }
     await lockDatasets(m.tx, ids);
     await endLease(m.tx, work.lease, m.at);
-    const named = new Map<Line, Map<string, Version>>();
-    for (const { line, results } of lines) {
-      const after = await nameDrafts(
-        m,
-        [...results.values()].flatMap((result) => ("draft" in result ? [result.draft] : [])),
-      );
-      for (const [id, result] of results) if ("version" in result) after.set(id, result.version);
-      named.set(line, after);
-    }
-    const [own] = lines;
-    const after = (own && named.get(own.line)) ?? new Map<string, Version>();
-    const barred = await barsOn(m.tx, [...after.values()]);
+    const named = await nameResults(m, goes);
+    const [own] = goes;
+    const barred = await barsOn(m.tx, [...((own && named.get(own)) ?? new Map<string, Version>()).values()]);
     if (barred.size > 0) {
       const reason = `waits for the revert of ${[...barred].join(", ")}`;
       await m.tx.updateTable("releases").set({ reason }).where("id", "=", release.id).execute();
@@ -293,21 +282,42 @@ async function commitCarried(deps: LakeDeps, work: Carrying): Promise<"done" | "
     }
     const moving = new Map([...named.values()].flatMap((versions) => [...versions].map(([id, version]) => [id, version.id] as const)));
     await keepPinned(m, release.environment, { moving, liveTree: work.tree });
-    for (const { line } of lines) {
+    for (const carried of goes) {
+      const { line } = carried;
       if (line.release === undefined) continue;
-      const versions = [...(named.get(line) ?? [])];
+      const versions = [...(named.get(carried) ?? [])];
       const before = new Map(line.entries.map((entry) => [entry.datasetId, entry.beforeVersion]));
       const moved = versions.map(([datasetId, version]) => ({
         datasetId,
-        beforeVersion: before.get(datasetId) ?? null,
+        beforeVersion: before.get(datasetId) ?? carried.before.get(datasetId)?.id ?? null,
         afterVersion: version.id,
       }));
       await keepFormerEntries(m.tx, line.release.id, { datasetIds: versions.map(([datasetId]) => datasetId), at: m.at });
       await putEntriesOf(m.tx, line.release.id, moved);
       m.record({ action: "release.carry", subject: line.release.id, payload: { change: release.changeId } });
     }
-    return commitToLive(m, { ...work, live, after, before: own?.before ?? new Map() });
+    if (waits !== undefined) {
+      await saysItWaits(m, release.id, { ...(await waitingFor(m.tx, work)), reason: waits });
+      return "done";
+    }
+    return commitToLive(m, { ...work, live, after: (own && named.get(own)) ?? new Map(), before: own?.before ?? new Map() });
   });
+}
+
+/** Names what was built, once each: what two lines share is one version. */
+async function nameResults(m: Mutation, lines: readonly CarriedLine[]): Promise<Map<CarriedLine, Map<string, Version>>> {
+  const known = new Map<Draft, Version>();
+  const named = new Map<CarriedLine, Map<string, Version>>();
+  for (const carried of lines) {
+    const drafts = [...carried.results.values()].flatMap((result) => ("draft" in result && !known.has(result.draft) ? [result.draft] : []));
+    const versions = await nameDrafts(m, drafts);
+    for (const draft of drafts) known.set(draft, versions.get(draft.version.datasetId) as Version);
+    const after = [...carried.results].map(
+      ([id, result]) => [id, "version" in result ? result.version : (known.get(result.draft) as Version)] as const,
+    );
+    named.set(carried, new Map(after));
+  }
+  return named;
 }
 
 async function commitToLive(

@@ -5,6 +5,7 @@ import { AppError } from "../lib/errors.ts";
 import { frozenNow } from "./freeze-reads.ts";
 import { frozenText, type Frozen } from "./freeze.ts";
 import { nextReleaseState, type ReleaseEvent } from "./release-machine.ts";
+import { misfitText } from "./fit.ts";
 import { judge, judgeActor, takeBack } from "./judge-service.ts";
 import { dueReleases, findRelease, getRelease, lockRelease, releaseEntries, type Release, type ReleaseEntry } from "./release-store.ts";
 import { behindLive, completeRelease, startStep } from "./step-commit.ts";
@@ -117,7 +118,7 @@ interface Turn {
   event: ReleaseEvent;
   reason: string;
   dueAt: Date | null;
-  /** When the judge looks again, of what it holds. */
+  /** When it is looked at again by itself, of what the judge or a missing end holds. */
   lookAt?: Date;
 }
 
@@ -150,6 +151,10 @@ async function next(m: Mutation, release: Release, live: Ref, tests: StepTests |
   if (release.step === steps.length) return completeRelease(m, release, message);
   const entries = await releaseEntries(m.tx, release.id);
   if (tests?.liveGeneration !== live.generation || !sameEntries(tests.entries, entries)) throw new Untested();
+  if (tests.misfits.length > 0) {
+    const lookAt = new Date(m.at.getTime() + minute);
+    return setState(m, release, { event: "hold", reason: misfitText(tests.misfits), dueAt: null, lookAt });
+  }
   return startStep(m, { release, live, entries, steps, message, broken: tests.broken });
 }
 
@@ -205,7 +210,9 @@ export async function advanceDue(deps: RolloutDeps): Promise<number> {
 }
 
 async function startDue(deps: RolloutDeps, id: string): Promise<void> {
-  if (await stoppedByJudge(deps, await getRelease(deps.db, id))) return;
+  const release = await getRelease(deps.db, id);
+  if (await stoppedByJudge(deps, release)) return;
+  if (release.state === "held" && !((await fitsNow(deps, release)) && (await letGo(deps, id)))) return;
   await tested(deps, id, (tests) => startDueWith(deps, id, tests));
 }
 
@@ -224,21 +231,35 @@ async function stoppedByJudge(deps: RolloutDeps, release: Release): Promise<bool
   }
   const isLate = release.state === "running" && release.dueAt !== null && now - release.dueAt.getTime() > unwatched;
   const verdict = isLate ? "NO_DATA" : judged.verdict;
-  if (verdict === "SAFE") return release.state === "held" ? !(await letGo(deps, release.id)) : false;
+  if (verdict === "SAFE") return false;
   const reason = `${verdict}: ${isLate ? "its wait ended while nobody was there to look" : judged.reason}`;
-  await holdForJudge(deps, release, { reason, verdict, lookAt: new Date(now + (isLate ? 5 * minute : minute)) });
+  await holdAgain(deps, release, { reason, as: `${verdict}:`, by: judgeActor, lookAt: new Date(now + (isLate ? 5 * minute : minute)) });
   return true;
 }
 
-async function holdForJudge(deps: RolloutDeps, { id }: Release, hold: { reason: string; verdict: string; lookAt: Date }): Promise<void> {
+/** Looks again at a release that is held: whether what its step gives would fit together now. */
+async function fitsNow(deps: RolloutDeps, release: Release): Promise<boolean> {
+  const { misfits } = await testRelease(deps, release);
+  if (release.liveAt !== null || misfits.length === 0) return true;
+  const reason = misfitText(misfits);
+  await holdAgain(deps, release, { reason, as: reason, by: "tidegate", lookAt: new Date(deps.clock.now().getTime() + minute) });
+  return false;
+}
+
+/** Holds a release that is due, and looks again later by itself. What is held for the same (`as`: how its reason begins) stays so untold. */
+async function holdAgain(
+  deps: RolloutDeps,
+  { id }: Release,
+  hold: { reason: string; as: string; by: string; lookAt: Date },
+): Promise<void> {
   const { reason, lookAt } = hold;
   const found = await getRelease(deps.db, id);
-  if (found.state === "held" && found.lookAt !== null && found.reason.startsWith(`${hold.verdict}:`)) {
+  if (found.state === "held" && found.lookAt !== null && found.reason.startsWith(hold.as)) {
     // Nothing has happened but that it looked: the numbers are told when somebody asks.
     await deps.db.updateTable("releases").set({ look_at: lookAt }).where("id", "=", id).where("look_at", "=", found.lookAt).execute();
     return;
   }
-  await mutate(deps, judgeActor, async (m) => {
+  await mutate(deps, hold.by, async (m) => {
     const { release } = await locked(m, id);
     const isDue = release.state === "running" && release.dueAt !== null && release.dueAt <= m.at;
     if (isDue || release.lookAt !== null) await setState(m, release, { event: "hold", reason, dueAt: null, lookAt });
@@ -246,7 +267,7 @@ async function holdForJudge(deps: RolloutDeps, { id }: Release, hold: { reason: 
   });
 }
 
-/** Lets a release go on that the judge held; false when somebody else has turned it meanwhile. */
+/** Lets a release go on that was held until it is safe and fits; false when somebody else has turned it meanwhile. */
 async function letGo(deps: RolloutDeps, id: string): Promise<boolean> {
   return mutate(deps, judgeActor, async (m) => {
     const { release } = await locked(m, id);
@@ -255,7 +276,8 @@ async function letGo(deps: RolloutDeps, id: string): Promise<boolean> {
       return false;
     }
     const steps = await stepsOf(m.tx, id);
-    await setState(m, release, { event: "resume", reason: `step ${release.step} of ${steps.length}`, dueAt: m.at });
+    const reason = release.step === 0 ? "its first step is due" : `step ${release.step} of ${steps.length}`;
+    await setState(m, release, { event: "resume", reason, dueAt: m.at });
     return true;
   });
 }

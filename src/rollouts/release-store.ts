@@ -28,9 +28,9 @@ export interface Release {
   dueAt: Date | null;
   /** Since when all readers have it. */
   liveAt: Date | null;
-  /** Datasets bound to these by foreign keys: no other release moves them meanwhile. */
+  /** Datasets bound to these by foreign keys: no other release moves them meanwhile, and what waits for them is tried again when they move. */
   neighbours: readonly string[];
-  /** When the judge, which holds it, looks again; null when somebody else or nobody holds it. */
+  /** When it is looked at again by itself: the judge holds it, or its datasets do not fit together; null when a person must let it go, or nobody holds it. */
   lookAt: Date | null;
 }
 

@@ -65,10 +65,7 @@ export async function rollback(deps: LakeDeps, request: RollbackRequest): Promis
     const back = now.find((release) => release.state === "rolled_back" || release.state === "aborted");
     if (back !== undefined) throw alreadyBack(back);
     const states = new Map(now.map((release) => [release.id, nextReleaseState(release, request.event ?? "roll_back")]));
-    const bars = [...contents].flatMap(([releaseId, { entries, changes }]) =>
-      changes.flatMap((changeId) => entries.map(({ datasetId }) => ({ changeId, datasetId, releaseId }))),
-    );
-    await insertBars(m.tx, bars, { at: m.at, by: m.actor, reason });
+    await insertBars(m.tx, await barsOf(m, contents), { at: m.at, by: m.actor, reason });
     for (const [id, state] of states) {
       await finishRelease(m.tx, id, { state, at: m.at, reason });
       await endHolds(m.tx, id, { at: m.at });
@@ -106,6 +103,28 @@ export async function rollback(deps: LakeDeps, request: RollbackRequest): Promis
     m.record({ action: "release.rollback", subject: releaseId, payload: { barred: changes, reason, datasets: datasetIds.length } });
     return { releases, barred: changes, stays, liveCommit, datasets: await describe(m, move, good) };
   });
+}
+
+/** Each change on each dataset that it touched. A release may hold more: batches that fit nowhere but beside its candidates. */
+async function barsOf(m: Mutation, contents: Awaited<ReturnType<typeof releaseContents>>): Promise<Bar[]> {
+  const changes = distinct([...contents.values()].flatMap((content) => content.changes));
+  const rows = await m.tx
+    .selectFrom("change_datasets")
+    .select(["change_id", "dataset_id"])
+    .where("change_id", "in", ["", ...changes])
+    .execute();
+  const touched = new Set(rows.map((row) => `${row.change_id} ${row.dataset_id}`));
+  return [...contents].flatMap(([releaseId, content]) =>
+    content.changes.flatMap((changeId) =>
+      content.entries.flatMap(({ datasetId }) => (touched.has(`${changeId} ${datasetId}`) ? [{ changeId, datasetId, releaseId }] : [])),
+    ),
+  );
+}
+
+interface Bar {
+  changeId: string;
+  datasetId: string;
+  releaseId: string;
 }
 
 const distinct = <T>(items: readonly T[]): T[] => [...new Set(items)];

@@ -3,9 +3,11 @@ import { readSome, readTree } from "../catalog/commit-store.ts";
 import { builtFrom, datasetsOfVersions, everBuiltFrom } from "../catalog/derivation-store.ts";
 import type { Ref } from "../catalog/ref-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
+import type { Reader } from "../db/db.ts";
 import type { Ids } from "../edges/ids.ts";
 import { toJson } from "../lib/json.ts";
 import { barsOn } from "./bar-store.ts";
+import { boundApart, misfitText } from "./fit.ts";
 import { endHolds, putHolds, standingHolds, type Hold } from "./hold-store.ts";
 import { moveLive } from "./live-line.ts";
 import { freezesOf } from "./freeze-reads.ts";
@@ -50,12 +52,25 @@ export interface Shipment {
   breakGlass?: boolean | undefined;
   /** A release that waited and is tried again. */
   waited?: Release | undefined;
+  /** Whether what it brings fits to the rest of what readers have, where the merge has not tested the two together. */
+  fit?: Fit | undefined;
+}
+
+/** How the reason of a release begins whose view nobody has looked at yet. */
+export const untested = "is tried beside what readers have of";
+
+/** What was found of the view that a release would give, and for which: another view is another question. */
+export interface Fit {
+  generation: bigint;
+  moving: ReadonlyMap<string, string | null>;
+  misfits: readonly string[];
 }
 
 /**
  * Releases what main now has of some datasets, inside the merge's own transaction. Without a plan readers get it with the commit. With one its
  * first step starts with the commit. It waits when it would bring readers a barred change, and when a release of the same datasets is under
- * way; an ordinary batch is then carried to both sides. In a freeze it waits for its end; batches, reverts and break-glass do not. Waiting releases of the same datasets are contained in it and end as superseded.
+ * way; an ordinary batch is then carried to both sides. And it waits where something bound to it stands otherwise to readers than on main,
+ * until that view was looked at and fits together. In a freeze it waits for its end; batches, reverts and break-glass do not. Waiting releases of the same datasets are contained in it and end as superseded.
  */
 export async function ship(m: Mutation, ids: Ids, shipment: Shipment): Promise<Release> {
   const { live } = shipment;
@@ -81,11 +96,26 @@ export async function ship(m: Mutation, ids: Ids, shipment: Shipment): Promise<R
     const reason = shipment.ordinary ? `being carried beside ${others}` : `queued behind ${others}`;
     return wait(m, shipment, parcel, { reason, barred: [] });
   }
+  const moving = new Map(datasets.map((id) => [id, after.get(id) ?? null]));
+  const apart = await boundApart(m.tx, { liveTree, mainTree: shipment.mainTree, moving });
+  const misfit = apart.length === 0 ? undefined : misfitOf(shipment, moving);
+  if (misfit !== undefined) {
+    const isOpen = misfit === untested;
+    const neighbours = [...new Set([...(shipment.neighbours ?? []), ...(isOpen ? [] : apart.map(({ id }) => id))])];
+    const reason = isOpen ? `${untested} ${apart.map(({ name }) => name).join(", ")}` : misfit;
+    return wait(m, { ...shipment, neighbours }, parcel, { reason, barred: [] });
+  }
   const plan = shipment.plan ?? (await planOfNewest(m, waiting));
   const isFree = shipment.ordinary || shipment.undoes === true || shipment.breakGlass === true;
   const frozen = isFree ? undefined : frozenAt(await freezesOf(m.tx, shipment.mainTree), m.at);
   if ((plan !== undefined && !isAtOnce(plan)) || frozen !== undefined)
-    return startPlan(m, shipment, { ...parcel, plan: plan ?? atOnce, waiting, contained, frozen });
+    return startPlan(m, apart.length === 0 ? shipment : { ...shipment, tested: undefined }, {
+      ...parcel,
+      plan: plan ?? atOnce,
+      waiting,
+      contained,
+      frozen,
+    });
   const changes = contained.changesOf(waiting);
   const entries = datasets.map(parcel.entry);
   const edits = new Map(entries.map((entry) => [entry.datasetId, entry.afterVersion]));
@@ -128,6 +158,14 @@ interface Parcel {
 
 const facts = ({ environment, changeId, ordinary, reason }: Shipment) => ({ environment, changeId, ordinary, reason });
 
+/** What does not fit in the view that a shipment gives; undefined when it fits, {@link untested} when nobody has looked at this view. */
+function misfitOf({ fit, live }: Shipment, moving: ReadonlyMap<string, string | null>): string | undefined {
+  const isOfThis =
+    fit?.generation === live.generation && fit.moving.size === moving.size && [...moving].every(([id, to]) => fit.moving.get(id) === to);
+  if (!isOfThis) return untested;
+  return fit.misfits.length === 0 ? undefined : `waits: ${misfitText(fit.misfits)}`;
+}
+
 /** Puts a release behind what stands against it; one that waited before goes on waiting, and says for what. */
 async function wait(m: Mutation, shipment: Shipment, parcel: Parcel, why: { reason: string; barred: string[] }): Promise<Release> {
   const planned = shipment.plan !== undefined && !isAtOnce(shipment.plan);
@@ -135,7 +173,14 @@ async function wait(m: Mutation, shipment: Shipment, parcel: Parcel, why: { reas
   if (shipment.waited === undefined) {
     const entries = shipment.datasetIds.map(parcel.entry);
     await insertRelease(m.tx, { ...release, entries, changes: parcel.own, plan: shipment.plan });
-  } else await m.tx.updateTable("releases").set({ reason: why.reason }).where("id", "=", release.id).execute();
+  } else {
+    const { reason, neighbours } = release;
+    await m.tx
+      .updateTable("releases")
+      .set({ reason, neighbours: [...neighbours] })
+      .where("id", "=", release.id)
+      .execute();
+  }
   m.record({ action: "release.wait", subject: release.id, payload: { change: shipment.changeId, reason: why.reason, barred: why.barred } });
   if (shipment.waited === undefined) m.enqueue("release.waiting", { release: release.id });
   return release;
@@ -223,25 +268,28 @@ async function endContained(m: Mutation, releaseId: string, contained: readonly 
   }
 }
 
-interface Closure {
+export interface Closure {
   datasets: ReadonlySet<string>;
   releases: Release[];
   changesOf(releases: readonly Release[]): string[];
 }
 
 /** The datasets to ship, with those of waiting releases that main's versions contain: half a release is never shipped. */
-async function closure(m: Mutation, shipment: Shipment): Promise<Closure> {
+export async function closure(
+  { tx }: { tx: Reader },
+  shipment: Pick<Shipment, "environment" | "live" | "mainTree" | "datasetIds" | "ordinary" | "neighbours" | "waited">,
+): Promise<Closure> {
   const datasets = new Set(shipment.datasetIds);
   const releases = new Map<string, Release>();
   const changes = new Map<string, readonly string[]>();
   for (;;) {
-    for (const id of await boundBy(m, shipment, datasets)) datasets.add(id);
+    for (const id of await boundBy(tx, shipment, datasets)) datasets.add(id);
     const more = (
-      await openReleases(m.tx, shipment.environment, [...datasets], shipment.ordinary ? undefined : (shipment.neighbours ?? []))
+      await openReleases(tx, shipment.environment, [...datasets], shipment.ordinary ? undefined : (shipment.neighbours ?? []))
     ).filter((release) => !releases.has(release.id) && release.id !== shipment.waited?.id);
     if (more.length === 0) break;
     const contents = await releaseContents(
-      m.tx,
+      tx,
       more.map((release) => release.id),
     );
     for (const release of more) {
@@ -263,18 +311,22 @@ async function closure(m: Mutation, shipment: Shipment): Promise<Closure> {
  * What must be shipped with some datasets because of what is built from what: their derived datasets, and whatever these were built from and
  * readers do not have yet. A view holds a derived dataset only with its inputs.
  */
-async function boundBy(m: Mutation, { mainTree, live }: Shipment, datasetIds: ReadonlySet<string>): Promise<Set<string>> {
-  const followers = await everBuiltFrom(m.tx, datasetIds);
-  const entries = await readSome(m.tx, mainTree, [...datasetIds, ...followers]);
-  const all = [...(await getVersions(m.tx, [...entries.values()])).values()];
+async function boundBy(
+  tx: Reader,
+  { mainTree, live }: Pick<Shipment, "mainTree" | "live">,
+  datasetIds: ReadonlySet<string>,
+): Promise<Set<string>> {
+  const followers = await everBuiltFrom(tx, datasetIds);
+  const entries = await readSome(tx, mainTree, [...datasetIds, ...followers]);
+  const all = [...(await getVersions(tx, [...entries.values()])).values()];
   const own = all.filter((version) => version.inputs !== null && datasetIds.has(version.datasetId));
-  const versions = [...own, ...(await builtFrom(m.tx, all, datasetIds)).filter((version) => !datasetIds.has(version.datasetId))];
+  const versions = [...own, ...(await builtFrom(tx, all, datasetIds)).filter((version) => !datasetIds.has(version.datasetId))];
   if (versions.length === 0) return new Set();
   const inputs = await datasetsOfVersions(
-    m.tx,
+    tx,
     versions.flatMap((version) => version.inputs ?? []),
   );
-  const readers = await readSome(m.tx, await readTree(m.tx, live.commitId), [...followers, ...inputs.values()]);
+  const readers = await readSome(tx, await readTree(tx, live.commitId), [...followers, ...inputs.values()]);
   const bound = new Set<string>();
   for (const version of versions) {
     if (readers.get(version.datasetId) !== version.id) bound.add(version.datasetId);

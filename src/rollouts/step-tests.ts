@@ -4,6 +4,7 @@ import { treeSide, type Side } from "../catalog/side.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import { testConsumers, type ConsumerTestDeps } from "../consumers/test-service.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
+import { misfitsOf } from "./fit.ts";
 import { releaseEntries, type Release, type ReleaseEntry } from "./release-store.ts";
 
 /** What rollouts work with: the lake, and what runs the tests of consumers. */
@@ -21,10 +22,12 @@ export interface StepTests {
   liveGeneration: bigint;
   entries: readonly ReleaseEntry[];
   broken: readonly Broken[];
+  /** What binds datasets to one another and does not hold in what the step gives. */
+  misfits: readonly string[];
 }
 
 /**
- * Runs the consumers' stored tests on what readers have and on what a release would give them. What was asked before on the same content is
+ * Runs the consumers' stored tests on what readers have and on what a release would give them, and asks whether its datasets fit together there. What was asked before on the same content is
  * answered from the evidence, so that each step costs what has moved.
  */
 export async function testRelease(deps: RolloutDeps, release: Release): Promise<StepTests> {
@@ -37,7 +40,8 @@ export async function testRelease(deps: RolloutDeps, release: Release): Promise<
   );
   const edits = new Map(entries.map((entry) => [entry.datasetId, versions.get(entry.afterVersion ?? "") ?? null]));
   // The tests are documents of main: those hold, whatever readers have.
-  const { documents } = treeSide(deps.db, mainRef, await readTree(deps.db, (await getRef(deps.db, mainRef)).commitId));
+  const main = treeSide(deps.db, mainRef, await readTree(deps.db, (await getRef(deps.db, mainRef)).commitId));
+  const { documents } = main;
   const served: Side = { ...treeSide(deps.db, live.name, tree), documents };
   const next: Side = { ...treeSide(deps.db, release.id, tree, edits), documents };
   const datasetIds = entries.map((entry) => entry.datasetId);
@@ -47,5 +51,6 @@ export async function testRelease(deps: RolloutDeps, release: Release): Promise<
     const { consumer, owner, test, error, summary } = result;
     if (!broken.has(consumer)) broken.set(consumer, { consumer, owner, reason: `test ${test}: ${error.after ?? summary}` });
   }
-  return { liveGeneration: live.generation, entries, broken: [...broken.values()] };
+  const misfits = await misfitsOf(deps, { now: served, next, main, datasetIds });
+  return { liveGeneration: live.generation, entries, broken: [...broken.values()], misfits };
 }
