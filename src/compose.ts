@@ -7,12 +7,10 @@ import { deliverDue } from "./webhooks/deliver-service.ts";
 import { readLocalConfig } from "./local-config.ts";
 import { initialise } from "./catalog/initialise.ts";
 import { relocateStore } from "./catalog/relocate-service.ts";
-import { outboxHandlers } from "./changes/outbox-handlers.ts";
 import type { Config } from "./config.ts";
 import { connect } from "./db/connect.ts";
 import { startEmbedded } from "./db/embedded/launcher.ts";
 import { migrate } from "./db/migrate.ts";
-import { drainOutbox } from "./db/outbox.ts";
 import type { DiffResult, RowPage } from "./diffs/diff.ts";
 import { runFileDiff, runFileRows, type FileDiffOptions } from "./diffs/file-diff.ts";
 import { systemClock } from "./edges/clock.ts";
@@ -30,8 +28,7 @@ import type { Services } from "./http/services.ts";
 import { makeDataFolder } from "./lib/data-folder.ts";
 import { localStore } from "./lake/local-store.ts";
 import type { ObjectStore } from "./lake/store.ts";
-import { takeBackHarm } from "./rollouts/judge-service.ts";
-import { advanceDue } from "./rollouts/release-service.ts";
+import { doWhatIsDue } from "./operations/due-work.ts";
 import { ViewResolver } from "./rollouts/view-resolver.ts";
 import { ExposureLedger } from "./usage/exposure-ledger.ts";
 
@@ -88,18 +85,7 @@ export async function openServices(config: Config, { serving = false } = {}): Pr
       ledger,
       resolver: new ViewResolver({ ...base, environment: config.environment }),
       localAdmin: admin.name,
-      drainOutbox: async () => {
-        // Each is done whatever becomes of the others.
-        const failed: unknown[] = [];
-        const attempt = (work: Promise<unknown>): Promise<unknown> => work.catch((error: unknown) => failed.push(error));
-        await attempt(takeBackHarm(lake));
-        await attempt(advanceDue(lake));
-        const drained = await drainOutbox({ db: database.db, clock, handlers: outboxHandlers(lake) });
-        // What waited for a release that has ended is due at once.
-        await attempt(advanceDue(lake));
-        if (failed.length > 0) throw failed[0];
-        return drained;
-      },
+      drainOutbox: () => doWhatIsDue(lake),
       deliverWebhooks: () => deliverDue(telling),
       poolUsage: () => {
         const { totalCount: total, idleCount: idle, waitingCount: waiting } = database.pool;

@@ -7,7 +7,7 @@ import { AppError } from "../lib/errors.ts";
 import { sha256 } from "../lib/json.ts";
 import type { ReaderIdentity } from "../reading/reader.ts";
 import type { Services } from "./services.ts";
-import type { Watch } from "../monitors/watch.ts";
+import type { Watch } from "../operations/watch.ts";
 
 /** How a request came in. */
 export interface Entrance {

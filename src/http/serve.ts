@@ -5,15 +5,12 @@ import { hasAdminToken } from "../access/token-service.ts";
 import { envelope } from "../lib/envelope.ts";
 import { AppError } from "../lib/errors.ts";
 import { readServerFile, removeServerFile, writeServerFile } from "../lib/server-file.ts";
+import { newWatch } from "../operations/watch.ts";
 import { createApp } from "./app.ts";
+import { startChores } from "./chores.ts";
 import { icebergError } from "./iceberg-errors.ts";
-import { forgetKeys } from "./idempotency.ts";
 import { isLoopback, refuseForeign } from "./origin.ts";
 import type { Services } from "./services.ts";
-import { forgetUploads } from "./upload-routes.ts";
-import { runMonitors } from "../monitors/monitor-service.ts";
-import { newWatch, type Watch } from "../monitors/watch.ts";
-import { forgetDeliveries } from "../webhooks/webhook-service.ts";
 
 export interface RunningServer {
   url: string;
@@ -45,7 +42,7 @@ export async function serve(services: Services, { host, port: wanted, report }: 
   if (!local) await requireAdmin(services);
   const token = randomBytes(24).toString("base64url");
   const watch = newWatch(services.clock);
-  const chores = choresOf(services, watch, report);
+  const chores = startChores(services, watch.runs, report);
   const app = createApp(services, { local: false, localToken: token, afterMutation: () => chores.soon(), report, watch });
   const guarded = (request: Request, env: object): Response | Promise<Response> => {
     const refused = local ? refuseForeign(request.headers) : undefined;
@@ -123,38 +120,4 @@ function refusal(error: AppError, path: string): Response {
     status,
     headers: { "content-type": "application/json; charset=utf-8" },
   });
-}
-
-/** Work beside the requests: the outbox soon after each change and now and then, and once an hour what nobody needs any more. */
-function choresOf(services: Services, { runs }: Watch, report: ServeOptions["report"]): { soon(): void; stop(): void } {
-  let pending: NodeJS.Timeout | undefined;
-  const guarded = (name: string, work: () => Promise<unknown>) => async (): Promise<void> => {
-    await runs.during(name, work).catch((error: unknown) => report?.(error));
-  };
-  const drain = guarded("outbox", () => services.drainOutbox());
-  // Apart from the outbox: a receiver that does not answer keeps no release waiting.
-  const deliver = guarded("webhooks", () => services.deliverWebhooks());
-  const startedAt = services.clock.now();
-  const look = guarded("monitors", () => runMonitors(services, { environment: services.environment, startedAt }));
-  const forget = guarded("forget", async () => {
-    await forgetKeys(services);
-    await forgetUploads(services);
-    await forgetDeliveries(services);
-  });
-  const { clock } = services;
-  const timers = [clock.every(5000, drain), clock.every(5000, deliver), clock.every(300_000, look), clock.every(3_600_000, forget)];
-  void forget();
-  void drain();
-  return {
-    soon: () => {
-      pending ??= setTimeout(() => {
-        pending = undefined;
-        void drain().then(deliver);
-      }, 50).unref();
-    },
-    stop: () => {
-      for (const timer of timers) timer.stop();
-      clearTimeout(pending);
-    },
-  };
 }

@@ -1,12 +1,12 @@
 import { requireRole } from "../access/principal.ts";
 import { toJson } from "../lib/json.ts";
-import { readinessOf } from "../monitors/health.ts";
+import { readinessOf } from "../operations/health.ts";
 import { identify, type Entrance } from "./identify.ts";
-import { storedGauges } from "../monitors/metric-reads.ts";
-import { prometheusText, prometheusType, type Family } from "../monitors/prometheus.ts";
+import { storedGauges } from "../operations/metric-reads.ts";
+import { prometheusText, prometheusType, type Family } from "../operations/prometheus.ts";
 import type { Router } from "./router.ts";
 import type { Services } from "./services.ts";
-import type { Watch } from "../monitors/watch.ts";
+import type { Watch } from "../operations/watch.ts";
 
 /**
  * For those who run the server: `/healthz` says that the process answers, `/readyz` whether it can work and why not, `/metrics` is what

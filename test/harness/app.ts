@@ -1,3 +1,4 @@
+import { doWhatIsDue } from "../../src/operations/due-work.ts";
 import { z } from "@hono/zod-openapi";
 import { ensureAdmin } from "../../src/access/person-service.ts";
 import { readConfig } from "../../src/config.ts";
@@ -46,10 +47,7 @@ export async function testApp(
     ...lake,
     config: readConfig({}, lake.dir, { data: lake.dir }),
     localAdmin: admin.name,
-    drainOutbox: async () => {
-      await lake.drain();
-      return { done: 0, failed: 0 };
-    },
+    drainOutbox: () => doWhatIsDue(lake),
     outbound: systemOutbound,
     webhookSettings: publicOnly,
     deliverWebhooks: () => deliverDue(services),

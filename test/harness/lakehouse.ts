@@ -1,12 +1,11 @@
+import { doWhatIsDue } from "../../src/operations/due-work.ts";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { initialise } from "../../src/catalog/initialise.ts";
-import { outboxHandlers } from "../../src/changes/outbox-handlers.ts";
 import type { ChangeDeps } from "../../src/changes/change-deps.ts";
 import type { merge, MergeDeps } from "../../src/changes/merge-service.ts";
 import { propose, type ProposeRequest, type Proposed } from "../../src/changes/propose-service.ts";
-import { drainOutbox } from "../../src/db/outbox.ts";
 import { manualClock } from "../../src/edges/clock.ts";
 import { systemIds } from "../../src/edges/ids.ts";
 import { TableReader } from "../../src/effects/version-writer.ts";
@@ -16,7 +15,6 @@ import { sourceReader } from "../../src/engine/input/source-reader.ts";
 import { onnxModels } from "../../src/engine/onnx/onnx-models.ts";
 import { localStore, type FileSystem } from "../../src/lake/local-store.ts";
 import type { AddressForm } from "../../src/lake/store.ts";
-import { advanceDue } from "../../src/rollouts/release-service.ts";
 import { ViewResolver } from "../../src/rollouts/view-resolver.ts";
 import { ExposureLedger } from "../../src/usage/exposure-ledger.ts";
 import type { ReadDeps } from "../../src/reading/read-service.ts";
@@ -93,9 +91,7 @@ export async function lakehouse(
       return mergeAnyway(lake, changeId, "ana");
     },
     drain: async () => {
-      await advanceDue(lake);
-      await drainOutbox({ db, clock, handlers: outboxHandlers(lake) });
-      await advanceDue(lake);
+      await doWhatIsDue(lake);
     },
     close: async () => {
       await lake.ledger.flush();

@@ -1,0 +1,23 @@
+import type { ImpactDeps } from "../consumers/impact-service.ts";
+import { outboxHandlers } from "../changes/outbox-handlers.ts";
+import { drainOutbox, type Drained } from "../db/outbox.ts";
+import { takeBackHarm } from "../rollouts/judge-service.ts";
+import { advanceDue } from "../rollouts/release-service.ts";
+import type { RolloutDeps } from "../rollouts/step-tests.ts";
+
+/**
+ * Does what is due by now: takes back harm that nobody took back yet, starts the steps whose time has come, and does what committed events ask
+ * for. Each is done whatever becomes of the others; what failed first is thrown in the end.
+ */
+export async function doWhatIsDue(deps: RolloutDeps & ImpactDeps): Promise<Drained> {
+  const { db, clock } = deps;
+  const failed: unknown[] = [];
+  const attempt = (work: Promise<unknown>): Promise<unknown> => work.catch((error: unknown) => failed.push(error));
+  await attempt(takeBackHarm(deps));
+  await attempt(advanceDue(deps));
+  const drained = await drainOutbox({ db, clock, handlers: outboxHandlers(deps) });
+  // What waited for a release that has ended is due at once.
+  await attempt(advanceDue(deps));
+  if (failed.length > 0) throw failed[0];
+  return drained;
+}
