@@ -26,7 +26,11 @@ export interface Incident {
   contract(dataset: string, properties: string, more?: string): Promise<void>;
   policy(text: string): Promise<void>;
   /** A consumer with stored queries. Takes the place of its earlier tests; without any, it has none. */
-  consumer(name: string, about: Partial<NewConsumer>, queries: Readonly<Record<string, string>>): Promise<void>;
+  consumer(
+    name: string,
+    about: Partial<NewConsumer>,
+    queries: Readonly<Record<string, string | { sql: string; key: string[] }>>,
+  ): Promise<void>;
   /** Proposes rows; gives the id of the change. */
   change: (dataset: string, kind: "append" | "upsert" | "delete" | "replace", csv: string, actor?: string) => Promise<string>;
   verdict(changeId: string): Promise<ChangeVerdict>;
@@ -37,7 +41,7 @@ export interface Incident {
   /** A token of a consumer's own. */
   token(consumer: string): Promise<string>;
   /** What a consumer reads of a dataset over HTTP, with its own token. */
-  read(consumer: string, dataset: string, columns?: string): Promise<Served>;
+  read(consumer: string, dataset: string, asked?: { columns?: string; limit?: number }): Promise<Served>;
   /** What a consumer says of its work on what it has read, over HTTP. */
   report(consumer: string, outcome: Record<string, unknown>): Promise<Data>;
   /** Merges whatever stands against it, by break-glass over HTTP, and releases it by a plan; gives the id of the release. */
@@ -96,7 +100,10 @@ export async function incident(options: { rowsPerFile?: number; onnx?: string } 
       // A new one has no tests to take out.
       if (!known.has(name) && Object.keys(queries).length === 0) return void known.add(name);
       known.add(name);
-      const tests = Object.entries(queries).map(([test, sql]) => ({ name: test, query: { sql } }));
+      const tests = Object.entries(queries).map(([test, query]) => ({
+        name: test,
+        query: typeof query === "string" ? { sql: query } : query,
+      }));
       await apply(`consumers/${name}.yaml`, JSON.stringify({ tests }));
     },
     change: (dataset, kind, csv, actor = "eve") => proposeText(lake, dataset, { kind, csv }, { actor }),
@@ -113,9 +120,11 @@ export async function incident(options: { rowsPerFile?: number; onnx?: string } 
     },
     rows: async (dataset, at) => (await rowsOf(lake, dataset, { at })).length,
     token: tokenOf,
-    read: async (consumer, dataset, columns) => {
-      const query = columns === undefined ? "" : `&columns=${columns}`;
-      const answer = await app.send("GET", `/v1/datasets/${dataset}/rows?format=json${query}`, { token: await tokenOf(consumer) });
+    read: async (consumer, dataset, asked = {}) => {
+      const query = Object.entries({ format: "json", ...asked })
+        .map(([key, value]) => `${key}=${value}`)
+        .join("&");
+      const answer = await app.send("GET", `/v1/datasets/${dataset}/rows?${query}`, { token: await tokenOf(consumer) });
       const text = await answer.text();
       if (!answer.ok) throw new Error(`${consumer} cannot read ${dataset}: ${answer.status} ${text}`);
       const said = (name: string): string => answer.headers.get(name) ?? "";
