@@ -21,7 +21,7 @@ export default defineConfig({
         test: {
           ...common,
           name: "slow",
-          include: ["test/slow/**/*.test.ts", "test/incidents/*.test.ts"],
+          include: ["test/slow/**/*.test.ts", "test/simulation/*.test.ts", "test/incidents/*.test.ts"],
           // The full counts of a soak take their hours.
           testTimeout: process.env["TIDEGATE_SOAK"] === "1" ? 7_200_000 : 900_000,
           hookTimeout: 300_000,
