@@ -71,6 +71,8 @@ export async function openServices(config: Config, { serving = false } = {}): Pr
       sandbox,
       models,
       sqlCaps: { rows: 10_000_000, bytes: 2 ** 30, memoryMb: resources.sandbox.memoryMb, milliseconds: 60_000 },
+      sources,
+      environment: config.environment,
     };
     const telling = { ...base, outbound: systemOutbound, webhookSettings: local.webhooks };
     const close = async (): Promise<void> => {
@@ -80,8 +82,6 @@ export async function openServices(config: Config, { serving = false } = {}): Pr
       ...lake,
       ...telling,
       config,
-      environment: config.environment,
-      sources,
       ledger,
       resolver: new ViewResolver({ ...base, environment: config.environment }),
       localAdmin: admin.name,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { showChange } from "../src/changes/change-reads.ts";
 import { closeChange } from "../src/changes/close-service.ts";
+import { proposePolicy } from "../src/changes/policy-service.ts";
 import { openRestore } from "../src/changes/restore-service.ts";
 import { openRevert } from "../src/changes/revert-service.ts";
 import { importText, proposeText, rollBack } from "./harness/changes.ts";
@@ -167,4 +168,20 @@ test("a correction of a correction, and a revert after changes of other rows, me
     [8, "x"],
     [9, "x"],
   ]);
+});
+
+test("a revert that opens by itself merges by itself where policy lets it, and stays open for a person where something speaks against it", async () => {
+  await importText(lake, "alone.t", "id,v\n1,10\n2,20\n", ["id"]);
+  const text = "rules:\n  - { name: the way back, when: { origin: revert }, automatic: true, untested: allow, maxRemoved: 1 }\n";
+  await lake.merge((await proposePolicy(lake, { text, actor: "ana" })).id);
+  const bad = await proposeText(lake, "alone.t", { kind: "upsert", csv: "id,v\n2,0\n" });
+  await rollBack(lake, (await lake.merge(bad)).release.id);
+  expect(await showChange(lake.db, await revertOf(bad))).toMatchObject({ change: { state: "merged", origin: "revert" } });
+  expect(await rowsOf(lake, "alone.t")).toEqual([
+    { id: 1, v: 10 },
+    { id: 2, v: 20 },
+  ]);
+  const worse = await proposeText(lake, "alone.t", { kind: "append", csv: "id,v\n3,0\n4,0\n" });
+  await rollBack(lake, (await lake.merge(worse)).release.id);
+  expect(await showChange(lake.db, await revertOf(worse))).toMatchObject({ change: { state: "open" } });
 });

@@ -1,15 +1,16 @@
 import { mutate } from "../audit/mutation.ts";
 import type { ImpactDeps } from "../consumers/impact-service.ts";
 import type { EventHandlers, Events, OutboxRow, Topic } from "../db/events.ts";
-import type { LakeDeps } from "../effects/lake-deps.ts";
 import { AppError } from "../lib/errors.ts";
 import { startQueued, startWaiting, tryBeside } from "../rollouts/queue-service.ts";
 import { tellWebhooks } from "../webhooks/tell-service.ts";
 import type { Happened } from "../webhooks/notice-reads.ts";
+import { mergeRevertAlone } from "./auto-merge-service.ts";
+import type { MergeDeps } from "./merge-service.ts";
 import { planMoved } from "./plan-ahead.ts";
 import { openRevert } from "./revert-service.ts";
 
-type OutboxDeps = LakeDeps & ImpactDeps;
+type OutboxDeps = MergeDeps & ImpactDeps;
 
 /** What follows from what was committed: webhooks are told first, since that only writes down what is to be sent. */
 export function outboxHandlers(deps: OutboxDeps): EventHandlers {
@@ -36,10 +37,14 @@ export function outboxHandlers(deps: OutboxDeps): EventHandlers {
   };
 }
 
-/** Opens the revert of a barred change. Where later changes touched the same rows a person must decide: that is recorded, not retried. */
-async function revertBarred(deps: LakeDeps, event: Events["change.barred"]): Promise<void> {
+/**
+ * Opens the revert of a barred change, and merges it where policy lets it merge alone. Where later changes touched the same rows a person must
+ * decide: that is recorded, not retried.
+ */
+async function revertBarred(deps: MergeDeps, event: Events["change.barred"]): Promise<void> {
   try {
-    await openRevert(deps, { changeId: event.change, actor: event.actor });
+    const revert = await openRevert(deps, { changeId: event.change, actor: event.actor });
+    await mergeRevertAlone(deps, revert, event.actor);
   } catch (error) {
     if (error instanceof AppError && error.code === "change.empty") return;
     if (!(error instanceof AppError) || error.code !== "revert.conflict") throw error;

@@ -1,4 +1,5 @@
 import type { ImpactDeps } from "../consumers/impact-service.ts";
+import type { MergeDeps } from "../changes/merge-service.ts";
 import { outboxHandlers } from "../changes/outbox-handlers.ts";
 import { drainOutbox, type Drained } from "../db/outbox.ts";
 import { takeBackHarm } from "../rollouts/judge-service.ts";
@@ -9,7 +10,7 @@ import type { RolloutDeps } from "../rollouts/step-tests.ts";
  * Does what is due by now: takes back harm that nobody took back yet, starts the steps whose time has come, and does what committed events ask
  * for. Each is done whatever becomes of the others; what failed first is thrown in the end.
  */
-export async function doWhatIsDue(deps: RolloutDeps & ImpactDeps): Promise<Drained> {
+export async function doWhatIsDue(deps: MergeDeps & RolloutDeps & ImpactDeps): Promise<Drained> {
   const { db, clock } = deps;
   const failed: unknown[] = [];
   const attempt = (work: Promise<unknown>): Promise<unknown> => work.catch((error: unknown) => failed.push(error));
