@@ -200,6 +200,22 @@ export const uptakeLines = z.array(
   }),
 );
 
+export const unusedAnswer = z.object({
+  since: time,
+  newer: count.openapi({ description: "Datasets that came later, of which nothing is told." }),
+  unused: z.array(
+    z.object({
+      dataset: z.string(),
+      version: count,
+      createdAt: time,
+      lastReadAt: time.nullable(),
+      readers: count.openapi({ description: "0: nobody has read it." }),
+      unreadColumns: z.array(z.string()),
+      builds: z.array(z.string()).openapi({ description: "Datasets that are built from it." }),
+    }),
+  ),
+});
+
 export const whoReadAnswer = z.object({ dataset: z.string(), version: count.nullable(), readers: z.array(readerOfVersion) });
 
 const tag = z.object({ name: z.string(), commit: z.string() }).openapi("Tag");
@@ -338,6 +354,7 @@ export type RolledBackAnswer = z.output<typeof rolledBackAnswer>;
 export type UnbarredAnswer = z.output<typeof unbarredAnswer>;
 export type LogLine = z.output<typeof logLines>[number];
 export type UsageLine = z.output<typeof usageLines>[number];
+export type UnusedAnswer = z.output<typeof unusedAnswer>;
 export type UptakeLine = z.output<typeof uptakeLines>[number];
 export type ReaderOfVersion = z.output<typeof readerOfVersion>;
 export type WhoReadAnswer = z.output<typeof whoReadAnswer>;

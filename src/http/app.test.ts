@@ -243,3 +243,30 @@ test("people's words, the policy and break-glass, every answer as it is promised
   await ask("POST", `/v1/changes/${gone.change.id}/override-review`, { body: { text: "right" }, ...as("ria") });
   expect(await ask("GET", "/v1/overrides")).toEqual([]);
 });
+
+test("what nobody has read is told: datasets, columns of others, and what is built from it; not what is newer", async () => {
+  const { ask, lake } = app;
+  await app.importCsv("idle.parts", "id,n\n1,2\n", ["id"]);
+  await app.importCsv("idle.shown", "id,a,b\n1,2,3\n", ["id"]);
+  const derive = { kind: "derive", dataset: "idle.mart", sql: "select id, n from idle.parts", key: ["id"] };
+  const { change } = await ask("POST", "/v1/changes", { body: { operations: [derive] } });
+  await ask("POST", `/v1/changes/${change.id}/acknowledge`, { body: {} });
+  await ask("POST", `/v1/changes/${change.id}/merge`);
+  const idle = async () => {
+    const { unused, ...rest } = await ask("GET", "/v1/usage/unused?since=90d");
+    return { ...rest, unused: unused.filter((item: { dataset: string }) => item.dataset.startsWith("idle.")) };
+  };
+  expect(await idle()).toMatchObject({ unused: [] });
+  lake.clock.advance(100 * 86_400_000);
+  await app.importCsv("idle.fresh", "id\n1\n", ["id"]);
+  await app.send("GET", "/v1/datasets/idle.shown/rows?columns=id,a").then((answer) => answer.text());
+  const found = await idle();
+  expect(found.newer).toBe(1);
+  expect(found.unused).toMatchObject([
+    { dataset: "idle.mart", readers: 0, lastReadAt: null, builds: [] },
+    { dataset: "idle.parts", readers: 0, unreadColumns: ["id", "n"], builds: ["idle.mart"] },
+    { dataset: "idle.shown", readers: 1, unreadColumns: ["b"], lastReadAt: expect.any(String) as string },
+  ]);
+  await app.send("GET", "/v1/datasets/idle.shown/rows").then((answer) => answer.text());
+  expect((await idle()).unused.map((item: { dataset: string }) => item.dataset)).toEqual(["idle.mart", "idle.parts"]);
+});

@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { listAudit, verifyAudit } from "../audit/audit-reads.ts";
 import { readCommit } from "../catalog/commit-store.ts";
+import { datasetsOfVersions } from "../catalog/derivation-store.ts";
 import { getDatasets, resolveDataset } from "../catalog/dataset-store.ts";
 import { parseVersionName } from "../catalog/dataset.ts";
 import { getRef, liveRef, mainRef } from "../catalog/ref-store.ts";
@@ -10,7 +11,7 @@ import { AppError } from "../lib/errors.ts";
 import { branchLog } from "../rollouts/log-reads.ts";
 import { getChange } from "../changes/change-store.ts";
 import { unbar } from "../rollouts/unbar-service.ts";
-import { readersOf, uptakeSince, usageSince } from "../usage/usage-reads.ts";
+import { readersOf, unusedSince, uptakeSince, usageSince } from "../usage/usage-reads.ts";
 import {
   auditLines,
   auditVerdict,
@@ -20,6 +21,7 @@ import {
   tagAnswer,
   tagLines,
   unbarredAnswer,
+  unusedAnswer,
   uptakeLines,
   usageLines,
   whoReadAnswer,
@@ -153,6 +155,23 @@ export function addLiveRoutes(router: Router): void {
   router.add(
     {
       method: "get",
+      path: "/v1/usage/unused",
+      tag: "live",
+      summary: "Datasets and columns that nobody has read",
+      needs: "viewer",
+      query: z.object({ since: z.string().default("90d") }),
+      answer: "What readers could have had since then and nobody has read, and how many datasets are newer.",
+      data: unusedAnswer,
+    },
+    async ({ services, query }) => {
+      await services.ledger.flush();
+      const since = sinceOf(services, query.since) as Date;
+      return { since, ...(await unusedSince(services.db, since, await liveVersions(services))) };
+    },
+  );
+  router.add(
+    {
+      method: "get",
       path: "/v1/who-read/{version}",
       tag: "live",
       summary: "Who read a version, which columns, in which runs",
@@ -250,17 +269,27 @@ async function liveVersions(services: Services) {
     tree: live.tree,
   });
   const datasets = await getDatasets(services.db, [...versions.keys()]);
+  const name = (id: string): string => datasets.get(id)?.name ?? id;
+  const all = [...versions.values()];
+  const inputs = await datasetsOfVersions(
+    services.db,
+    all.flatMap((version) => version.inputs ?? []),
+  );
+  const builds = (id: string) =>
+    all.filter((version) => version.inputs?.some((input) => inputs.get(input) === id)).map((version) => name(version.datasetId));
   return Promise.all(
     [...versions].map(async ([datasetId, version]) => {
       const { state } = await services.tables.open(version);
       const columns = state.schema.fields.map((field) => field.name);
       return {
         datasetId,
-        dataset: datasets.get(datasetId)?.name ?? datasetId,
+        dataset: name(datasetId),
         versionId: version.id,
         number: version.number,
         releasedAt: version.createdAt,
+        createdAt: datasets.get(datasetId)?.createdAt ?? version.createdAt,
         columns,
+        builds: builds(datasetId).sort(),
       };
     }),
   );

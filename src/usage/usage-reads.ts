@@ -152,6 +152,58 @@ export async function uptakeSince(
   return found;
 }
 
+/** A dataset, or columns of it, that nobody has read since a time. */
+export interface Unused {
+  dataset: string;
+  version: number;
+  /** Since when the dataset is there. */
+  createdAt: Date;
+  /** When anybody read it last; null: never. */
+  lastReadAt: Date | null;
+  /** How many have read it since the time; 0: the whole dataset is unused. */
+  readers: number;
+  unreadColumns: string[];
+  /** Datasets that are built from it, whose readers live on it. */
+  builds: string[];
+}
+
+/**
+ * What readers could have had since a time and nobody has read, datasets first; and how many datasets came later, of which nothing is told. Any
+ * read counts, also one without a consumer's name.
+ */
+export async function unusedSince(
+  db: Reader,
+  since: Date,
+  live: readonly { datasetId: string; dataset: string; number: number; createdAt: Date; columns: string[]; builds: string[] }[],
+): Promise<{ unused: Unused[]; newer: number }> {
+  const known = live.filter(({ createdAt }) => createdAt <= since);
+  const ids = known.map(({ datasetId }) => datasetId);
+  const readers = await columnReaders(db, since, ids);
+  const last = await lastReadOf(db, ids);
+  const told = known.map(({ datasetId, dataset, number, createdAt, columns, builds }): Unused => {
+    const by = readers.filter((reader) => reader.datasetId === datasetId);
+    const read = new Set(by.flatMap((reader) => reader.columns));
+    const unreadColumns = read.has(allColumns) ? [] : columns.filter((name) => !read.has(name));
+    return { dataset, version: number, createdAt, lastReadAt: last.get(datasetId) ?? null, readers: by.length, unreadColumns, builds };
+  });
+  const unused = told.filter((item) => item.readers === 0 || item.unreadColumns.length > 0);
+  const inOrder = (a: Unused, b: Unused): number => Math.min(a.readers, 1) - Math.min(b.readers, 1) || (a.dataset < b.dataset ? -1 : 1);
+  return { unused: unused.sort(inOrder), newer: live.length - known.length };
+}
+
+/** When anybody read these datasets last, whichever version. */
+async function lastReadOf(db: Reader, datasetIds: readonly string[]): Promise<Map<string, Date>> {
+  if (datasetIds.length === 0) return new Map();
+  const rows = await db
+    .selectFrom("exposures")
+    .innerJoin("versions", "versions.id", "exposures.version_id")
+    .select((eb) => ["versions.dataset_id", eb.fn.max("exposures.last_at").as("last_at")])
+    .where("versions.dataset_id", "in", [...datasetIds])
+    .groupBy("versions.dataset_id")
+    .execute();
+  return new Map(rows.map((row) => [row.dataset_id, row.last_at]));
+}
+
 export interface ColumnReader {
   datasetId: string;
   consumer: string;

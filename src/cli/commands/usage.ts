@@ -1,5 +1,6 @@
+import { AppError } from "../../lib/errors.ts";
 import { counted, grouped } from "../../lib/text.ts";
-import type { LogLine, ReaderOfVersion, UptakeLine, UsageLine, WhoReadAnswer } from "../../http/answers.ts";
+import type { LogLine, ReaderOfVersion, UnusedAnswer, UptakeLine, UsageLine, WhoReadAnswer } from "../../http/answers.ts";
 import type { Client } from "../client.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { shortTime } from "../output.ts";
@@ -55,17 +56,39 @@ function addUsage(surroundings: Surroundings): void {
     "tidegate usage",
     "tidegate usage airports --since 6h",
     "tidegate usage --new",
+    "tidegate usage --unused --since 90d",
   ])
     .argument("[dataset]", "only this dataset")
-    .action((dataset: string | undefined, options: { since?: string; new?: boolean }) =>
-      withClient(surroundings, { doing: "Counting reads" }, (client) =>
-        options.new === true ? tellUptake(surroundings, client, options.since) : tellUsage(surroundings, client, dataset, options.since),
-      ),
+    .action((dataset: string | undefined, options: UsageOptions) =>
+      withClient(surroundings, { doing: "Counting reads" }, (client) => {
+        requireOneQuestion(dataset, options);
+        if (options.unused === true) return tellUnused(surroundings, client, options.since);
+        return options.new === true
+          ? tellUptake(surroundings, client, options.since)
+          : tellUsage(surroundings, client, dataset, options.since);
+      }),
     );
   addFlags(command, "What", [
-    ["--since <time>", "6h, 2d, or a time [30d; 7d with --new]"],
+    ["--since <time>", "6h, 2d, or a time [30d; 7d with --new, 90d with --unused]"],
     ["--new", "what was released lately: who reads it, who does not yet, columns that nobody reads"],
+    ["--unused", "datasets and columns that nobody has read since then"],
   ]);
+}
+
+interface UsageOptions {
+  since?: string;
+  new?: boolean;
+  unused?: boolean;
+}
+
+function requireOneQuestion(dataset: string | undefined, options: UsageOptions): void {
+  const asked = [dataset, options.new, options.unused].filter((one) => one !== undefined);
+  if (asked.length <= 1) return;
+  throw new AppError("usage.invalid", "These are several questions at once.", {
+    expected: "a dataset, --new or --unused",
+    found: `${asked.length} of them`,
+    hint: "tidegate usage --unused",
+  });
 }
 
 async function tellUsage(
@@ -104,6 +127,25 @@ async function tellUptake(surroundings: Surroundings, client: Client, since: str
   ]);
   const read = lines.filter((line) => line.readers > 0).length;
   out.result(lines, [`${read} of ${counted(lines.length, "dataset")} released lately ${read === 1 ? "is" : "are"} read.`, ...table]);
+}
+
+async function tellUnused(surroundings: Surroundings, client: Client, asked: string | undefined): Promise<void> {
+  const answer = await client.ask<UnusedAnswer>("GET", "/v1/usage/unused", { query: { since: asked } });
+  const { unused, newer, since } = answer;
+  const out = surroundings.output();
+  const whole = unused.filter((item) => item.readers === 0);
+  const columns = unused.filter((item) => item.readers > 0).reduce((sum, item) => sum + item.unreadColumns.length, 0);
+  const found = [
+    `${counted(whole.length, "dataset")} and ${counted(columns, "column")} of others: nobody has read ${whole.length + columns === 1 ? "it" : "them"} since ${shortTime(since)}.`,
+    ...(newer === 0 ? [] : [`${counted(newer, "dataset")} ${newer === 1 ? "is" : "are"} newer, and not looked at.`]),
+  ];
+  const table = out.table(unused, [
+    { title: "dataset", value: (line) => line.dataset, flexible: true },
+    { title: "last read", value: (line) => (line.lastReadAt === null ? "never" : shortTime(line.lastReadAt)) },
+    { title: "unread", value: (line) => (line.readers === 0 ? "all of it" : line.unreadColumns.join(" ")), flexible: true },
+    { title: "built from it", value: (line) => line.builds.join(" "), flexible: true },
+  ]);
+  out.result(answer, [found.join(" "), ...table]);
 }
 
 function addLog(surroundings: Surroundings): void {
