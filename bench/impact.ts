@@ -62,7 +62,7 @@ const services = await openServices(readConfig({}, dir, { data: join(dir, "data"
 try {
   await prepare(services, dir);
   const began = performance.now();
-  await services.sandbox.columnsUsed({ sql: "select 1", tables: [], milliseconds: 10_000 });
+  await services.sandbox.planAll({ queries: [{ sql: "select 1", tables: [] }], milliseconds: 10_000 });
   process.stdout.write(
     `${queries} stored queries, ${datasets} datasets; one process of the sandbox ${(performance.now() - began).toFixed(0)} ms\n`,
   );

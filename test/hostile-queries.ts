@@ -1,13 +1,14 @@
 /** One attempt to get out of the sandbox. `{secret}`, `{data}` and `{dir}` stand for a planted file, a dataset's file and their folder. */
 export interface HostileQuery {
   sql: string;
-  /** Planning it on empty tables, which is all that column usage does, is harmless and may succeed. */
+  /** Planning it on empty tables is harmless and may succeed. */
   plansWell?: true;
   /** Doors for which it is an ordinary, allowed statement. */
   fine?: readonly Door[];
 }
 
-export type Door = "query" | "rewrite" | "where" | "set" | "columns";
+/** `derive`: the SQL of a derived dataset, through all that building it does. `rule where`: the condition of a contract's rule. */
+export type Door = "query" | "rewrite" | "where" | "set" | "derive" | "rule where";
 
 const one = (...texts: string[]): HostileQuery[] => texts.map((sql) => ({ sql }));
 

@@ -20,6 +20,10 @@ export const ruleCases: ConformanceCase[] = [
         [call("like", text("a_b"), text("a\\_b")), false],
         [call("like", text("ab"), text("a__")), false],
         [call("like", text("aé"), text("a_")), true],
+        [call("like", text("a\n(é)[b"), text("%\n_é%_b")), true],
+        [call("like", text("a.b"), text("_.%_c%")), false],
+        [call("like", text("ab!"), text("%_b")), false],
+        [call("like", text(null), text("%_")), null],
       ];
       for (const [expr, wanted] of cases) equal(await evaluated(engine, expr), wanted, JSON.stringify(expr));
       for (const pattern of ["[", "(?=a)", "a{1001}", "("])
@@ -27,6 +31,27 @@ export const ruleCases: ConformanceCase[] = [
       await rejects(evaluated(engine, call("parse_time", text("a"), text("%Q"))), code("pattern.invalid"));
       // An expression that would explode elsewhere takes linear time here.
       equal(await evaluated(engine, call("matches", text("a".repeat(5000)), text("^(a+)+$b"))), false);
+    },
+  },
+  {
+    name: "patterns that explode where they are tried take linear time on the rows of a table, as LIKE and as regular expressions",
+    async run(engine) {
+      const rows = values({ x: "string" }, [{ x: `${"a".repeat(200)}!` }, { x: `${"a".repeat(30)}_b` }, { x: null }]);
+      const cases: [Expr, Cell[]][] = [
+        [call("like", column("x"), text(`${"%a".repeat(20)}_b`)), [false, true, null]],
+        [call("like", column("x"), text(`${"%a".repeat(20)}_%a_`)), [true, false, null]],
+        [call("matches", column("x"), text(`^${"(?s:.)*a".repeat(20)}(?s:.)b$`)), [false, true, null]],
+        [call("matches", column("x"), text(`^${"(?s:.*)a".repeat(20)}(?s:.)b$`)), [false, true, null]],
+        [call("matches", column("x"), text("^(a|aa)+$|_b$")), [false, true, null]],
+      ];
+      for (const [expr, wanted] of cases) {
+        const found = await engine.rows({ op: "project", input: rows, columns: [{ name: "m", expr }] });
+        deepEqual(
+          found.map((row) => row["m"]),
+          wanted,
+          JSON.stringify(expr),
+        );
+      }
     },
   },
   {

@@ -115,8 +115,6 @@ export interface Sandbox {
     scratch: Scratch,
     options?: RunOptions,
   ): Promise<SandboxResult>;
-  /** Columns that a query would use, by planning it on empty tables in the same kind of child. */
-  columnsUsed(request: { sql: string; tables: readonly PlanTable[]; milliseconds: number }): Promise<ColumnsUsed>;
   /** Tables that one SELECT names, as written; whether they are there is not asked. */
   tablesNamed(request: { sql: string; milliseconds: number }): Promise<string[]>;
   /** What one SELECT makes of these tables. */

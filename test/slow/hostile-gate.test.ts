@@ -232,6 +232,32 @@ describe("statements", () => {
     await ask("POST", `/v1/changes/${set.data.change.id}/close`, {});
   });
 
+  test("as the SQL of a derived dataset that is proposed: refused with a code, and no change is left behind", async () => {
+    for (const { sql } of statements.filter((_, at) => at % 2 === 0)) {
+      const answer = await ask("POST", "/v1/changes", { operations: [{ kind: "derive", dataset: "mart.hostile", sql: filled(sql) }] });
+      harmless(answer, sql);
+      expect(answer.status, `${sql}: ${answer.text.slice(0, 300)}`).toBeGreaterThanOrEqual(400);
+      told(sql, "propose --derive", answer.code ?? "");
+    }
+    expect((await ask("GET", "/v1/changes?state=waiting")).data).toEqual([]);
+  });
+
+  test("as the condition of a rule: a mistake of its line, whatever it is", async () => {
+    const { data: document } = await ask("GET", "/v1/datasets/sales.orders/contract");
+    const [table, ...rest] = document.schema as object[];
+    for (const { sql } of hostileQueries) {
+      const rule = { metric: "rowCount", mustBeGreaterThan: 0, customProperties: [{ property: "tidegate.where", value: filled(sql) }] };
+      const text = JSON.stringify({ ...document, schema: [{ ...table, quality: [rule] }, ...rest] });
+      const answer = await ask("POST", "/v1/contracts/lint", { text, dataset: "sales.orders" });
+      harmless(answer, sql);
+      expect(answer.data, sql).toMatchObject({
+        valid: false,
+        problems: [{ path: expect.stringMatching(/customProperties\[0\]\.value$/) }],
+      });
+    }
+    told(`${hostileQueries.length} statements`, "condition of a rule", "refused by lint");
+  });
+
   const asTests = (queries: readonly string[]) =>
     queries.map((sql, at) => ({ name: `h${at}`, query: { sql: filled(sql), timeout: "1500ms" } }));
 
@@ -252,6 +278,56 @@ describe("statements", () => {
       await ask("POST", `/v1/changes/${answer.data.change.id}/close`, {});
     }
     told("2 statements", "consumer tests", answer.code ?? `waits: ${String(answer.data.waits)}`);
+  });
+});
+
+describe("patterns", () => {
+  /** Each would try without end on forty times «a» and a «!», were it tried. */
+  const exploding = ["^(a+)+$", "^(a|aa)+$", "^(a|a?)+$", "^(([a-z])+.)+[A-Z]$", "(x+x+)+y"];
+  const unbuildable = "(a{1000}){1000}";
+
+  test("that would explode run on rows on which they would, and say of each row what holds; one that cannot be built is inconclusive alone", async () => {
+    const { data: document } = await ask("GET", "/v1/datasets/sales.orders/contract");
+    const own = (rule: string, patterns: string[]) => ({ type: "custom", engine: "tidegate", implementation: { rule, patterns } });
+    const customProperties = [{ property: "tidegate.scope", value: "snapshot" }];
+    const quality = [
+      ...exploding.map((pattern) => ({ ...own("matches", [pattern]), name: `matches ${pattern}` })),
+      { ...own("matches", [unbuildable]), name: "unbuildable" },
+      { ...own("like", [`${"%a".repeat(20)}_b`]), name: "like" },
+      { ...own("notLike", [`${"%a".repeat(20)}_%a_`]), name: "not like" },
+      { metric: "invalidValues", arguments: { pattern: exploding[0] }, mustBe: 0, name: "invalid values" },
+    ].map((item) => ({ ...item, severity: "warning", customProperties }));
+    const [table, ...rest] = document.schema as { properties: { name: string }[] }[];
+    const options = { logicalType: "string", logicalTypeOptions: { pattern: exploding[0] } };
+    const properties = table?.properties.map((column) =>
+      column.name === "name" ? { ...column, ...options, quality, customProperties } : column,
+    );
+    const text = JSON.stringify({ ...document, schema: [{ ...table, properties }, ...rest] });
+    const set = await ask("POST", "/v1/datasets/sales.orders/contract", { text });
+    expect(set.status, set.text.slice(0, 800)).toBe(200);
+    const checks = await ask("GET", `/v1/changes/${set.data.change.id}/checks`);
+    harmless(checks, "checks of patterns");
+    // oxlint-disable-next-line typescript/no-explicit-any
+    const found = checks.data.flatMap((dataset: any) => dataset.checks) as any[];
+    const said = new Map(found.map((check) => [String(check.rule.title), check]));
+    const everyRow = { verdict: "fail", bad: 2000 };
+    for (const title of [...exploding.map((pattern) => `matches ${pattern}`), "like", "invalid values"])
+      expect(said.get(title), `${title} of ${[...said.keys()].join(", ")}`).toMatchObject(everyRow);
+    expect(said.get("not like")).toMatchObject(everyRow);
+    expect(said.get("unbuildable")).toMatchObject({ verdict: "inconclusive", reason: "rule_error" });
+    expect(found.find((check) => check.rule.id === "name/pattern")).toMatchObject(everyRow);
+    told("patterns that explode", "rules", "each says what holds of 2000 rows");
+    await ask("POST", `/v1/changes/${set.data.change.id}/close`, {});
+  });
+
+  test("that would explode end as quickly in SQL", async () => {
+    const where = exploding.map((pattern) => `regexp_matches(name, '${pattern}')`).join(" or ");
+    const answer = await fetch(`${url}/v1/query`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      body: JSON.stringify({ sql: `select count(*) as n from sales.orders where ${where}` }),
+    });
+    expect(await answer.text()).toContain('"n":0');
   });
 });
 

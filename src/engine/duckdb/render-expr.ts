@@ -5,6 +5,7 @@ import { callType, commonType } from "../plan-types.ts";
 import { castSql, textSql } from "./convert.ts";
 import { raiseSql } from "./errors.ts";
 import { hashSql } from "./hash.ts";
+import { keptRe2, likeAsRe2 } from "./linear-patterns.ts";
 import { literalSql } from "./literal.ts";
 import { sqlType } from "./types.ts";
 import type { Value } from "./value.ts";
@@ -24,12 +25,22 @@ export function renderExpr(expr: Expr, scope: Scope): Value {
       const misfit = expr.lenient === true ? null : (text: string) => raiseSql("type.loses_digits", typeName(expr.type), text);
       return { sql: castSql(value.sql, value.type, expr.type, misfit), type: expr.type, nullable: value.nullable || expr.lenient === true };
     }
-    case "call":
+    case "call": {
+      const { fn, args } = inLinearTime(expr);
       return renderCall(
-        expr.fn,
-        expr.args.map((arg) => renderExpr(arg, scope)),
+        fn,
+        args.map((arg) => renderExpr(arg, scope)),
       );
+    }
   }
+}
+
+/** Patterns in a form that is matched in linear time. */
+function inLinearTime(expr: Extract<Expr, { is: "call" }>): Pick<typeof expr, "fn" | "args"> {
+  const [text, pattern] = expr.args;
+  if (text === undefined || pattern?.is !== "literal" || typeof pattern.value !== "string") return expr;
+  const re2 = expr.fn === "matches" ? keptRe2(pattern.value) : expr.fn === "like" ? likeAsRe2(pattern.value) : undefined;
+  return re2 === undefined ? expr : { fn: "matches", args: [text, { ...pattern, value: re2 }] };
 }
 
 function renderCall(fn: Fn, args: readonly Value[]): Value {

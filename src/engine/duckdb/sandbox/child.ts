@@ -105,10 +105,6 @@ function exact(value: string, name: string, type: FieldType): string {
   return castSql(value, type, type, null);
 }
 
-async function columns({ gate }: Engines, job: Job): Promise<void> {
-  await say({ say: "used", used: (await passGate(gate, job)).used });
-}
-
 async function plans(_engines: Engines, job: Job): Promise<void> {
   await planQueries(
     job,
@@ -137,7 +133,6 @@ const work: Record<Job["kind"], (engines: Engines, job: Job) => Promise<void>> =
   query,
   rewrite,
   update: rewrite,
-  columns,
   profile,
   names,
   derivation,

@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { AppError } from "../../../lib/errors.ts";
 import type { RunOptions, Scratch } from "../../engine.ts";
 import type { Column, TablePlan } from "../../plan.ts";
-import type { ColumnsUsed, Derivation, Sandbox, SandboxCaps, SandboxTable } from "../../sandbox.ts";
+import type { Derivation, Sandbox, SandboxCaps, SandboxTable } from "../../sandbox.ts";
 import { renderTable, splitAddress } from "../render-scan.ts";
 import { quoteName, slot } from "../sql.ts";
 import { LockedChild, type ChildKind } from "../../locked-child.ts";
@@ -128,13 +128,6 @@ export function duckdbSandbox(settings: SandboxSettings): Sandbox {
         options,
       );
       return { plan, columns };
-    },
-
-    async columnsUsed({ sql, tables, milliseconds }): Promise<ColumnsUsed> {
-      for await (const message of run({ ...base(planCaps(milliseconds)), kind: "columns", sql, tables }, milliseconds)) {
-        if ("say" in message && message.say === "used") return message.used;
-      }
-      throw withoutPlan();
     },
 
     async tablesNamed({ sql, milliseconds }): Promise<string[]> {

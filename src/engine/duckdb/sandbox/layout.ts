@@ -113,10 +113,4 @@ export class Layout {
         }),
     };
   }
-
-  /** The dataset that a reference of checked SQL stands for. */
-  datasetOf(catalogue: string, schema: string, table: string): string[] {
-    const one = (place: Place): boolean => new Layout([place.table]).known().has(catalogue, schema, table);
-    return this.places.filter(one).map(({ table: { name } }) => name);
-  }
 }

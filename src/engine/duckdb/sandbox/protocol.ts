@@ -18,7 +18,7 @@ export interface JobUpdate {
 
 /** The one thing that a child does in its life. */
 export interface Job {
-  kind: "query" | "rewrite" | "update" | "columns" | "profile" | "names" | "derivation" | "plans";
+  kind: "query" | "rewrite" | "update" | "profile" | "names" | "derivation" | "plans";
   /** SQL of others; empty for an update. */
   sql: string;
   update?: JobUpdate;
@@ -47,7 +47,6 @@ export type Statement = "select" | "insert" | "update" | "delete" | "merge";
 /** What a child says, one JSON line each; between `columns` and `end` of a query, lines that start with `{` are rows as they are. */
 export type Message =
   | { say: "columns"; columns: Column[]; used: ColumnsUsed; ordered: boolean }
-  | { say: "used"; used: ColumnsUsed }
   | { say: "written"; columns: Column[]; statement: Statement }
   | { say: "names"; names: string[] }
   | { say: "derivation"; derivation: Derivation }
