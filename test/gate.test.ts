@@ -234,6 +234,31 @@ describe("contracts", () => {
     await expect(mergeIt(lake, id)).rejects.toThrow(code("merge.blocked"));
   });
 
+  test("what is said of a change is what a merge would say: by the contract and the policy that main has by now, not by those of its branch", async () => {
+    const name = `now${round}.t`;
+    await importText(lake, name, "id,v\n1,1\n2,2\n3,3\n", ["id"]);
+    await setColumn(name, "v", { logicalTypeOptions: { minimum: 0 } });
+    const id = await proposeText(lake, name, { kind: "upsert", csv: "id,v\n4,-4\n" });
+    await approve(lake, id);
+    expect((await verdictOf(lake, id)).decision.outcome).toBe("blocked");
+    await setColumn(name, "v", { logicalTypeOptions: { minimum: -10 } });
+    expect((await verdictOf(lake, id)).decision.outcome).toBe("ready");
+    await setColumn(name, "v", { logicalTypeOptions: { minimum: -3 } });
+    const { decision } = await verdictOf(lake, id);
+    expect(decision.outcome).toBe("blocked");
+    await expect(mergeIt(lake, id)).rejects.toMatchObject({ code: "merge.blocked", details: { decision } });
+
+    const { change } = await lake.propose({
+      operations: [],
+      documents: [{ path: "policy", text: "rules: []\notherwise: { approvals: 2 }\n" }],
+    });
+    await lake.merge(change?.id ?? "");
+    const policy = (await verdictOf(lake, id)).decision.items.find((item) => item.kind === "approval");
+    expect(policy).toMatchObject({ state: "missing", text: expect.stringContaining("1 of 2 approvals") });
+    const back = await lake.propose({ operations: [], documents: [{ path: "policy", text: null }] });
+    await lake.merge(back.change?.id ?? "");
+  });
+
   test("the same question on the same inputs runs no query, in the merge queue too", async () => {
     const name = `same${round}.t`;
     await importText(lake, name, "id,v\n1,1\n2,2\n3,3\n", ["id"]);

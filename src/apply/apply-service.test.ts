@@ -54,7 +54,10 @@ describe("a folder is one change", () => {
 
   test("a dry run says what apply does, and does nothing; apply does exactly that; the same folder again changes nothing", async () => {
     const planned = await apply(folder, { dryRun: true });
-    expect(planned).toMatchObject({ change: null, plan: { same: [], warnings: [] } });
+    expect(planned).toMatchObject({ change: null, plan: { same: [] } });
+    expect(planned.plan.warnings).toMatchObject([
+      { file: "consumers/board.yaml", line: 2, message: "its owner ana is no person who can act and no group with one" },
+    ]);
     expect(planned.sentence).toBe("Would add 2 rules, add 1 consumer (board), set the policy.");
     expect(planned.plan.contracts).toMatchObject([{ dataset: "t.airports", rules: { added: ["iata/minLength", "fare/minimum"] } }]);
     expect(planned.plan.consumers).toMatchObject([{ consumer: "board", isNew: true, tests: { added: ["count", "by-fare"] } }]);

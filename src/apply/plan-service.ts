@@ -18,6 +18,7 @@ import { claimedKey } from "./contract-file.ts";
 import { sortFolder, wholeFile, type SortedFolder, type FolderFile, type FolderModel, type FolderProblem } from "./folder.ts";
 import { planConsumers } from "./plan-consumers.ts";
 import { planContracts, type PlannedContracts } from "./plan-contracts.ts";
+import { nameWarnings } from "./plan-names.ts";
 import { planDerived, type PlannedDerived } from "./plan-derived.ts";
 import type { FolderPlan } from "./plan.ts";
 
@@ -53,6 +54,7 @@ export async function planFolder(deps: ChangeDeps, request: FolderRequest): Prom
   const statements = [...derived.statements, ...consumers.statements];
   problems.push(...(await sqlProblems(deps, side, statements, derived.coming)));
   if (problems.length > 0) throw applyInvalid(problems);
+  const named = await nameWarnings(deps, side, folder, { contracts, consumers, coming: derived.coming, policy: policy?.step != null });
   return {
     plan: {
       contracts: contracts.steps,
@@ -62,7 +64,7 @@ export async function planFolder(deps: ChangeDeps, request: FolderRequest): Prom
       removed: consumers.removed,
       others: consumers.others,
       same: [...contracts.same, ...derived.same, ...consumers.same, ...(policy?.same ?? [])].sort(),
-      warnings: contracts.warnings,
+      warnings: [...contracts.warnings, ...named],
     },
     operations: [...derived.operations, ...contracts.operations],
     documents: [...consumers.documents, ...(policy?.documents ?? [])],

@@ -10,16 +10,26 @@ import type { OperationRequest } from "./operation.ts";
 import { profileFiles } from "./profile-files.ts";
 import { propose } from "./propose-service.ts";
 
+/** What accepting did, dataset by dataset. */
+export interface AcceptedChange {
+  edits: AcceptEdit[];
+  /** `blocks`: of severity error. As main has it, the rule still judges what the change brings, until the edited one is merged before it. */
+  rules: { dataset: string; rule: string; to: string; blocks: boolean }[];
+  left: Accepted["left"][number][];
+  /** Versions on the change's branch whose contract is the edited one. */
+  versions: { dataset: string; version: number }[];
+}
+
 /** What a change's failing checks show becomes the contract, as one more operation of the same change, for the owner to approve. */
 export async function acceptChange(
   deps: ChangeDeps,
   request: { changeId: string; dataset?: string | undefined; actor: string; signal?: AbortSignal | undefined },
-): Promise<Omit<Accepted, "contract">> {
+): Promise<AcceptedChange> {
   const change = await getChange(deps.db, request.changeId);
   const sides = await sidesOfChange(deps.db, change);
   const found = await checkDatasets(deps, sides, { signal: request.signal });
   const operations: OperationRequest[] = [];
-  const said = { edits: [] as AcceptEdit[], rules: [] as Accepted["rules"][number][], left: [] as Accepted["left"][number][] };
+  const said: AcceptedChange = { edits: [], rules: [], left: [], versions: [] };
   for (const { datasetId, dataset, checks } of found) {
     const failed = ownChecks(checks).filter((check) => check.verdict === "fail" && check.effect !== "info");
     const [base, candidate] = [await sides.base?.get(datasetId), await sides.candidate.get(datasetId)];
@@ -31,12 +41,15 @@ export async function acceptChange(
     const contract = await getContract(deps.db, candidate.contractHash);
     const accepted = acceptChecks(contract, state.schema, failed, batch);
     said.edits.push(...accepted.edits);
-    said.rules.push(...accepted.rules);
+    const errors = new Set(failed.filter(({ effect }) => effect === "block").map((check) => check.rule.id));
+    said.rules.push(...accepted.rules.map(({ rule, to }) => ({ dataset, rule, to, blocks: errors.has(rule) })));
     said.left.push(...accepted.left);
     if (accepted.edits.length > 0) operations.push({ kind: "contract", dataset, contract: accepted.contract });
   }
   if (operations.length > 0) {
-    await propose(deps, { operations, changeId: change.id, actor: request.actor, origin: change.origin, signal: request.signal });
+    const proposal = { operations, changeId: change.id, actor: request.actor, origin: change.origin, signal: request.signal };
+    const { datasets } = await propose(deps, proposal);
+    said.versions = datasets.flatMap(({ dataset, candidate }) => (candidate === undefined ? [] : [{ dataset, version: candidate.number }]));
   }
   return said;
 }

@@ -1,9 +1,7 @@
-import type { DocumentEdits } from "../catalog/commit-store.ts";
 import { readTexts } from "../catalog/document-store.ts";
 import { getDatasets } from "../catalog/dataset-store.ts";
 import type { Dataset } from "../catalog/dataset.ts";
-import { mainRef } from "../catalog/ref-store.ts";
-import { treeSide, type Side, type VersionContent } from "../catalog/side.ts";
+import type { Side } from "../catalog/side.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import { checkDatasets } from "../checks/check-service.ts";
@@ -32,16 +30,6 @@ import type { Change } from "./change.ts";
 export interface AssessedSides {
   base: Side;
   candidate: Side;
-}
-
-/** The sides of a merge: main as it is now, and main with the results that were built on it. */
-export function mergeSides(
-  deps: Pick<ChangeDeps, "db">,
-  mainTree: string,
-  results: ReadonlyMap<string, VersionContent | null>,
-  documents: DocumentEdits,
-): AssessedSides {
-  return { base: treeSide(deps.db, mainRef, mainTree), candidate: treeSide(deps.db, "candidate", mainTree, results, documents) };
 }
 
 /**

@@ -136,7 +136,7 @@ export const transitions: Record<ChangeState, Record<ChangeEvent, ChangeState | 
 export function nextState(change: Pick<Change, "id" | "state">, event: ChangeEvent): ChangeState {
   const next = transitions[change.state][event];
   if (next !== undefined) return next;
-  const ended = change.state === "queued" ? "is being merged" : `is ${change.state}`;
+  const ended = change.state === "queued" ? "is being merged" : `is ${change.state} already`;
   throw new AppError("change.closed", `${change.id} ${ended}.`, {
     expected: "an open change",
     found: change.state,

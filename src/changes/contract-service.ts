@@ -32,7 +32,11 @@ export async function lintContract(deps: LakeDeps, text: string, name?: string):
 }
 
 /** The operation that makes a text the contract of a dataset. `contract.invalid` names everything that is wrong with it. */
-export async function contractOperation(deps: LakeDeps, name: string, text: string): Promise<OperationRequest> {
+export async function contractOperation(
+  deps: LakeDeps,
+  name: string,
+  text: string,
+): Promise<Extract<OperationRequest, { kind: "contract" }>> {
   const { dataset, version } = await onMain(deps, name);
   const { contract, problems } = await lintContract(deps, text, name);
   if (contract === undefined) throw invalidContract(dataset.name, problems);
@@ -69,7 +73,7 @@ function invalidContract(dataset: string, problems: readonly LintProblem[]): App
   return new AppError("contract.invalid", `The contract of ${dataset} is not valid: line ${first.line}: ${first.message}`, {
     expected: first.expected,
     found: errors.length > 1 ? `${first.found ?? "it"}, and ${errors.length - 1} more` : first.found,
-    hint: "tidegate contract lint <file>",
+    hint: `tidegate contract lint <file> --dataset ${dataset}`,
     details: { problems },
   });
 }

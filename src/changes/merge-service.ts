@@ -2,19 +2,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { mutate } from "../audit/mutation.ts";
 import { mainRef } from "../catalog/ref-store.ts";
 import { withWriteLease, type WriteLease } from "../catalog/write-lease.ts";
-import { putContracts } from "../contracts/contract-store.ts";
 import { lockFreed, trySessionLock } from "../db/advisory.ts";
 import { AppError, asAppError } from "../lib/errors.ts";
-import { assessChange, mergeSides } from "./assess-service.ts";
+import { assessChange } from "./assess-service.ts";
 import type { ChangeDeps } from "./change-deps.ts";
 import { decideNow, requireReady, type Gate } from "./gate.ts";
 import { getChange, lockChange, moveChange } from "./change-store.ts";
 import { nextState, type Change } from "./change.ts";
 import { buildMerge, type Built, type MergePlan } from "./merge-build.ts";
-import { contentOf, type MergeConflict } from "./merge-piece.ts";
+import type { MergeConflict } from "./merge-piece.ts";
 import { commitMerge, MainMoved, type Merged } from "./merge-commit.ts";
 import { enqueueMerge, entryOfChange, finishEntry, firstInQueue, readEntry, type QueueEntry } from "./merge-queue-store.ts";
 import { mergeReads } from "./merge-reads.ts";
+import { sidesOfMerge } from "./merge-sides.ts";
 import { forgetEntry, newsOfEntry, tellEntry, type EntryNews } from "./merge-waiters.ts";
 import { locationOf } from "./workpiece.ts";
 
@@ -198,11 +198,7 @@ async function openGate(
   plan: MergePlan,
   { byPerson, signal }: { byPerson: boolean; signal: AbortSignal | undefined },
 ): Promise<{ gate: Gate; neighbours: string[]; broken: boolean }> {
-  // Contracts are kept by their content: one that no version names yet changes nothing, and whoever tests the result reads it like any other.
-  const contracts = plan.pieces.flatMap(({ result }) => (result?.kind === "draft" ? [result.draft.contract] : []));
-  if (contracts.length > 0) await putContracts(deps.db, contracts);
-  const results = new Map(plan.pieces.map(({ dataset, result }) => [dataset.id, contentOf(result)]));
-  const assessment = await assessChange(deps, change, mergeSides(deps, plan.mainTree, results, plan.documents), { signal });
+  const assessment = await assessChange(deps, change, await sidesOfMerge(deps, plan), { signal });
   const gate: Gate = async (db, now) => {
     const decision = await decideNow(db, now, assessment, plan.mainTree);
     requireReady(now, decision, { byPerson });

@@ -6,10 +6,10 @@ import type { Review } from "../reviews/review.ts";
 import { authorsOf } from "../reviews/reviewer-reads.ts";
 import { assessChange } from "./assess-service.ts";
 import type { ChangeDeps } from "./change-deps.ts";
-import { sidesOfChange } from "./change-sides.ts";
 import { getChange } from "./change-store.ts";
 import type { Change } from "./change.ts";
 import { decideNow } from "./gate.ts";
+import { sidesToJudge } from "./merge-sides.ts";
 import { review, type ReviewDeps } from "./review-service.ts";
 import { mainCommit } from "../catalog/revision.ts";
 
@@ -21,14 +21,14 @@ export interface ChangeVerdict {
   reviews: Review[];
 }
 
-/** Tests a change as it stands on its branch, and says whether it can merge, and what is missing. */
+/** Tests a change as a merge would find it now, and says whether it can merge, and what is missing. */
 export async function verdictOf(
   deps: ChangeDeps,
   changeId: string,
   options: { signal?: AbortSignal | undefined } = {},
 ): Promise<ChangeVerdict> {
   const change = await getChange(deps.db, changeId);
-  const assessment = await assessChange(deps, change, await sidesOfChange(deps.db, change), options);
+  const assessment = await assessChange(deps, change, await sidesToJudge(deps, change, options), options);
   const main = await mainCommit(deps.db);
   const decision = await decideNow(deps.db, change, assessment, main.tree);
   return { change, assessment, decision, reviews: await reviewsOf(deps.db, change.id) };

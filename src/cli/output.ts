@@ -218,3 +218,6 @@ function conflictLines(details: unknown): string[] {
 export function shortTime(text: string | null | undefined): string {
   return text === null || text === undefined ? "–" : text.slice(0, 16).replace("T", " ");
 }
+
+/** Notes below a result: what is no mistake, but perhaps not meant. */
+export const noteLines = (notes: readonly string[]): string[] => notes.map((note) => `  note: ${note}`);

@@ -1,6 +1,9 @@
+import { Command } from "commander";
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
+import { AppError } from "../lib/errors.ts";
 import { run } from "./program.ts";
+import { typedHint } from "./usage-error.ts";
 
 interface Told {
   exit: number;
@@ -102,4 +105,24 @@ test("a plan's file that is not there is named before anything is asked", async 
     const { exit, error } = await refused("--server", "http://127.0.0.1:1", ...args);
     expect([exit, error]).toMatchObject([2, { code: "input.not_found", found: "none.yaml", hint: "tidegate release plan --help" }]);
   }
+});
+
+test("a hint that speaks of a file names the one that was typed, given as a word or to a flag", () => {
+  const program = new Command("tidegate");
+  const set = program.command("set").argument("<dataset>").argument("<file>");
+  set.action(() => undefined).option("--data <folder>");
+  program
+    .command("propose")
+    .argument("<dataset>")
+    .option("--append <file>", "", (value: string, all: string[]) => [...all, value], []);
+  const hinted = (hint: string, ...args: string[]): string | undefined => {
+    program.parse(args, { from: "user" });
+    return typedHint(new AppError("usage.invalid", "x", { hint }), program, args).hint;
+  };
+  program.commands.forEach((command) => command.action(() => undefined));
+  expect(hinted("tidegate lint <file> --dataset <dataset>", "set", "orders", "a.yaml")).toBe("tidegate lint a.yaml --dataset <dataset>");
+  expect(hinted("tidegate propose orders --replace <file>", "propose", "orders", "--append", "b.csv")).toBe(
+    "tidegate propose orders --replace b.csv",
+  );
+  expect(hinted("tidegate propose orders --replace <file>", "propose", "orders")).toBe("tidegate propose orders --replace <file>");
 });

@@ -76,9 +76,28 @@ function usageOf(verb: Command): string {
   return [pathOf(verb), ...places].join(" ");
 }
 
-/** Where the server points to the description of its API, a command line has the help of its verb. */
+/** The files that a command line named, in the places where a hint speaks of a file or a folder. */
+function withTyped(hint: string, verb: Command): string {
+  const known = new Map<string, string>();
+  for (const [at, place] of verb.registeredArguments.entries()) {
+    const word = verb.args[at];
+    if (word !== undefined) known.set(place.name(), word);
+  }
+  for (const option of verb.options) {
+    const place = /<(file|folder)>/.exec(option.flags)?.[1];
+    const value = verb.getOptionValue(option.attributeName()) as unknown;
+    const words = Array.isArray(value) ? (value as unknown[]) : [value];
+    if (place !== undefined && !option.hidden && words.length === 1 && typeof words[0] === "string" && !known.has(place))
+      known.set(place, words[0]);
+  }
+  return hint.replaceAll(/<(file|folder)>/g, (whole, place: string) => known.get(place) ?? whole);
+}
+
+/** Where the server points to the description of its API, a command line has the help of its verb, and the files that it named. */
 export function typedHint(error: AppError, program: Command, args: readonly string[]): AppError {
-  if (error.hint?.startsWith("GET /v1/openapi.json") !== true) return error;
-  const { code, message, expected, found, details } = error;
-  return new AppError(code, message, { expected, found, details, cause: error, hint: `${pathOf(verbOf(program, args))} --help` });
+  const { code, message, expected, found, details, hint } = error;
+  if (hint === undefined) return error;
+  const verb = verbOf(program, args);
+  const typed = hint.startsWith("GET /v1/openapi.json") ? `${pathOf(verb)} --help` : withTyped(hint, verb);
+  return typed === hint ? error : new AppError(code, message, { expected, found, details, cause: error, hint: typed });
 }

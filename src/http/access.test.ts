@@ -139,3 +139,19 @@ test("a server takes paths only below its import roots, as they really are", asy
     code: "input.path_escapes",
   });
 });
+
+test("what is known of a consumer decides who is asked about it: only who answers for it, or a maintainer, changes that", async () => {
+  await addConsumer(app.lake, "root", { name: "board", kind: "dashboard", criticality: "critical", owner: "the-reviewer", labels: {} });
+  await addConsumer(app.lake, "root", { name: "orphan", kind: "dashboard", criticality: "critical", labels: {} });
+  const edits = [{ owner: "the-editor" }, { criticality: "low" }, { disabled: true }, { labels: { ring: "first" } }, { kind: "job" }];
+  for (const name of ["board", "orphan"]) {
+    for (const body of edits)
+      expect(await app.refused("POST", `/v1/consumers/${name}`, { ...asRole("editor"), body })).toMatchObject({
+        status: 403,
+        code: "auth.denied",
+      });
+  }
+  await app.ask("POST", "/v1/consumers/board", { ...asRole("reviewer"), body: { owner: "the-editor" } });
+  await app.ask("POST", "/v1/consumers/board", { ...asRole("editor"), body: { criticality: "low" } });
+  await app.ask("POST", "/v1/consumers/orphan", { ...asRole("maintainer"), body: { owner: "the-editor" } });
+});

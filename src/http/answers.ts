@@ -296,6 +296,8 @@ export const doctorAnswer = z.object({
 export const uploadAnswer = z.object({ id: z.string(), bytes: count, contentHash: z.string() });
 export const healthAnswer = z.object({ instance: z.string(), engine: z.string() });
 export const nothing = z.object({});
+/** What is no mistake, but perhaps not meant: names that nobody bears, changes that are open for the same. */
+export const notes = z.array(z.string()).openapi({ description: "What is no mistake, but perhaps not meant." });
 export const createdAnswer = z.object({ id: z.string() });
 
 export const whoamiAnswer = z.object({

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { changeAnswer } from "./answers.ts";
+import { changeAnswer, notes } from "./answers.ts";
 
 /* What the routes of contracts answer. */
 
@@ -28,7 +28,12 @@ export const inferredAnswer = z.object({
   text: z.string(),
   proposals: z.array(z.object({ column: z.string().nullable(), rule: z.string(), why: z.string() })),
 });
-export const contractProposed = z.object({ change: changeAnswer.nullable(), dataset: z.string() });
+export const contractProposed = z.object({
+  change: changeAnswer.nullable(),
+  dataset: z.string(),
+  known: z.boolean().openapi({ description: "The change was open before, with this very text: no second one was opened." }),
+  notes,
+});
 export const contractDiffs = z.array(
   z.object({
     dataset: z.string(),
@@ -45,7 +50,20 @@ export const contractDiffs = z.array(
   }),
 );
 export const acceptedAnswer = z.object({
-  rules: z.array(z.object({ rule: z.string(), to: z.string() })),
+  rules: z.array(
+    z.object({
+      dataset: z.string(),
+      rule: z.string(),
+      to: z.string(),
+      blocks: z.boolean().openapi({
+        description:
+          "Of severity error: as main has it, it still judges what the change brings, until the edited rule is merged before it.",
+      }),
+    }),
+  ),
+  versions: z
+    .array(z.object({ dataset: z.string(), version: z.number() }))
+    .openapi({ description: "Versions of the change's branch that have the edited contract." }),
   left: z.array(z.object({ rule: z.string(), why: z.string() })),
   text: z.string().nullable().openapi({ description: "The edited file." }),
 });

@@ -1,10 +1,10 @@
 import { z } from "@hono/zod-openapi";
 import { parseVersionName } from "../catalog/dataset.ts";
 import { getVersionByNumber } from "../catalog/version-store.ts";
-import { contractChanges, contractOperation, lintContract, onMain } from "../changes/contract-service.ts";
+import { contractChanges, lintContract, onMain } from "../changes/contract-service.ts";
 import { acceptChange } from "../changes/accept-service.ts";
 import { inferFrom } from "../changes/infer-service.ts";
-import { propose } from "../changes/propose-service.ts";
+import { proposeContract } from "../changes/propose-contract-service.ts";
 import { acceptInText } from "../contracts/accept.ts";
 import { rulesOf } from "../contracts/contract-rules.ts";
 import { getContract } from "../contracts/contract-store.ts";
@@ -93,17 +93,8 @@ export function addContractRoutes(router: Router): void {
       data: contractProposed,
     },
     async ({ services, params, body, actor, signal }) => {
-      const operation = await contractOperation(services, params.name, body.text);
-      const title = body.title ?? `Contract of ${operation.dataset}`;
-      const { change } = await propose(services, {
-        operations: [operation],
-        title,
-        changeId: body.changeId,
-        actor,
-        origin: "person",
-        signal,
-      });
-      return { change: change === undefined ? null : changeShape(change), dataset: operation.dataset };
+      const { dataset, change, known, notes } = await proposeContract(services, { ...body, dataset: params.name, actor, signal });
+      return { change: change === undefined ? null : changeShape(change), dataset, known, notes };
     },
   );
   router.add(
@@ -138,7 +129,8 @@ export function addContractRoutes(router: Router): void {
       data: acceptedAnswer,
     },
     async ({ services, params, body, actor, signal }) => {
-      const { rules, left, edits } = await acceptChange(services, { changeId: params.id, dataset: body.dataset, actor, signal });
+      const accepted = await acceptChange(services, { changeId: params.id, dataset: body.dataset, actor, signal });
+      const { rules, left, edits, versions } = accepted;
       if (rules.length + left.length === 0) {
         throw new AppError("change.empty", `Nothing of ${params.id} is left to accept.`, {
           expected: "a failing check that the change's own contract does not allow yet",
@@ -146,7 +138,7 @@ export function addContractRoutes(router: Router): void {
           hint: `tidegate check ${params.id}`,
         });
       }
-      return { rules: [...rules], left: [...left], text: body.text === undefined ? null : acceptInText(body.text, edits) };
+      return { rules, left, versions, text: body.text === undefined ? null : acceptInText(body.text, edits) };
     },
   );
 }

@@ -5,9 +5,13 @@ import { addPerson, listPersons, setPerson } from "../access/person-service.ts";
 import { createToken, listTokens, revokeToken } from "../access/token-service.ts";
 import { requireRole, roles, selfOf, type Principal } from "../access/principal.ts";
 import { refuseDeclared } from "../consumers/declared-reads.ts";
+import { knownPeople } from "../changes/known-names.ts";
 import { AppError } from "../lib/errors.ts";
-import { consumerLines, createdAnswer, groupLines, nothing, personLines, tokenLines, tokenMade } from "./answers.ts";
+import { unknownPerson } from "../reviews/unknown-names.ts";
+import { consumerLines, createdAnswer, groupLines, notes, nothing, personLines, tokenLines, tokenMade } from "./answers.ts";
+import { requireOwner } from "./consumer-owner.ts";
 import type { Router } from "./router.ts";
+import type { Services } from "./services.ts";
 import { consumerKinds, criticalities } from "../access/consumer.ts";
 
 const role = z.enum(roles);
@@ -24,6 +28,10 @@ const consumerBody = z.object({
 /** Whose tokens a person may see and end: an admin everybody's, others their own. */
 function ownOnly(principal: Principal): string | undefined {
   return principal.kind === "person" && principal.role === "admin" ? undefined : selfOf(principal);
+}
+
+async function ownerNotes({ db }: Services, owner: string | undefined): Promise<string[]> {
+  return owner === undefined ? [] : unknownPerson(owner, { people: await knownPeople(db) });
 }
 
 /** Persons, groups, consumers and tokens. */
@@ -133,11 +141,12 @@ export function addPeopleRoutes(router: Router): void {
       needs: "editor",
       body: consumerBody,
       answer: "The consumer's id.",
-      data: createdAnswer,
+      data: createdAnswer.extend({ notes }),
     },
-    (call) => {
+    async (call) => {
       const { kind = "other", criticality = "normal", labels = {} } = call.body;
-      return addConsumer(call.services, call.actor, { ...call.body, kind, criticality, labels });
+      const { id } = await addConsumer(call.services, call.actor, { ...call.body, kind, criticality, labels });
+      return { id, notes: await ownerNotes(call.services, call.body.owner) };
     },
   );
   router.add(
@@ -149,13 +158,15 @@ export function addPeopleRoutes(router: Router): void {
       needs: "editor",
       params: named,
       body: consumerBody.omit({ name: true }).extend({ disabled: z.boolean().optional() }),
-      answer: "Nothing.",
-      data: nothing,
+      answer: "What is perhaps not meant.",
+      data: z.object({ notes }),
     },
     async (call) => {
+      // Who is asked about what moves for it hangs on this: nobody takes a consumer over, or makes it less critical, in passing.
+      await requireOwner(call.services, call.principal, call.params.name);
       await refuseDeclared(call.services.db, call.params.name, call.body);
       await setConsumer(call.services, call.actor, { name: call.params.name, ...call.body });
-      return {};
+      return { notes: await ownerNotes(call.services, call.body.owner) };
     },
   );
   router.add(

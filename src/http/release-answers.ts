@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { release } from "./answers.ts";
+import { notes, release } from "./answers.ts";
 import { pinAnswer } from "./pin-answers.ts";
 import { judgedAnswer } from "./outcome-answers.ts";
 
@@ -60,6 +60,7 @@ export const plannedAnswer = z
     rule: z.string().nullable(),
     steps: z.array(z.string()),
     judging: z.array(z.string()).openapi({ description: "What the judge looks at, with how many reports SAFE needs." }),
+    notes,
   })
   .openapi("PlanOfChange");
 

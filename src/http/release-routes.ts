@@ -14,6 +14,8 @@ import { listReleases, namedRelease, pinsBesideRelease, showRelease } from "../r
 import { holdBack, unhold } from "../rollouts/hold-service.ts";
 import { advance, pause, resume } from "../rollouts/release-service.ts";
 import { judgingOf, type Release } from "../rollouts/release-store.ts";
+import { listConsumers } from "../access/consumer-service.ts";
+import { unknownInPlan } from "../reviews/unknown-names.ts";
 import { release, rolledBackAnswer } from "./answers.ts";
 import { plannedAnswer, releaseLines, shownReleaseAnswer } from "./release-answers.ts";
 import { requireOwner, untilOf } from "./consumer-owner.ts";
@@ -41,7 +43,8 @@ async function planShape({ db, clock }: Services, changeId: string, { plan, from
     since,
   );
   const judging = isAtOnce(plan) ? [] : judgingText(plan.judging ?? onlyExact, known);
-  return { from, rule, steps: plan.steps.map(stepText), judging };
+  const notes = unknownInPlan(plan, { consumers: await listConsumers({ db }) }).map(({ message }) => message);
+  return { from, rule, steps: plan.steps.map(stepText), judging, notes };
 }
 
 /** Releases: how far they are, and the verbs that move, stop and end them. */

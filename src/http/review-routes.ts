@@ -8,10 +8,10 @@ import { policyText } from "../reviews/policy-document.ts";
 import { defaultPolicy } from "../reviews/policy.ts";
 import { waitingOverrides } from "../reviews/review-store.ts";
 import type { Review } from "../reviews/review.ts";
-import { changeAnswer, nothing } from "./answers.ts";
+import { nothing } from "./answers.ts";
 import type { Router } from "./router.ts";
 import { changeShape } from "./shapes.ts";
-import { acknowledgedAnswer, overrideLines, policyAnswer, reviewAnswer, verdictAnswer } from "./verdict-answers.ts";
+import { acknowledgedAnswer, overrideLines, policyAnswer, policyProposed, reviewAnswer, verdictAnswer } from "./verdict-answers.ts";
 import { mainCommit } from "../catalog/revision.ts";
 
 const changeParam = z.object({ id: z.string() });
@@ -216,18 +216,22 @@ function addPolicyRoutes(router: Router): void {
       needs: "editor",
       body: z.object({ text: z.string().max(1_000_000), title: z.string().max(300).optional(), change: z.string().optional() }),
       answer: "The change, judged under the old policy.",
-      data: changeAnswer,
+      data: policyProposed,
     },
     async (call) => {
       const { text: document, title, change } = call.body;
-      const proposed = await proposePolicy(call.services, {
+      const {
+        change: proposed,
+        known,
+        notes: said,
+      } = await proposePolicy(call.services, {
         text: document,
         title,
         changeId: change,
         actor: call.actor,
         signal: call.signal,
       });
-      return changeShape(proposed);
+      return { ...changeShape(proposed), known, notes: said };
     },
   );
 }

@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { changeAnswer, notes } from "./answers.ts";
 
 /* What the routes of verdicts and reviews answer. Tests compare every answer with these shapes, both ways. */
 
@@ -104,6 +105,13 @@ export const policyAnswer = z
   .object({ source: z.enum(["default", "document"]), text: z.string().openapi({ description: "YAML." }) })
   .openapi("Policy");
 
+export const policyProposed = changeAnswer
+  .extend({
+    known: z.boolean().openapi({ description: "It was open before, with this very text: no second change was opened." }),
+    notes,
+  })
+  .openapi("ProposedPolicy");
+
 export const overrideLines = z.array(
   z.object({ change: z.string(), person: z.string(), reason: z.string(), at: time }).openapi("WaitingOverride"),
 );
@@ -112,5 +120,6 @@ export type DecisionAnswer = z.output<typeof decisionAnswer>;
 export type VerdictAnswer = z.output<typeof verdictAnswer>;
 export type AcknowledgedAnswer = z.output<typeof acknowledgedAnswer>;
 export type ReviewAnswer = z.output<typeof reviewAnswer>;
+export type PolicyProposed = z.output<typeof policyProposed>;
 export type PolicyAnswer = z.output<typeof policyAnswer>;
 export type OverrideLine = z.output<typeof overrideLines>[number];

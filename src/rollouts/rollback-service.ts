@@ -130,7 +130,10 @@ interface Bar {
 const distinct = <T>(items: readonly T[]): T[] => [...new Set(items)];
 
 function alreadyBack(release: Release): AppError {
-  return new AppError("rollback.nothing", `${release.id} was rolled back already.`, { found: release.reason, hint: "tidegate log --live" });
+  return new AppError("rollback.nothing", `${release.id} was ${release.state === "aborted" ? "aborted" : "rolled back"} already.`, {
+    found: release.reason,
+    hint: `tidegate release show ${release.id}`,
+  });
 }
 
 /** What to roll back, oldest last. */

@@ -49,8 +49,8 @@ export async function lightHouse(): Promise<LightHouse> {
   const restore = process.install();
   const lake = await lakehouse({ files: process.files });
   for (const name of consumers) await addConsumer(lake, "ana", { name, kind: "job", criticality: "normal", labels: {} });
-  const { id } = await proposePolicy(lake, { text: policyText("h"), actor: "ana" });
-  await lake.merge(id);
+  const { change } = await proposePolicy(lake, { text: policyText("h"), actor: "ana" });
+  await lake.merge(change.id);
   return {
     lake,
     process,

@@ -93,7 +93,7 @@ async function filesOf(root: string): Promise<string[]> {
     throw new AppError("input.not_found", `${root} is no folder.`, {
       expected: "a folder with contracts/, consumers/, derived/ or policy.yaml",
       found: found === undefined ? "nothing" : "a file",
-      hint: "tidegate apply <folder> --dry-run",
+      hint: "tidegate apply --help",
     });
   }
   const paths = await pathsBelow(root, "");
@@ -108,7 +108,7 @@ async function filesOf(root: string): Promise<string[]> {
     throw new AppError("request.too_large", `${root} holds too many files.`, {
       expected: `at most ${mostFiles} for the catalogue`,
       found: counted(paths.length, "file"),
-      hint: "tidegate apply <folder> for a part of it",
+      hint: `tidegate apply ${root}/contracts, then its other folders`,
     });
   }
   return paths;

@@ -4,6 +4,7 @@ import type { ConsumerLine } from "../../http/answers.ts";
 import type { TestLine } from "../../http/consumer-test-answers.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { outcomeWord, testTable } from "../test-text.ts";
+import { noteLines } from "../output.ts";
 import { addFlags, addGroup, addVerb, type FlagSpec } from "../verb.ts";
 import type { Command } from "commander";
 import { addConsumerTestCommands } from "./consumer-test.ts";
@@ -75,8 +76,10 @@ export function addConsumerCommands(surroundings: Surroundings): void {
     .action((name: string, { label, ...options }: ConsumerOptions) =>
       withClient(surroundings, { doing: `Adding ${name}`, creates: true }, async (client) => {
         const { kind, criticality, owner } = options;
-        const made = await client.ask("POST", "/v1/consumers", { body: { name, kind, criticality, owner, labels: labelsOf(label) } });
-        surroundings.output().result(made, [`${name} may read.`], `tidegate token create --consumer ${name}`);
+        const body = { name, kind, criticality, owner, labels: labelsOf(label) };
+        const made = await client.ask<{ notes: string[] }>("POST", "/v1/consumers", { body });
+        const lines = [`${name} may read.`, ...noteLines(made.notes)];
+        surroundings.output().result(made, lines, `tidegate token create --consumer ${name}`);
       }),
     );
   addFlags(add, "The consumer", aboutIt(true));
@@ -98,10 +101,9 @@ export function addConsumerCommands(surroundings: Surroundings): void {
       }
       return withClient(surroundings, { doing: `Setting ${name}` }, async (client) => {
         const body = { kind, criticality, owner, labels, disabled };
-        await client.ask("POST", `/v1/consumers/${encodeURIComponent(name)}`, { body });
-        surroundings
-          .output()
-          .result({ name, ...body }, [`${name} ${disabled === true ? "reads no more" : "is set"}.`], "tidegate consumer list");
+        const { notes } = await client.ask<{ notes: string[] }>("POST", `/v1/consumers/${encodeURIComponent(name)}`, { body });
+        const lines = [`${name} ${disabled === true ? "reads no more" : "is set"}.`, ...noteLines(notes)];
+        surroundings.output().result({ name, ...body, notes }, lines, "tidegate consumer list");
       });
     });
   addFlags(set, "What changes", [

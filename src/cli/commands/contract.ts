@@ -11,6 +11,7 @@ import type {
   LintedAnswer,
 } from "../../http/contract-answers.ts";
 import { withClient, type Surroundings } from "../command.ts";
+import { noteLines } from "../output.ts";
 import { addFlags, addGroup, addVerb } from "../verb.ts";
 
 const signs: Readonly<Record<string, string>> = { added: "+", removed: "−" };
@@ -165,7 +166,11 @@ function addWriting(surroundings: Surroundings, contract: ReturnType<typeof addG
         const out = surroundings.output();
         if (found.change === null)
           return out.result(found, [`${found.dataset} says that already: nothing to change.`], `tidegate contract show ${name}`);
-        out.result(found, [`${found.change.id} proposed: the contract of ${found.dataset}.`], `tidegate contract diff ${found.change.id}`);
+        const { id } = found.change;
+        const first = found.known
+          ? `${id} proposes this contract of ${found.dataset} already.`
+          : `${id} proposed: the contract of ${found.dataset}.`;
+        out.result(found, [first, ...noteLines(found.notes)], `tidegate contract diff ${id}`);
       }),
     );
   addFlags(set, "The change", [
@@ -196,15 +201,35 @@ function addWriting(surroundings: Surroundings, contract: ReturnType<typeof addG
             { title: "now", value: (item) => item.now, flexible: true },
           ],
         );
-        out.result(
-          found,
-          [`${counted(found.rules.length, "rule")} of ${id} edited; an owner has to approve.`, ...table],
-          `tidegate contract diff ${id}`,
-        );
+        const first = `${counted(found.rules.length, "rule")} of ${id} edited; an owner has to approve.`;
+        const { lines, next } = whatStays(id, found, file);
+        out.result(found, [first, ...table, ...lines], next);
       }),
     );
   addFlags(accept, "What is accepted", [
     ["--dataset <name>", "only what fails on this dataset"],
     ["--file <file>", "edit this file in the same way; its comments stay"],
   ]);
+}
+
+/** A rule of severity error as main has it judges the data that came with its edit, whoever approves that: the edit is merged first, by itself. */
+function whatStays(id: string, { rules, versions }: AcceptedAnswer, file: string | undefined): { lines: string[]; next: string } {
+  const blocking = rules.filter((item) => item.blocks);
+  const [first] = blocking;
+  if (first === undefined) return { lines: [], next: `tidegate policy explain ${id}` };
+  const { dataset } = first;
+  const version = versions.find((item) => item.dataset === dataset)?.version ?? "";
+  const path = file ?? `${dataset}.odcs.yaml`;
+  const names = blocking.map((item) => item.rule);
+  const shown = names.length > 3 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
+  return {
+    lines: [
+      `${id} stays blocked by ${shown} all the same: main's contract judges what comes with its own edit.`,
+      `Merge the edited contract first, in a change of its own that an owner approves; ${id} is judged by it from then on:`,
+      ...(file === undefined ? [`  tidegate contract show ${dataset}@${version} --yaml > ${path}`] : []),
+      `  tidegate contract set ${dataset} ${path}`,
+      `  tidegate policy explain ${id}`,
+    ],
+    next: file === undefined ? `tidegate contract show ${dataset}@${version} --yaml > ${path}` : `tidegate contract set ${dataset} ${path}`,
+  };
 }

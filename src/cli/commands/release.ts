@@ -6,7 +6,7 @@ import type { PlannedAnswer, ReleaseLine, ShownReleaseAnswer } from "../../http/
 import { at, releaseSentence } from "../change-text.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { planIn } from "../input-files.ts";
-import { shortTime } from "../output.ts";
+import { noteLines, shortTime } from "../output.ts";
 import { addFlags, addGroup, addVerb } from "../verb.ts";
 
 /** The verbs of `release`. */
@@ -232,6 +232,7 @@ function addPlan(surroundings: Surroundings, group: Command): void {
           `${id}: ${says[plan.from]}.`,
           ...plan.steps.map((step, index) => `  ${index + 1}  ${step}`),
           ...plan.judging.map((line) => `  ·  ${line}`),
+          ...noteLines(plan.notes),
         ];
         surroundings.output().result(plan, lines, `tidegate merge ${id}`);
       }),

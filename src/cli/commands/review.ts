@@ -2,10 +2,16 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
-import type { ChangeAnswer } from "../../http/answers.ts";
-import type { AcknowledgedAnswer, OverrideLine, PolicyAnswer, ReviewAnswer, VerdictAnswer } from "../../http/verdict-answers.ts";
+import type {
+  AcknowledgedAnswer,
+  OverrideLine,
+  PolicyAnswer,
+  PolicyProposed,
+  ReviewAnswer,
+  VerdictAnswer,
+} from "../../http/verdict-answers.ts";
 import { withClient, type Surroundings } from "../command.ts";
-import { shortTime } from "../output.ts";
+import { noteLines, shortTime } from "../output.ts";
 import { decisionLines, exitOf, nextOfDecision } from "../verdict-text.ts";
 import { addFlags, addGroup, addVerb } from "../verb.ts";
 
@@ -110,7 +116,13 @@ function addPolicy(surroundings: Surroundings): void {
       const shown = await client.ask<PolicyAnswer>("GET", "/v1/policy");
       // Beside the document, not in it: it is edited and given back, and then no default any more.
       if (shown.source === "default") surroundings.output().note("The default: no policy has been set.");
-      surroundings.output().result(shown, shown.text.trimEnd().split("\n"), "tidegate policy set <file>");
+      surroundings
+        .output()
+        .result(
+          shown,
+          shown.text.trimEnd().split("\n"),
+          "tidegate policy show > policy.yaml, edit it, then tidegate policy set policy.yaml",
+        );
     }),
   );
   addVerb(policy, "explain", "Say why a change can or cannot merge, and what to do next.", examples)
@@ -130,8 +142,11 @@ function addPolicy(surroundings: Surroundings): void {
     .action((file: string, options: { title?: string; change?: string }) =>
       withClient(surroundings, { doing: "Proposing the policy" }, async (client) => {
         const text = await textOf(surroundings, file);
-        const change = await client.ask<ChangeAnswer>("POST", "/v1/policy", { body: { text, ...options } });
-        surroundings.output().result(change, [`${change.id} proposes the policy of ${file}.`], `tidegate merge ${change.id}`);
+        const change = await client.ask<PolicyProposed>("POST", "/v1/policy", { body: { text, ...options } });
+        const first = change.known
+          ? `${change.id} proposes the policy of ${file} already.`
+          : `${change.id} proposes the policy of ${file}.`;
+        surroundings.output().result(change, [first, ...noteLines(change.notes)], `tidegate policy explain ${change.id}`);
       }),
     );
   addFlags(set, "The change", [
