@@ -87,8 +87,13 @@ test("a hold ends by itself at its expiry, and with the rollback of its release"
   await lake.drain();
   await advance(lake, { release, actor: "ana" });
   expect(await columnsOf("later.t", "board")).toEqual(["fare", "id", "tip"]);
+  const stateOf = async () => (await showRelease(lake.db, release)).release.state;
+  await lake.drain();
+  expect(await stateOf()).toBe("completed_with_holds");
   hours(30 * 24 + 1);
   expect(await columnsOf("later.t", "board")).toEqual(["id", "tip"]);
+  await lake.drain();
+  expect(await stateOf()).toBe("completed");
   await rollBack(lake, release);
   expect(await columnsOf("later.t", "board")).toEqual(["fare", "id", "tip"]);
   expect((await showRelease(lake.db, release)).holds[0]?.endedAt).not.toBeNull();

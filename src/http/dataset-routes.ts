@@ -9,7 +9,7 @@ import { getContract } from "../contracts/contract-store.ts";
 import { derivedSqlOf } from "../contracts/derived.ts";
 import { resolveCommit } from "../catalog/revision.ts";
 import { builtFromNames, builtIntoNames } from "../lineage/lineage-reads.ts";
-import { watchedQuery, watchedRead } from "../reading/failed-read.ts";
+import { watchedQuery, watchedRead, type AskedOf } from "../reading/failed-read.ts";
 import { runQuery } from "../reading/query-service.ts";
 import { answerFor, listDatasets, lookUp, readParquet, readRows, viewFor } from "../reading/read-service.ts";
 import type { Answer, ReaderIdentity } from "../reading/reader.ts";
@@ -44,7 +44,7 @@ function reader(call: Pick<Call<unknown, unknown, unknown>, "services" | "princi
 function watched<T>(
   { principal, services }: Pick<Call<unknown, unknown, unknown>, "services" | "principal">,
   identity: ReaderIdentity,
-  about: { dataset: string; columns?: readonly string[] | undefined },
+  about: AskedOf,
   work: () => Promise<T>,
 ): Promise<T> {
   return principal.kind === "consumer" ? watchedRead(services, identity, about, work) : work();
@@ -215,7 +215,7 @@ export function addDatasetRoutes(router: Router): void {
     },
     async (call) => {
       const identity = await reader(call, call.query, call.params.name);
-      const { answer, row } = await watched(call, identity, { dataset: call.params.name }, () =>
+      const { answer, row } = await watched(call, identity, { dataset: call.params.name, key: call.params.key }, () =>
         lookUp(call.services, identity, call.params.name, call.params.key),
       );
       for (const [name, value] of Object.entries(headersOf({ ...answer, versions: nameOf(answer) }))) call.context.header(name, value);

@@ -35,7 +35,9 @@ export const reportedAnswer = z
       .nullable()
       .openapi({ description: "From what the consumer was served, never from what it says." }),
     repeated: z.boolean().openapi({ description: "A report with this id and content had come before." }),
-    judged: judgedAnswer,
+    takenBack: z.boolean().openapi({
+      description: "The judge took the release back when this report came. What it knows of others is told to persons alone.",
+    }),
   })
   .openapi("Reported");
 

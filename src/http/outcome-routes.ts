@@ -38,7 +38,7 @@ export function addOutcomeRoutes(router: Router): void {
         pair: text.optional().openapi({ description: "What both sides are reported of; only its hash is kept." }),
         at: z.iso.datetime({ offset: true }).optional().openapi({ description: "When it was read; now, unless it is said." }),
       }),
-      answer: "Where the report counts, and what the judge says.",
+      answer: "Where the report counts, and whether the release was taken back for what the judge knows now.",
       data: reportedAnswer,
     },
     async ({ services, principal, body }) => {
@@ -53,7 +53,14 @@ export function addOutcomeRoutes(router: Router): void {
       const outcome = { ...said, at: at === undefined ? undefined : new Date(at) };
       const { environment } = services;
       const { id, place, repeated, judged } = await report(services, { consumer: principal.name, environment }, outcome);
-      return { id, release: place?.releaseId ?? null, step: place?.step ?? null, arm: place?.arm ?? null, repeated, judged };
+      return {
+        id,
+        release: place?.releaseId ?? null,
+        step: place?.step ?? null,
+        arm: place?.arm ?? null,
+        repeated,
+        takenBack: judged?.verdict === "HARM",
+      };
     },
   );
 }

@@ -3,11 +3,12 @@ import type { MergeDeps } from "../changes/merge-service.ts";
 import { outboxHandlers } from "../changes/outbox-handlers.ts";
 import { drainOutbox, type Drained } from "../db/outbox.ts";
 import { takeBackHarm } from "../rollouts/judge-service.ts";
+import { settleExpired } from "../rollouts/pin-moves.ts";
 import { advanceDue } from "../rollouts/release-service.ts";
 import type { RolloutDeps } from "../rollouts/step-tests.ts";
 
 /**
- * Does what is due by now: takes back harm that nobody took back yet, starts the steps whose time has come, and does what committed events ask
+ * Does what is due by now: takes back harm that nobody took back yet, starts the steps whose time has come, ends what holds and pins kept open, and does what committed events ask
  * for. Each is done whatever becomes of the others; what failed first is thrown in the end.
  */
 export async function doWhatIsDue(deps: MergeDeps & RolloutDeps & ImpactDeps): Promise<Drained> {
@@ -16,6 +17,7 @@ export async function doWhatIsDue(deps: MergeDeps & RolloutDeps & ImpactDeps): P
   const attempt = (work: Promise<unknown>): Promise<unknown> => work.catch((error: unknown) => failed.push(error));
   await attempt(takeBackHarm(deps));
   await attempt(advanceDue(deps));
+  await attempt(settleExpired(deps));
   const drained = await drainOutbox({ db, clock, handlers: outboxHandlers(deps) });
   // What waited for a release that has ended is due at once.
   await attempt(advanceDue(deps));

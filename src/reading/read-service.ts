@@ -124,22 +124,9 @@ export async function readParquet(
 export async function lookUp(deps: ReadDeps, reader: ReaderIdentity, name: string, text: string): Promise<{ answer: Answer; row: Row }> {
   const answer = await answerFor(deps, reader, name);
   const { state } = await deps.tables.open(answer.version);
-  const fields = keyFields(state.schema);
-  const key = fields.length === 1 ? [text] : text.split(",");
-  if (fields.length !== key.length) {
-    throw new AppError("key.missing", `${answer.dataset.name} is not looked up by ${key.length} values.`, {
-      expected: fields.length === 0 ? "a dataset with a key" : `${fields.map((field) => field.name).join(", ")}`,
-      found: key.join(", "),
-      hint: `tidegate dataset show ${answer.dataset.name}`,
-    });
-  }
+  const key = keyOf(answer, state, text);
   const exposure = await expose(deps, reader, answer, state.schema.fields, "lookup");
-  const equal = fields.map((field, index) => call("=", column(field.name), cast(literal(key[index] ?? "", "string"), field.type)));
-  const where = equal.length === 1 && equal[0] !== undefined ? equal[0] : call("and", ...equal);
-  const input = scan(deps.store, state.files, state.schema.fields);
-  const [row] = await deps.engine.rows({ op: "limit", input: { op: "filter", input, where }, count: 1 }).catch((error: unknown) => {
-    throw error instanceof AppError && error.code === "type.loses_digits" ? noSuchKey(answer, fields, key, error) : error;
-  });
+  const row = await rowCalled(deps, answer, state, key);
   exposure.done({ rows: row === undefined ? 0 : 1, bytes: 0 });
   if (row === undefined) {
     throw new AppError("row.not_found", `${answer.dataset.name}@${answer.version.number} has no row ${key.join(", ")}.`, {
@@ -148,6 +135,34 @@ export async function lookUp(deps: ReadDeps, reader: ReaderIdentity, name: strin
     });
   }
   return { answer, row };
+}
+
+/** Whether an answer has a row with a key; throws what looking it up would throw. Nothing is given, so nothing is recorded. */
+export async function hasRow(deps: ReadDeps, answer: Answer, text: string): Promise<boolean> {
+  const { state } = await deps.tables.open(answer.version);
+  return (await rowCalled(deps, answer, state, keyOf(answer, state, text))) !== undefined;
+}
+
+function keyOf({ dataset }: Answer, { schema }: TableState, text: string): string[] {
+  const fields = keyFields(schema);
+  const key = fields.length === 1 ? [text] : text.split(",");
+  if (fields.length === key.length) return key;
+  throw new AppError("key.missing", `${dataset.name} is not looked up by ${key.length} values.`, {
+    expected: fields.length === 0 ? "a dataset with a key" : `${fields.map((field) => field.name).join(", ")}`,
+    found: key.join(", "),
+    hint: `tidegate dataset show ${dataset.name}`,
+  });
+}
+
+async function rowCalled(deps: ReadDeps, answer: Answer, state: TableState, key: readonly string[]): Promise<Row | undefined> {
+  const fields = keyFields(state.schema);
+  const equal = fields.map((field, index) => call("=", column(field.name), cast(literal(key[index] ?? "", "string"), field.type)));
+  const where = equal.length === 1 && equal[0] !== undefined ? equal[0] : call("and", ...equal);
+  const input = scan(deps.store, state.files, state.schema.fields);
+  const [row] = await deps.engine.rows({ op: "limit", input: { op: "filter", input, where }, count: 1 }).catch((error: unknown) => {
+    throw error instanceof AppError && error.code === "type.loses_digits" ? noSuchKey(answer, fields, key, error) : error;
+  });
+  return row;
 }
 
 function noSuchKey({ dataset }: Answer, fields: readonly Field[], key: readonly string[], cause: unknown): AppError {

@@ -3,7 +3,7 @@ import type { Reader } from "../db/db.ts";
 import { unattributed } from "../usage/exposure.ts";
 import type { KnownMetric } from "./guardrail-document.ts";
 import type { Arm, MovedConsumer, Reported, Stratum } from "./judge.ts";
-import { noMoments, type Moments } from "./moments.ts";
+import { noMoments, together, togetherCapped, type Moments } from "./moments.ts";
 import type { Release } from "./release-store.ts";
 import { plannedConsumers, type ReleaseStep } from "./step-store.ts";
 
@@ -76,33 +76,46 @@ interface SumsRow extends Moments {
   metric: string;
   step: number;
   arm: Arm;
+  consumer: string;
 }
 
-/** What was reported on a release, by metric; only of these metrics. */
+/**
+ * What was reported on a release, by metric; only of these metrics. `least`: how many values of one reporter count in any case; beyond that
+ * none counts for more than all others of its side and step together.
+ */
 export async function reportedOn(
   db: Reader,
   release: Release,
-  about: { metrics: readonly string[]; steps: readonly ReleaseStep[] },
+  about: { metrics: ReadonlyMap<string, { least: number }>; steps: readonly ReleaseStep[] },
 ): Promise<Map<string, Reported>> {
-  const metrics = sql`${[...about.metrics]}::text[]`;
-  // The mean first, then the distances from it: a sum of squares would lose the spread of large values.
+  const names = [...about.metrics.keys()];
   const { rows } = await sql<SumsRow>`
-    with rows as (select * from outcomes where release_id = ${release.id} and metric = any(${metrics}) and arm <> 'none'),
-      means as (select metric, step, arm, sum(n) as n, sum(n * mean) / sum(n) as mean from rows group by metric, step, arm)
-    select means.metric, means.step, means.arm, means.n, means.mean,
-      (select sum(rows.squares + rows.n * (rows.mean - means.mean) ^ 2) from rows
-        where rows.metric = means.metric and rows.step = means.step and rows.arm = means.arm) as squares
-    from means order by means.metric, means.step`.execute(db);
-  const pairs = await pairsOf(db, release.id, about.metrics);
-  const silence = await silenceOf(db, release, about);
+    select metric, step, arm, consumer, hour, n, mean, squares from outcomes
+    where release_id = ${release.id} and metric = any(${names}::text[]) and arm <> 'none'
+    order by metric, step, arm, consumer, hour, dataset_id`.execute(db);
+  const pairs = await pairsOf(db, release.id, names);
+  const silence = await silenceOf(db, release, { metrics: names, steps: about.steps });
   const found = new Map<string, Reported>();
-  for (const metric of about.metrics) {
-    const strata = new Map<number, Stratum>();
-    for (const { step, arm, n, mean, squares } of rows.filter((row) => row.metric === metric))
-      strata.set(step, { ...(strata.get(step) ?? { candidate: noMoments, current: noMoments }), [arm]: { n, mean, squares } });
-    found.set(metric, { strata: [...strata.values()], pairs: pairs.get(metric), silence: silence.get(metric) });
+  for (const [metric, { least }] of about.metrics) {
+    const strata = strataOf(
+      rows.filter((row) => row.metric === metric),
+      least,
+    );
+    found.set(metric, { strata, pairs: pairs.get(metric), silence: silence.get(metric) });
   }
   return found;
+}
+
+/** The values of each step and side: of each consumer first, then of all, none of whom outvotes the others. */
+function strataOf(rows: readonly SumsRow[], least: number): Stratum[] {
+  const byStep = new Map<number, Record<Arm, Map<string, Moments>>>();
+  for (const { step, arm, consumer, ...moments } of rows) {
+    const sides = byStep.get(step) ?? { candidate: new Map<string, Moments>(), current: new Map<string, Moments>() };
+    byStep.set(step, sides);
+    sides[arm].set(consumer, together(sides[arm].get(consumer) ?? noMoments, moments));
+  }
+  const of = (side: ReadonlyMap<string, Moments>): Moments => togetherCapped([...side.values()], least);
+  return [...byStep.values()].map(({ candidate, current }) => ({ candidate: of(candidate), current: of(current) }));
 }
 
 async function pairsOf(db: Reader, releaseId: string, metrics: readonly string[]): Promise<Map<string, Moments>> {

@@ -27,8 +27,8 @@ export async function judge({ db, clock }: { db: Reader; clock: Clock }, release
   const steps = await stepsOf(db, release.id);
   const exact = judgeExact(await movedConsumers(db, release, { steps, at: clock.now() }));
   const { outcomes } = judging;
-  const metrics = outcomes.map(({ metric }) => metric);
-  const reported = metrics.length === 0 ? new Map() : await reportedOn(db, release, { metrics, steps });
+  const metrics = new Map(outcomes.map(({ metric, minimum }) => [metric, { least: minimum }]));
+  const reported = metrics.size === 0 ? new Map() : await reportedOn(db, release, { metrics, steps });
   const statistical = outcomes.map((guardrail) =>
     judgeReported(guardrail, reported.get(guardrail.metric) ?? { strata: [] }, outcomes.length),
   );

@@ -47,3 +47,17 @@ export function together(a: Moments, b: Moments): Moments {
 export function variance({ n, squares }: Moments): number {
   return n < 2 ? 0 : squares / (n - 1);
 }
+
+/** The same values as if there had been only so many of them. */
+const atMost = (moments: Moments, n: number): Moments =>
+  moments.n <= n ? moments : { n, mean: moments.mean, squares: (moments.squares * n) / moments.n };
+
+/**
+ * The values of several reporters together, none of whom counts for more values than all others together, or than `least` where they are
+ * fewer: whoever says that it has ten millions does not outvote those who have a hundred. Of one reporter alone all values count.
+ */
+export function togetherCapped(reporters: readonly Moments[], least: number): Moments {
+  const all = reporters.reduce((sum, { n }) => sum + n, 0);
+  if (reporters.length < 2) return reporters[0] ?? noMoments;
+  return reporters.map((own) => atMost(own, Math.max(all - own.n, least))).reduce(together, noMoments);
+}

@@ -67,8 +67,24 @@ async function isPinned(db: Reader, { environment, consumer, at }: Reporter, dat
 /** How far back the ledger is asked for what a reporter read. */
 const reach = 31 * 86_400_000;
 
-/** When the view was chosen from which a reporter read last before a moment: of a run when it began. */
-async function lastServed(db: Reader, { consumer, run, at }: Reporter, datasetIds: readonly string[]): Promise<Date | undefined> {
+/**
+ * When the view was chosen from which a reporter read last before a moment: of a run when it began, also where the ledger has no read of it
+ * (it took its view and read the files). Of a run that no door knows nothing is known.
+ */
+async function lastServed(db: Reader, reporter: Reporter, datasetIds: readonly string[]): Promise<Date | undefined> {
+  const { consumer, run, at } = reporter;
+  if (run === undefined) return lastRead(db, reporter, datasetIds);
+  const lease = await db
+    .selectFrom("view_leases")
+    .select("started_at")
+    .where("consumer", "=", consumer)
+    .where("run", "=", run)
+    .where("started_at", "<=", at)
+    .executeTakeFirst();
+  return lease?.started_at ?? lastRead(db, reporter, datasetIds);
+}
+
+async function lastRead(db: Reader, { consumer, run, at }: Reporter, datasetIds: readonly string[]): Promise<Date | undefined> {
   const row = await db
     .selectFrom("exposures")
     .innerJoin("versions", "versions.id", "exposures.version_id")

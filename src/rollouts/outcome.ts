@@ -61,7 +61,16 @@ export function measuredIn(outcome: Outcome): Measured[] | string {
   ] as const)
     if (single !== undefined) found.push({ metric: name, moments: { n: 1, mean: single, squares: 0 }, single });
   const isMeasurement = ({ moments }: Measured): boolean => Math.abs(moments.mean) <= mostMean && moments.squares <= mostSquares;
-  return found.every(isMeasurement) ? found : "values that are numbers";
+  if (!found.every(isMeasurement)) return "values that are numbers";
+  return found.some((item) => item.metric === latencyMetric && item.moments.mean < 0) ? "a latency of 0 or more" : found;
+}
+
+/** What is wrong with values that are to be a rate: each is 0 or 1, or a share between; undefined when nothing is. */
+export function notARate({ metric, moments }: Measured): string | undefined {
+  const { n, mean, squares } = moments;
+  // Of values from 0 to 1 no square is larger than its value.
+  const spread = squares / n + mean * mean - mean;
+  return mean < 0 || mean > 1 || spread > 1e-9 ? `${metric} as values from 0 to 1` : undefined;
 }
 
 /** Requests of one reporter in a minute. */

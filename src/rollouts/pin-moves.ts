@@ -1,4 +1,5 @@
-import type { Mutation } from "../audit/mutation.ts";
+import { sql } from "kysely";
+import { mutate, type Mutation, type MutationDeps } from "../audit/mutation.ts";
 import { readSome, readTree } from "../catalog/commit-store.ts";
 import { getRef, mainRef } from "../catalog/ref-store.ts";
 import { treeSide } from "../catalog/side.ts";
@@ -112,14 +113,40 @@ export async function keepsSomebodyBack(db: Reader, release: Release, at: Date):
   return (await pinsBeside(db, release, await releaseEntries(db, release.id), at)).length > 0;
 }
 
-/** Completes the releases that held somebody back and do so no longer. */
-export async function settleHeld(m: Mutation, environment: string): Promise<void> {
+/** Completes the releases that held somebody back and do so no longer; gives how many. */
+export async function settleHeld(m: Mutation, environment: string): Promise<number> {
+  let settled = 0;
   for (const { id } of await releasesIn(m.tx, environment, ["completed_with_holds"])) {
     const release = await lockRelease(m.tx, id);
     if (release.state !== "completed_with_holds" || (await keepsSomebodyBack(m.tx, release, m.at))) continue;
     const state = nextReleaseState(release, "complete");
     await m.tx.updateTable("releases").set({ state }).where("id", "=", id).execute();
     m.record({ action: "release.complete", subject: id, payload: { change: release.changeId, state } });
+    settled += 1;
+  }
+  return settled;
+}
+
+/** Completes releases whose last hold or pin has come to its end by itself: its consumer has what all have since then. */
+export async function settleExpired(deps: MutationDeps): Promise<void> {
+  const at = deps.clock.now();
+  const rows = await deps.db
+    .selectFrom("releases")
+    .select("environment")
+    .distinct()
+    .where("state", "=", "completed_with_holds")
+    .where(
+      sql<boolean>`(exists (select from holds where holds.release_id = releases.id and ended_at is null and expires_at <= ${at})
+        or exists (select from pins where pins.environment = releases.environment and ended_at is null and expires_at between finished_at and ${at}))`,
+    )
+    .execute();
+  for (const { environment } of rows) {
+    const held = await releasesIn(deps.db, environment, ["completed_with_holds"]);
+    const keeping = await Promise.all(held.map((release) => keepsSomebodyBack(deps.db, release, at)));
+    if (keeping.every(Boolean)) continue;
+    await mutate(deps, "tidegate", async (m) => {
+      if ((await settleHeld(m, environment)) === 0) m.record({ action: "release.not_due", subject: environment, payload: {} });
+    });
   }
 }
 

@@ -231,6 +231,8 @@ async function startPlan(m: Mutation, shipment: Shipment, work: Planned): Promis
   if (plan.steps[0]?.approval === true) {
     const reason = "its first step waits for somebody to advance it";
     await m.tx.updateTable("releases").set({ state: "running", reason }).where("id", "=", release.id).execute();
+    // Nothing starts, but somebody must be told.
+    m.enqueue("release.waiting", { release: release.id });
     return { ...release, state: "running", reason };
   }
   if (work.frozen !== undefined) {

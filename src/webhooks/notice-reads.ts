@@ -36,17 +36,9 @@ export async function noticesOf(db: Reader, { topic, event }: Happened, at: Date
     case "change.written":
     case "change.waits":
       return changeWaits(db, event.change, at);
-    case "change.merged": {
-      // A first step that waits for somebody starts with no event of its own.
-      const release = await db
-        .selectFrom("releases")
-        .select("id")
-        .where("change_id", "=", event.change)
-        .where("state", "=", "running")
-        .where("step", "=", 0)
-        .executeTakeFirst();
-      return release === undefined ? [] : releaseWaits(db, release.id, 0, at);
-    }
+    case "release.waiting":
+      // Of a release in steps: its first one waits for somebody, whether it came from a merge or out of the queue.
+      return releaseWaits(db, event.release, 0, at);
     case "release.step_started":
       return releaseWaits(db, event.release, event.step, at);
     case "release.stopped":

@@ -269,7 +269,58 @@ test("a report that came before is not counted again, another under its id is re
     { dataset: "same.t", metric: "n", values: [1, Number.POSITIVE_INFINITY] },
     { dataset: "same.t", metric: "n", sums: { n: 2, sum: 10, sumSquares: 1 } },
     { dataset: "same.t", metric: "errors", value: 1, ok: true },
+    { dataset: "same.t", latencyMs: -1 },
     { dataset: "same.t", ok: true, at: new Date(lake.clock.now().getTime() + 3_600_000) },
   ];
   for (const about of wrong) await expect(say("board", about)).rejects.toMatchObject({ code: "outcome.invalid" });
+});
+
+test("nobody outvotes the others by saying that it has more: a reporter counts for as many values as all others of its side", async () => {
+  const guardrails = "guardrails: [{ outcome: booked, worse: lower, kind: rate, margin: 0.05 }]";
+  const { release } = await planned("votes.t", `steps: [{ ring: [board, model], wait: 1h }, { everyone: true }]\n${guardrails}`);
+  for (const consumer of ["board", "model", "export"]) await read("votes.t", consumer);
+  const booked = (consumer: string, n: number, share: number) =>
+    say(consumer, { dataset: "votes.t", metric: "booked", sums: { n, sum: n * share, sumSquares: n * share } });
+  await booked("export", 2000, 0.5);
+  await booked("model", 600, 0.5);
+  await booked("board", 1_000_000, 0.52);
+  const [, told] = (await verdictOf(release))?.guardrails ?? [];
+  expect(told).toMatchObject({ guardrail: "booked", verdict: "SAFE", candidate: 1200, current: 2000 });
+  // Ten million good ones do not hide that the other's bookings are half of what they were.
+  await booked("board", 9_000_000, 0.52);
+  expect((await booked("model", 2400, 0.2)).judged?.verdict).toBe("HARM");
+  expect((await stateOf(release)).reason).toMatch(/^HARM: booked 0\.39 against 0\.5 \(6 000 reports on the candidate/);
+});
+
+test("of a rate other values than 0 to 1 are refused, one by one and in sums", async () => {
+  const guardrails = "guardrails: [{ outcome: booked, worse: lower, kind: rate, margin: 0.05 }]";
+  const { release } = await planned("rates.t", `steps: [{ ring: board, wait: 1h }, { everyone: true }]\n${guardrails}`);
+  await read("rates.t", "board");
+  const about = { dataset: "rates.t", metric: "booked" };
+  for (const values of [[1000], [-1], [0, 1, 1.5]]) await expect(say("board", { ...about, values })).rejects.toMatchObject(noRate);
+  for (const sums of [
+    { n: 10, sum: 11, sumSquares: 121 },
+    { n: 10, sum: 5, sumSquares: 6 },
+  ])
+    await expect(say("board", { ...about, sums })).rejects.toMatchObject(noRate);
+  await say("board", { ...about, sums: { n: 10, sum: 5, sumSquares: 5 } });
+  await say("board", { ...about, value: 0.25 });
+  // Another metric may be anything.
+  await say("board", { dataset: "rates.t", metric: "euros", value: 1000 });
+  await rollBack(lake, release);
+});
+
+const noRate = { code: "outcome.invalid", expected: "booked as values from 0 to 1" };
+
+test("a run counts for the side of the view that it began with, also where the ledger has no read of it", async () => {
+  const { release } = await planned("runs.t", rings);
+  await lake.resolver.resolve({ consumer: "model", run: "before" });
+  await read("runs.t", "board");
+  minutes(61);
+  await lake.drain();
+  expect((await stateOf(release)).step).toBe(2);
+  await read("runs.t", "model");
+  expect((await say("model", { dataset: "runs.t", ok: true, run: "before" })).place).toMatchObject({ arm: "current" });
+  expect((await say("model", { dataset: "runs.t", ok: true })).place).toMatchObject({ arm: "candidate" });
+  await rollBack(lake, release);
 });

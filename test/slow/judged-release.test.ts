@@ -3,6 +3,7 @@ import { addConsumer } from "../../src/access/consumer-service.ts";
 import { addPerson } from "../../src/access/person-service.ts";
 import { createToken } from "../../src/access/token-service.ts";
 import { merge } from "../../src/changes/merge-service.ts";
+import { importText } from "../harness/changes.ts";
 import { testApp, type Data, type TestApp } from "../harness/app.ts";
 
 /*
@@ -181,4 +182,72 @@ test("a read or query of a moved consumer that only the candidate fails takes th
     /^HARM: board fails on the candidate and did not before: its query fails \(sql\.failed\)/,
   );
   expect(await query("board", "select sum(fare) as total from fares")).toBe(200);
+});
+
+/** A change in the board's ring before everyone; gives its release. */
+async function toBoard(
+  operations: Parameters<typeof app.lake.propose>[0]["operations"],
+  merging: (change: string) => Promise<Data> = mergeOf,
+): Promise<string> {
+  const { change } = await app.lake.propose({ operations });
+  const id = change?.id ?? "";
+  await app.ask("POST", `/v1/changes/${id}/plan`, {
+    ...as("max"),
+    body: { plan: "steps: [{ ring: board, wait: 1h }, { everyone: true }]" },
+  });
+  const { release } = await merging(id);
+  await app.services.drainOutbox();
+  return release.id as string;
+}
+
+const stateOf = async (release: string): Promise<string> => (await shown(release)).release.state;
+async function asked(path: string, body?: unknown): Promise<number> {
+  const answer = await app.send(body === undefined ? "GET" : "POST", path, { ...as("board"), ...(body === undefined ? {} : { body }) });
+  await answer.text();
+  return answer.status;
+}
+const written = async (csv: string) => {
+  const path = await app.lake.file(`written-${(files += 1)}.csv`, csv);
+  return { paths: [path], names: [path] };
+};
+
+test("a query over two releases is held against the one with which it fails, and against the later one where it takes both", async () => {
+  for (const name of ["left", "right", "third"]) await importText(app.lake, `two.${name}`, "id,v\n1,a\n", ["id"]);
+  const left = await toBoard([{ kind: "schema", dataset: "two.left", edits: [{ edit: "rename", name: "v", to: "value" }] }]);
+  const right = await toBoard([{ kind: "upsert", dataset: "two.right", source: await written("id,v\n1,B\n") }]);
+  expect(await asked("/v1/query", { sql: 'select l.v as "from", r.v from two.left l join two.right r using (id)' })).toBe(400);
+  expect([await stateOf(left), await stateOf(right)]).toEqual(["rolled_back", "running"]);
+  // Either alone does no harm to this query.
+  const third = await toBoard([{ kind: "upsert", dataset: "two.third", source: await written("id,v\n1,A\n") }]);
+  const sql = "select case when t.v = 'A' and r.v = 'B' then cast(t.v as int) else 1 end as n from two.third t join two.right r using (id)";
+  expect(await asked("/v1/query", { sql })).toBe(400);
+  expect([await stateOf(third), await stateOf(right)]).toEqual(["rolled_back", "running"]);
+  expect((await shown(third)).release.reason).toContain(`only together with ${right}`);
+  expect(await asked("/v1/query", { sql })).toBe(200);
+});
+
+test("a table that is gone, and a key that is none any more, are failures for whom the step moved; a row that is gone is an answer", async () => {
+  await importText(app.lake, "doors.t", "id,v\n1,a\n2,b\n3,c\n4,d\n", ["id"]);
+  await importText(app.lake, "doors.u", "id,v\n1,a\n", ["id"]);
+  const derive = (key: string[]) => [{ kind: "derive" as const, dataset: "doors.mart", sql: "select id, v from doors.u", key }];
+  await app.lake.merge((await app.lake.propose({ operations: derive(["id"]) })).change?.id ?? "");
+  const rows = await toBoard([{ kind: "delete", dataset: "doors.t", source: await written("id\n2\n") }]);
+  expect([await asked("/v1/datasets/doors.t/rows/1"), await asked("/v1/datasets/doors.t/rows/2")]).toEqual([200, 404]);
+  expect(await stateOf(rows)).toBe("running");
+
+  // A key that is loosened waits for its owner; the test is about what its readers meet.
+  const keyed = await toBoard(derive(["id", "v"]), app.lake.merge);
+  expect(await asked("/v1/datasets/doors.mart/rows/1,a")).toBe(200);
+  expect(await asked("/v1/datasets/doors.mart/rows/1")).toBe(400);
+  expect([await stateOf(keyed), await asked("/v1/datasets/doors.mart/rows/1")]).toEqual(["rolled_back", 200]);
+
+  await importText(app.lake, "doors.old", "id,v\n1,a\n", ["id"]);
+  const dropped = await toBoard([{ kind: "drop", dataset: "doors.old" }]);
+  const config = (await (await app.send("GET", "/iceberg/v1/config", as("board"))).json()) as Data;
+  const table = `/iceberg/v1/${config.overrides.prefix as string}/namespaces/doors/tables/old`;
+  expect(await stateOf(dropped)).toBe("running");
+  // Whether it is there may be asked; to load it is to need it.
+  const exists = await app.send("HEAD", table, as("board"));
+  expect([exists.status, await stateOf(dropped)]).toEqual([404, "running"]);
+  expect([await asked(table), await stateOf(dropped), await asked(table)]).toEqual([404, "rolled_back", 200]);
 });

@@ -13,6 +13,7 @@ import { createToken } from "../../src/access/token-service.ts";
 import { setPlan } from "../../src/changes/plan-service.ts";
 import { systemOutbound } from "../../src/edges/outbound.ts";
 import { review } from "../../src/changes/review-service.ts";
+import { showRelease } from "../../src/rollouts/release-reads.ts";
 import { advance } from "../../src/rollouts/release-service.ts";
 import { tellWebhooks } from "../../src/webhooks/tell-service.ts";
 import { retryAfterMs } from "../../src/webhooks/webhook.ts";
@@ -134,6 +135,24 @@ test("what waits, is held, rolled back and completed is told once to each who as
   expect(back.blocks[0].text.text).toContain("half of the flights &lt;!channel&gt;");
   expect(held.data.reason).toBe("chg_1 cannot be carried to both sides");
   expect(JSON.stringify(got)).not.toContain("secret-");
+});
+
+test("a first step that waits for somebody is told, of a merge and of what comes out of the queue", async () => {
+  await add("all", "/a", ["release.waits"]);
+  const { lake } = at.app;
+  const first = await released();
+  await pass();
+  const next = await proposeText(lake, first.dataset, { kind: "upsert", csv: "id,v\n2,b\n" });
+  const plan = "steps: [{ ring: board, approval: true }, { everyone: true }]";
+  await setPlan(lake, { changeId: next, text: plan, actor: "root" });
+  const { release } = await lake.merge(next);
+  await pass();
+  expect([release.state, bodies()]).toEqual(["waiting", []]);
+  for (let step = 1; step <= 2; step += 1) await advance(lake, { release: first.release, actor: "root" });
+  await pass();
+  expect((await showRelease(lake.db, first.release)).release.state).toBe("completed");
+  expect(bodies().map(({ data }) => [data.release as string, data.step as number])).toEqual([[release.id, 0]]);
+  expect(bodies()[0].text).toContain("waits for you to start step 1 of 2");
 });
 
 test("a change that merges by itself waits for nobody; one whose merge is refused does, once for the same content", async () => {

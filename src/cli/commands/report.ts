@@ -16,6 +16,8 @@ interface ReportFlags {
   id?: string;
 }
 
+const takenBackLine = "  The release is taken back: what it reads next is what all others have.";
+
 /** `report`: how a consumer's work went on what it read. */
 export function addReportCommand(surroundings: Surroundings): void {
   const { program } = surroundings;
@@ -28,7 +30,7 @@ export function addReportCommand(surroundings: Surroundings): void {
     .action((name: string, flags: ReportFlags) =>
       withClient(surroundings, { doing: "Reporting" }, async (client) => {
         const answer = await client.ask<ReportedAnswer>("POST", "/v1/outcomes", { body: bodyOf(name, flags) });
-        const lines = [placeLine(answer), ...(answer.judged === null ? [] : [`  ${answer.judged.verdict}: ${answer.judged.reason}`])];
+        const lines = [placeLine(answer), ...(answer.takenBack ? [takenBackLine] : [])];
         surroundings.output().result(answer, lines, answer.release === null ? undefined : `tidegate release show ${answer.release}`);
       }),
     );
