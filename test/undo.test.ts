@@ -173,7 +173,7 @@ test("a correction of a correction, and a revert after changes of other rows, me
 test("a revert that opens by itself merges by itself where policy lets it, and stays open for a person where something speaks against it", async () => {
   await importText(lake, "alone.t", "id,v\n1,10\n2,20\n", ["id"]);
   const text = "rules:\n  - { name: the way back, when: { origin: revert }, automatic: true, untested: allow, maxRemoved: 1 }\n";
-  await lake.merge((await proposePolicy(lake, { text, actor: "ana" })).id);
+  await lake.merge((await proposePolicy(lake, { text, actor: "ana" })).change.id);
   const bad = await proposeText(lake, "alone.t", { kind: "upsert", csv: "id,v\n2,0\n" });
   await rollBack(lake, (await lake.merge(bad)).release.id);
   expect(await showChange(lake.db, await revertOf(bad))).toMatchObject({ change: { state: "merged", origin: "revert" } });
