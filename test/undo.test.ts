@@ -30,6 +30,19 @@ test("a change that was opened before a bad one and merged after its revert does
   expect(await rowsOf(lake, "older.stock")).toEqual(good);
 });
 
+test("a column that came after one that is rolled back stays with readers", async () => {
+  await importText(lake, "later.stock", "id,n\n1,10\n", ["id"]);
+  const add = async (name: string) => {
+    const edits = [{ edit: "add" as const, name, type: "string" as const }];
+    const { change } = await lake.propose({ operations: [{ kind: "schema", dataset: "later.stock", edits }] });
+    return (await lake.merge(change?.id ?? "")).release.id;
+  };
+  const bad = await add("wrong");
+  await add("place");
+  await rollBack(lake, bad);
+  expect(await rowsOf(lake, "later.stock")).toEqual([{ id: 1, n: 10, place: null }]);
+});
+
 test.each([
   ["without a key", [], "append"],
   ["with a key", ["id"], "upsert"],

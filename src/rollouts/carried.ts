@@ -3,6 +3,7 @@ import { readTree } from "../catalog/commit-store.ts";
 import { treeSide, type SideEdits, type VersionContent } from "../catalog/side.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
+import { putContracts } from "../contracts/contract-store.ts";
 import type { Reader } from "../db/db.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import type { Draft } from "../effects/version-writer.ts";
@@ -42,6 +43,9 @@ export async function editsUnder(db: Reader, line: Line, live: CarriedLine | und
   return edits;
 }
 
+const draftsOf = ({ results }: CarriedLine): Draft[] =>
+  [...results.values()].flatMap((result) => ("draft" in result ? [result.draft] : []));
+
 /** To which lines a batch goes. Where live waits, it says why, and which releases have it for their readers. */
 export interface Fitting {
   goes: CarriedLine[];
@@ -54,6 +58,11 @@ export interface Fitting {
  * not beside some candidates goes nowhere: live reaches their readers too.
  */
 export async function whereItFits(deps: LakeDeps, tree: string, lines: readonly CarriedLine[]): Promise<Fitting | Refused> {
+  // What is carried may have a contract that no version has yet; whoever looks at it reads it like any other.
+  await putContracts(
+    deps.db,
+    lines.flatMap(draftsOf).map(({ contract }) => contract),
+  );
   const [live, ...others] = lines;
   const wrong = live === undefined ? [] : await misfitsOn(deps, tree, live, undefined);
   if (live === undefined || wrong.length === 0) {
