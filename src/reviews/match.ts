@@ -72,7 +72,7 @@ function fits(when: PolicyCondition, subject: Subject, assessment: Assessment, {
     // A change to an empty table changes all of it.
     when.share && exceeds(changed === 0 ? 0 : rows.base === 0 ? 100 : (100 * changed) / rows.base, when.share),
     when.schema &&
-      dataset.schema.some((item) => when.schema?.includes(item.kind) || (item.effect === "breaking" && when.schema?.includes("breaking"))),
+      (dataset.schema.some((item) => matchesItem(item, when.schema ?? [])) || (when.schema.includes("name_reused") && reusesName(dataset))),
     when.created === undefined ? undefined : dataset.created === when.created,
     when.dropped === undefined ? undefined : dataset.dropped === when.dropped,
     when.consumer && hits(assessment, dataset.dataset).some((level) => compareCriticality(level, when.consumer as Criticality) >= 0),
@@ -80,6 +80,13 @@ function fits(when: PolicyCondition, subject: Subject, assessment: Assessment, {
   ];
   return conditions.every((condition) => condition !== false);
 }
+
+const matchesItem = (item: DatasetAssessment["schema"][number], kinds: NonNullable<PolicyCondition["schema"]>): boolean =>
+  kinds.includes(item.kind) || (item.effect === "breaking" && kinds.includes("breaking"));
+
+/** Also of a column that was dropped by an earlier change: that does not show between base and candidate. */
+const reusesName = ({ checks }: DatasetAssessment): boolean =>
+  checks.checks.some(({ rule, verdict }) => rule.test.kind === "name_reused" && verdict === "fail");
 
 function matchesDocument(when: PolicyCondition, path: string): boolean {
   const { origin: _origin, feed: _feed, document, ...rest } = when;
