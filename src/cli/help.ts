@@ -12,7 +12,7 @@ const shelves: readonly [title: string, verbs: readonly string[]][] = [
   ["Review it", ["policy", "approve", "acknowledge", "block", "comment", "withdraw", "override"]],
   ["Release it", ["release", "pin", "unpin"]],
   ["Read it", ["read", "query", "dataset", "report"]],
-  ["Know and take back", ["who-read", "why", "what-did", "usage", "lineage", "log", "rollback", "follow-up", "unbar", "tag"]],
+  ["Know and take back", ["who-read", "who-has", "why", "what-did", "usage", "lineage", "log", "rollback", "follow-up", "unbar", "tag"]],
   ["People and readers", ["person", "group", "consumer", "token"]],
   ["Keep it well", ["incident", "webhook", "audit", "doctor", "gc", "completion"]],
 ];

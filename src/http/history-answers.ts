@@ -60,5 +60,28 @@ export const whatDidAnswer = z
   })
   .openapi("WhatDid");
 
+export const whoHasAnswer = z
+  .object({
+    dataset: z.string(),
+    live: count.nullable().openapi({ description: "What readers have of whom nothing says otherwise." }),
+    versions: z
+      .array(z.object({ version: count.nullable(), consumers: count }))
+      .openapi({ description: "How many of these consumers are on each version." }),
+    consumers: z.array(
+      z.object({
+        consumer: z.string(),
+        owner: z.string().nullable(),
+        version: count.nullable().openapi({ description: "What it is served now; null: it has none." }),
+        reason: z.string().openapi({ description: "Why this version: live, a step of a release, a hold, or a pin." }),
+        lastRead: z
+          .object({ version: count, at: time })
+          .nullable()
+          .openapi({ description: "What it read last, of the last 30 days. A client that keeps what it has read may lag behind." }),
+      }),
+    ),
+  })
+  .openapi("WhoHas");
+
+export type WhoHasAnswer = z.output<typeof whoHasAnswer>;
 export type WhyAnswer = z.output<typeof whyAnswer>;
 export type WhatDidAnswer = z.output<typeof whatDidAnswer>;

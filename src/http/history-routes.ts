@@ -4,8 +4,9 @@ import { resolveDataset } from "../catalog/dataset-store.ts";
 import { AppError } from "../lib/errors.ts";
 import { momentForms, momentOf } from "../lib/moment.ts";
 import { whatDid } from "../reading/history-service.ts";
+import { whoHas } from "../rollouts/who-has-reads.ts";
 import { whyServed } from "../rollouts/why-reads.ts";
-import { whatDidAnswer, whyAnswer } from "./history-answers.ts";
+import { whatDidAnswer, whoHasAnswer, whyAnswer } from "./history-answers.ts";
 import type { Router } from "./router.ts";
 
 const named = z.object({ name: z.string() });
@@ -28,6 +29,23 @@ export function addHistoryRoutes(router: Router): void {
       const { name: consumer } = await getConsumer(services, params.name);
       const dataset = await resolveDataset(services.db, query.dataset);
       return whyServed(services.db, { environment: services.environment, consumer, dataset, at: services.clock.now() });
+    },
+  );
+  router.add(
+    {
+      method: "get",
+      path: "/v1/who-has/{dataset}",
+      tag: "live",
+      summary: "On which version of a dataset each of its consumers is now, why, and which it read last",
+      needs: "viewer",
+      params: z.object({ dataset: z.string() }),
+      answer: "The version that live has, how many consumers are on which, and one line per consumer.",
+      data: whoHasAnswer,
+    },
+    async ({ services, params }) => {
+      const dataset = await resolveDataset(services.db, params.dataset);
+      await services.ledger.flush();
+      return whoHas(services.db, { environment: services.environment, dataset, at: services.clock.now() });
     },
   );
   router.add(

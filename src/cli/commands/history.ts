@@ -1,11 +1,13 @@
-import type { WhatDidAnswer, WhyAnswer } from "../../http/history-answers.ts";
+import { counted } from "../../lib/text.ts";
+import type { WhatDidAnswer, WhoHasAnswer, WhyAnswer } from "../../http/history-answers.ts";
 import { withClient, type Surroundings } from "../command.ts";
 import { shortTime } from "../output.ts";
 import { addFlags, addVerb } from "../verb.ts";
 
-/** What a consumer has and had, and why: why, what-did. */
+/** What consumers have and had, and why: why, who-has, what-did. */
 export function addHistoryCommands(surroundings: Surroundings): void {
   addWhy(surroundings);
+  addWhoHas(surroundings);
   addWhatDid(surroundings);
 }
 
@@ -35,6 +37,38 @@ function whyLines(why: WhyAnswer): string[] {
     ...why.says.map(({ by, text }) => `  ${by.padEnd(8)}  ${text}`),
     `  next      ${next}`,
   ];
+}
+
+function addWhoHas(surroundings: Surroundings): void {
+  addVerb(surroundings.program, "who-has", "On which version of a dataset each of its consumers is, and which it read last.", [
+    "tidegate who-has airports",
+    "tidegate who-has airports --json",
+    "tidegate why delay-board airports",
+  ])
+    .argument("<dataset>", "the dataset")
+    .action((dataset: string) =>
+      withClient(surroundings, { doing: `Looking who has ${dataset}` }, async (client) => {
+        const who = await client.ask<WhoHasAnswer>("GET", `/v1/who-has/${encodeURIComponent(dataset)}`);
+        const out = surroundings.output();
+        const table = out.table(who.consumers, [
+          { title: "consumer", value: (line) => line.consumer, flexible: true },
+          { title: "owner", value: (line) => line.owner ?? "" },
+          { title: "has", value: (line) => number(line.version) },
+          { title: "read last", value: (line) => number(line.lastRead?.version ?? null) },
+          { title: "when", value: (line) => (line.lastRead === null ? "" : shortTime(line.lastRead.at)) },
+          { title: "why", value: (line) => line.reason, flexible: true },
+        ]);
+        const apart = who.consumers.find((line) => line.version !== who.live)?.consumer;
+        const next = apart === undefined ? `tidegate usage ${who.dataset}` : `tidegate why ${apart} ${who.dataset}`;
+        out.result(who, [whoHasHead(who), ...table], next);
+      }),
+    );
+}
+
+function whoHasHead({ dataset, live, versions }: WhoHasAnswer): string {
+  if (versions.length === 0) return `No consumer reads ${dataset}; live has ${number(live)}.`;
+  const counts = versions.map((item) => `${number(item.version)} ${counted(item.consumers, "consumer")}`).join(", ");
+  return `${counted(versions.length, "version")} of ${dataset}: ${counts}; live has ${number(live)}.`;
 }
 
 function addWhatDid(surroundings: Surroundings): void {
