@@ -256,5 +256,7 @@ test("why says what a consumer is served and what comes next; what-did says it o
   expect((await refused(2, "what-did", "night-export", "--at", "2999-01-01")).code).toBe("usage.invalid");
   expect((await refused(2, "why", "nobody", "items")).code).toBe("consumer.not_found");
   const has = await good("who-has", "items");
-  expect(has.text).toMatch(/^1 version of shop\.items: @\d+ \d+ consumers?; live has @\d+\.\n {2}consumer +owner +has +read last +when +why\n/);
+  expect(has.text).toMatch(
+    /^1 version of shop\.items: @\d+ \d+ consumers?; live has @\d+\.\n {2}consumer +owner +has +read last +when +why\n/,
+  );
 });
