@@ -106,8 +106,12 @@ async function took(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - began;
 }
 
-describe.each(Object.keys(phases))("%s, interrupted", (phase) => {
-  test.each(signals)("by %s: exit 130 and wholly before or after; the same command works afterwards", async (signal) => {
+/** Each phase by one signal, the merge by both; in the soak every phase by both. */
+const isSoak = process.env["TIDEGATE_SOAK"] === "1";
+const asked = (phase: string, at: number) => (isSoak || phase === "merge" ? signals : [signals[at % 2] as (typeof signals)[number]]);
+
+describe.each(Object.keys(phases).map((phase, at) => [phase, at] as const))("%s, interrupted", (phase, at) => {
+  test.each(asked(phase, at))("by %s: exit 130 and wholly before or after; the same command works afterwards", async (signal) => {
     const prepare = phases[phase] as () => Promise<Round>;
     const first = await prepare();
     const whole = await took(() => must(data, ...first.args));
