@@ -55,6 +55,15 @@ async function measureResolve(services: Services, url: string, token: string): P
   console.log(
     `a view in process: ${(1000 / inProcess).toFixed(0)}/s, ${(inProcess / one).toFixed(1)} × one short statement (${one.toFixed(2)} ms)`,
   );
+  const together = Math.min(rounds, 1000);
+  const batches = Math.max(3, Math.round(200 * scale));
+  const crowd = performance.now();
+  for (let batch = 0; batch < batches; batch += 1)
+    await Promise.all(Array.from({ length: together }, () => services.resolver.resolve(identity)));
+  const each = (performance.now() - crowd) / batches;
+  console.log(
+    `${together} views at once in process: ${((together * 1000) / each).toFixed(0)}/s, all in ${(each / one).toFixed(1)} × one short statement`,
+  );
   const plain = new Hono();
   plain.get("/plain", (c) => c.json({ ok: true }));
   const listener = getRequestListener(plain.fetch);

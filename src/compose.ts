@@ -3,6 +3,7 @@ import { availableParallelism, tmpdir, totalmem, userInfo } from "node:os";
 import { join } from "node:path";
 import { ensureAdmin } from "./access/person-service.ts";
 import { appendingHeadFile } from "./audit/head-file.ts";
+import { StandingAnswers } from "./audit/standing.ts";
 import { deliverDue } from "./webhooks/deliver-service.ts";
 import { readLocalConfig } from "./local-config.ts";
 import { initialise } from "./catalog/initialise.ts";
@@ -59,6 +60,7 @@ export async function openServices(config: Config, { serving = false } = {}): Pr
     closers.unshift(() => sandbox.close());
     const models = onnxModels({ tempDir, places: runtimePlaces(config.onnxDir), memoryMb: modelMemory(resources.sandbox.memoryMb) });
     const ledger = new ExposureLedger(base);
+    const standing = new StandingAnswers(base);
     closers.unshift(() => ledger.flush().catch(() => undefined));
     const local = readLocalConfig(config.dataDir);
     const lake = {
@@ -83,7 +85,8 @@ export async function openServices(config: Config, { serving = false } = {}): Pr
       ...telling,
       config,
       ledger,
-      resolver: new ViewResolver({ ...base, environment: config.environment }),
+      standing,
+      resolver: new ViewResolver({ ...base, environment: config.environment, standing }),
       localAdmin: admin.name,
       drainOutbox: () => doWhatIsDue(lake),
       deliverWebhooks: () => deliverDue(telling),

@@ -3,6 +3,7 @@ import { testDatabase, type TestDatabase } from "../../test/harness/postgres.ts"
 import { manualClock } from "../edges/clock.ts";
 import { systemIds } from "../edges/ids.ts";
 import { verifyAudit } from "../audit/audit-reads.ts";
+import { StandingAnswers } from "../audit/standing.ts";
 import type { AccessDeps } from "./access-deps.ts";
 import { addConsumer, setConsumer } from "./consumer-service.ts";
 import { addGroup, listGroups, setGroup } from "./group-service.ts";
@@ -11,11 +12,12 @@ import { requireRole, roles } from "./principal.ts";
 import { authenticate, createToken, hasAdminToken, listTokens, revokeToken } from "./token-service.ts";
 
 let database: TestDatabase;
-let deps: AccessDeps & { clock: ReturnType<typeof manualClock> };
+let deps: AccessDeps & { clock: ReturnType<typeof manualClock>; standing: StandingAnswers };
 
 beforeAll(async () => {
   database = await testDatabase();
-  deps = { db: database.db, clock: manualClock(new Date("2026-11-01T08:00:00Z")), ids: systemIds };
+  const base = { db: database.db, clock: manualClock(new Date("2026-11-01T08:00:00Z")), ids: systemIds };
+  deps = { ...base, standing: new StandingAnswers(base) };
   await ensureAdmin(deps, "root");
 });
 afterAll(() => database.close());

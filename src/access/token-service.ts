@@ -1,5 +1,6 @@
 import { mutate } from "../audit/mutation.ts";
-import type { Tx } from "../db/db.ts";
+import type { StandingAnswers } from "../audit/standing.ts";
+import type { Db, Tx } from "../db/db.ts";
 import { AppError } from "../lib/errors.ts";
 import type { AccessDeps } from "./access-deps.ts";
 import { getConsumer } from "./consumer-service.ts";
@@ -7,31 +8,46 @@ import { getPerson } from "./person-service.ts";
 import type { Principal, Role } from "./principal.ts";
 import { newToken, tokenIdOf, tokenMatches } from "./token.ts";
 
+export interface AuthenticateDeps extends Pick<AccessDeps, "db" | "clock"> {
+  standing: StandingAnswers;
+}
+
 /** Who a token stands for; `auth.invalid` and `auth.expired` otherwise. */
-export async function authenticate(deps: AccessDeps, text: string): Promise<Principal> {
+export async function authenticate({ db, clock, standing }: AuthenticateDeps, text: string): Promise<Principal> {
   const id = tokenIdOf(text);
-  const row = id === undefined ? undefined : await deps.db.selectFrom("tokens").selectAll().where("id", "=", id).executeTakeFirst();
-  if (row === undefined || !tokenMatches(text, row.hash)) throw invalid("it is not one of ours");
+  const known = id === undefined ? undefined : await standing.ask(`token ${id}`, async () => ({ value: await bearerOf(db, id) }));
+  if (known === undefined || !tokenMatches(text, known.token.hash)) throw invalid("it is not one of ours");
+  const { token: row, person, consumer } = known;
   if (row.revoked_at !== null) throw invalid(`it was revoked at ${row.revoked_at.toISOString()}`);
-  if (row.expires_at !== null && row.expires_at <= deps.clock.now()) {
+  if (row.expires_at !== null && row.expires_at <= clock.now()) {
     throw new AppError("auth.expired", "The token has expired.", {
       expected: "a token that is still good",
       found: `it ended at ${row.expires_at.toISOString()}`,
       hint: "tidegate token create",
     });
   }
-  if (row.person_id !== null) {
-    const person = await deps.db.selectFrom("persons").selectAll().where("id", "=", row.person_id).executeTakeFirstOrThrow();
-    if (person.disabled_at !== null) throw invalid(`${person.name} is disabled`);
-    return { kind: "person", id: person.id, name: person.name, role: person.role as Role };
-  }
-  const consumer = await deps.db
+  const bearer = person ?? consumer;
+  if (bearer === undefined) throw invalid("it is nobody's");
+  if (bearer.disabled_at !== null) throw invalid(`${bearer.name} is disabled`);
+  if (person !== undefined) return { kind: "person", id: person.id, name: person.name, role: person.role as Role };
+  return { kind: "consumer", id: bearer.id, name: bearer.name };
+}
+
+/** A token with the person or consumer that bears it. */
+async function bearerOf(db: Db, id: string) {
+  const token = await db.selectFrom("tokens").selectAll().where("id", "=", id).executeTakeFirst();
+  if (token === undefined) return undefined;
+  const person = await db
+    .selectFrom("persons")
+    .selectAll()
+    .where("id", "=", token.person_id ?? "")
+    .executeTakeFirst();
+  const consumer = await db
     .selectFrom("consumers")
     .selectAll()
-    .where("id", "=", row.consumer_id ?? "")
-    .executeTakeFirstOrThrow();
-  if (consumer.disabled_at !== null) throw invalid(`${consumer.name} is disabled`);
-  return { kind: "consumer", id: consumer.id, name: consumer.name };
+    .where("id", "=", token.consumer_id ?? "")
+    .executeTakeFirst();
+  return { token, person, consumer };
 }
 
 function invalid(found: string): AppError {

@@ -113,5 +113,11 @@ async function tell(deps: WatchDeps, reader: ReaderIdentity, error: unknown, att
 /** What all others have, with some versions in place of theirs. */
 async function liveWith({ db, environment }: WatchDeps, overlay: View["overlay"]): Promise<Resolved> {
   const { commitId } = await getRef(db, liveRef(environment));
-  return { view: viewOf({ environment, commitId, overlay }), tree: await readTree(db, commitId), reason: "live", leaseUntil: undefined };
+  return {
+    view: viewOf({ environment, commitId, overlay }),
+    tree: await readTree(db, commitId),
+    reason: "live",
+    leaseUntil: undefined,
+    until: undefined,
+  };
 }

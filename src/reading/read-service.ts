@@ -1,3 +1,4 @@
+import type { StandingAnswers } from "../audit/standing.ts";
 import { findByName, parseVersionName, type Dataset } from "../catalog/dataset.ts";
 import { datasetsCalled, getDatasets, resolveDataset } from "../catalog/dataset-store.ts";
 import { readEntries, readSome } from "../catalog/commit-store.ts";
@@ -21,6 +22,7 @@ import { readsAs, type Answer, type ReaderIdentity, type RowsRequest } from "./r
 export interface ReadDeps extends LakeDeps {
   resolver: ViewResolver;
   ledger: ExposureLedger;
+  standing: StandingAnswers;
 }
 
 /** An answer with its rows under way: the exposure is committed, the rows come as JSON objects in text. */
@@ -61,8 +63,16 @@ export async function viewFor(
   reader: ReaderIdentity,
   names: readonly string[],
 ): Promise<{ resolved: Resolved; answers: Answer[] }> {
-  const resolved = await deps.resolver.resolve(reader);
-  return { resolved, answers: await Promise.all(names.map((name) => answerIn(deps, resolved, name))) };
+  const view = async () => {
+    const resolved = await deps.resolver.resolve(reader);
+    return { resolved, answers: await Promise.all(names.map((name) => answerIn(deps, resolved, name))) };
+  };
+  // What a run has seen is a lease, which no commit tells of.
+  if (reader.run !== undefined) return view();
+  return deps.standing.ask(["answers", reader.consumer ?? "", ...names].join("\n"), async () => {
+    const value = await view();
+    return { value, until: value.resolved.until };
+  });
 }
 
 /** The dataset that a name stands for among those that are there: what others propose under the same last part disturbs no reader. */

@@ -24,6 +24,8 @@ export interface ReaderState {
   view: View;
   influences: readonly Influence[];
   lost: readonly LostPin[];
+  /** When something of it ends by itself. */
+  until: Date | undefined;
 }
 
 /**
@@ -50,7 +52,8 @@ export function stateOf(rows: readonly InfluenceRow[], of: { environment: string
     whole?.pinned_commit == null
       ? viewOf({ environment, commitId: live, overlay })
       : viewOf({ environment, commitId: whole.pinned_commit, overlay: whole.versions ?? {} });
-  return { view, influences, lost };
+  const [until] = rows.flatMap((row) => row.until ?? []).sort((a, b) => a.getTime() - b.getTime());
+  return { view, influences, lost, until };
 }
 
 /** Something that influences a reader, as Postgres tells it. */

@@ -2,6 +2,7 @@ import { readCommit, readEntries, readSome } from "../catalog/commit-store.ts";
 import { getRef, liveRef } from "../catalog/ref-store.ts";
 import { getVersion, getVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
+import type { StandingAnswers } from "../audit/standing.ts";
 import type { Clock } from "../edges/clock.ts";
 import type { Db } from "../db/db.ts";
 import { AppError } from "../lib/errors.ts";
@@ -24,6 +25,8 @@ export interface Resolved {
   reason: ViewReason;
   /** When the run's hold on this view ends. */
   leaseUntil: Date | undefined;
+  /** When it ends by itself, as with a pin; undefined for as long as nothing is committed, and for a run, which keeps it. */
+  until: Date | undefined;
 }
 
 const leaseLifetime = 24 * 3600_000;
@@ -33,9 +36,11 @@ export class ViewResolver {
   readonly #db: Db;
   readonly #clock: Clock;
   readonly #environment: string;
+  readonly #standing: StandingAnswers;
   readonly #stored = new Set<string>();
 
-  constructor(deps: { db: Db; clock: Clock; environment: string }) {
+  constructor(deps: { db: Db; clock: Clock; environment: string; standing: StandingAnswers }) {
+    this.#standing = deps.standing;
     this.#db = deps.db;
     this.#clock = deps.clock;
     this.#environment = deps.environment;
@@ -46,8 +51,7 @@ export class ViewResolver {
     const { run, looks = false } = request;
     if (run !== undefined && (!looks || (await this.#findLease(request.consumer ?? "", run)) !== undefined))
       return this.#resolveRun(request.consumer ?? "", run);
-    const { view, reason } = await this.#current(request.consumer);
-    return { view, tree: (await readCommit(this.#db, view.commitId)).tree, reason, leaseUntil: undefined };
+    return this.#current(request.consumer);
   }
 
   /** The versions of some datasets in a view, by dataset id; datasets that it does not have are left out. */
@@ -86,9 +90,14 @@ export class ViewResolver {
     return new Map([...entries].flatMap(([dataset, id]) => (versions.has(id) ? [[dataset, versions.get(id) as Version] as const] : [])));
   }
 
-  async #current(consumer: string | undefined): Promise<{ view: View; reason: ViewReason }> {
-    const state = await readerState(this.#db, { environment: this.#environment, consumer, at: this.#clock.now() });
-    return { view: await this.#keep(state.view), reason: reasonOf(state) };
+  #current(consumer: string | undefined): Promise<Resolved> {
+    return this.#standing.ask(consumer === undefined ? "view" : `view ${consumer}`, async () => {
+      const state = await readerState(this.#db, { environment: this.#environment, consumer, at: this.#clock.now() });
+      const view = await this.#keep(state.view);
+      const { tree } = await readCommit(this.#db, view.commitId);
+      const { until } = state;
+      return { value: { view, tree, reason: reasonOf(state), leaseUntil: undefined, until }, until };
+    });
   }
 
   async #keep(view: View): Promise<View> {
@@ -137,7 +146,7 @@ export class ViewResolver {
         moved || Object.keys(lease.view.overlay).length > 0
           ? await barsInView(this.#db, commit.tree, lease.view.overlay)
           : new Set<string>();
-      if (barred.size === 0) return { view: lease.view, tree: commit.tree, reason: "run", leaseUntil: lease.expiresAt };
+      if (barred.size === 0) return { view: lease.view, tree: commit.tree, reason: "run", leaseUntil: lease.expiresAt, until: undefined };
       await this.#end(consumer, run, `rolled back: ${[...barred].join(", ")}`);
       throw this.#ended(run, `${[...barred].join(", ")} was rolled back`);
     }

@@ -1,3 +1,4 @@
+import { StandingAnswers } from "../../src/audit/standing.ts";
 import { doWhatIsDue } from "../../src/operations/due-work.ts";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -57,6 +58,7 @@ export async function lakehouse(
   });
   const environment = "production";
   const deps = { db, clock, ids: systemIds };
+  const standing = new StandingAnswers({ db, clock });
   await initialise(deps, { storeRoot: root, environment });
   const lake = {
     ...deps,
@@ -70,7 +72,8 @@ export async function lakehouse(
     rowsPerFile: options.rowsPerFile ?? 1000,
     sqlCaps: { rows: 1_000_000, bytes: 1 << 28, memoryMb: 256, milliseconds: 60_000 },
     environment,
-    resolver: new ViewResolver({ db, clock, environment }),
+    standing,
+    resolver: new ViewResolver({ db, clock, environment, standing }),
     ledger: new ExposureLedger({ db, clock }),
   };
   const advance = () => clock.advance(1000);

@@ -78,7 +78,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
     "webhooks",
   ],
   apply: ["lib", "db", "access", "engine", "catalog", "contracts", "lake", "consumers", "reviews", "changes"],
-  reading: ["lib", "edges", "db", "engine", "lake", "catalog", "contracts", "effects", "rollouts", "usage"],
+  reading: ["lib", "edges", "db", "audit", "engine", "lake", "catalog", "contracts", "effects", "rollouts", "usage"],
   http: [
     "lib",
     "edges",

@@ -1,3 +1,4 @@
+import { StandingAnswers } from "../../src/audit/standing.ts";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { addConsumer } from "../../src/access/consumer-service.ts";
 import { changeRef } from "../../src/catalog/ref-store.ts";
@@ -122,10 +123,12 @@ export class LightDriver implements Driver {
     const { lake } = this.#house;
     const base = { ...lake, ids: this.#ids };
     const { db, clock, store } = lake;
+    const standing = new StandingAnswers({ db, clock });
     return {
       ...base,
+      standing,
       tables: new TableReader(store),
-      resolver: new ViewResolver({ db, clock, environment }),
+      resolver: new ViewResolver({ db, clock, environment, standing }),
       ledger: new ExposureLedger({ db, clock }),
     };
   }
