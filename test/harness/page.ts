@@ -48,15 +48,22 @@ function settled(line: string): string {
     .trimEnd();
 }
 
-function shim(folder: string): string {
+/** A folder of commands under the names that the page has for them. */
+function shims(folder: string, commands: Readonly<Record<string, readonly string[]>>): string {
   const bin = join(folder, "bin");
   mkdirSync(bin);
-  writeFileSync(join(bin, "tidegate"), `#!/bin/sh\nexec "${process.execPath}" "${join(root, "dist", "main.js")}" "$@"\n`, { mode: 0o755 });
+  for (const [name, words] of Object.entries(commands)) {
+    const quoted = words.map((word) => `"${word}"`).join(" ");
+    writeFileSync(join(bin, name), `#!/bin/sh\nexec ${quoted} "$@"\n`, { mode: 0o755 });
+  }
   return bin;
 }
 
-/** Runs a page in an empty folder and compares every line; gives how many commands it has. The command has been built. */
-export async function runPage(name: string, folder: string): Promise<number> {
+/**
+ * Runs a page in an empty folder and compares every line; gives how many commands it has. The command has been built. `commands`: what else
+ * the page calls by name.
+ */
+export async function runPage(name: string, folder: string, commands: Readonly<Record<string, readonly string[]>> = {}): Promise<number> {
   const page = join(root, "docs", name);
   const text = readFileSync(page, "utf8");
   // Where a reader has installed the package, the real data stands beside it.
@@ -65,7 +72,7 @@ export async function runPage(name: string, folder: string): Promise<number> {
   const env = {
     ...process.env,
     COLUMNS: "80",
-    PATH: `${shim(folder)}:${process.env["PATH"] ?? ""}`,
+    PATH: `${shims(folder, { ...commands, tidegate: [process.execPath, join(root, "dist", "main.js")] })}:${process.env["PATH"] ?? ""}`,
     TIDEGATE_DATA: dataDir,
     USER: "ana",
     NO_COLOR: "1",

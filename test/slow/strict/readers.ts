@@ -58,7 +58,11 @@ const packages = [
   "duckdb-extension-avro==1.5.5",
   "duckdb-extension-httpfs==1.5.5",
   "pyspark==4.1.4",
+  "pandas==3.1.1",
+  "polars==2.1.0",
 ];
+/** Python with these packages, where `installReaders` has put them. */
+export const python = join(venv, "bin", "python");
 /** Spark's Iceberg runtime, where `installReaders` has put it. */
 export const sparkJar = () => join(cache, jarName);
 const jarName = "iceberg-spark-runtime-4.1_2.13-1.12.0.jar";
@@ -129,7 +133,7 @@ async function install(): Promise<string | undefined> {
 
 /** A Python process of the readers' environment that is asked by lines and answers by lines of JSON. */
 export function startPython(script: string, args: readonly string[], folder: string) {
-  const child = spawn(join(venv, "bin", "python"), [join(here, script), ...args], {
+  const child = spawn(python, [join(here, script), ...args], {
     cwd: folder,
     stdio: ["pipe", "pipe", "ignore"],
     env: { ...process.env, TZ: "UTC" },
