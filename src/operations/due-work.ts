@@ -2,9 +2,8 @@ import type { ImpactDeps } from "../consumers/impact-service.ts";
 import type { MergeDeps } from "../changes/merge-service.ts";
 import { outboxHandlers } from "../changes/outbox-handlers.ts";
 import { drainOutbox, type Drained } from "../db/outbox.ts";
-import { takeBackHarm } from "../rollouts/judge-service.ts";
 import { settleExpired } from "../rollouts/pin-moves.ts";
-import { advanceDue } from "../rollouts/release-service.ts";
+import { advanceDue, takeBackHarm } from "../rollouts/due-service.ts";
 import type { RolloutDeps } from "../rollouts/step-tests.ts";
 
 /**

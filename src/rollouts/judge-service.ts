@@ -5,7 +5,7 @@ import { AppError } from "../lib/errors.ts";
 import { movedConsumers, reportedOn } from "./judge-reads.ts";
 import { judgeExact, judgeReported, worst, type Judgement, type Verdict } from "./judge.ts";
 import { isActive } from "./release-machine.ts";
-import { judgingOf, reportedReleases, type Release } from "./release-store.ts";
+import { judgingOf, type Release } from "./release-store.ts";
 import { rollback } from "./rollback-service.ts";
 import { stepsOf } from "./step-store.ts";
 
@@ -47,21 +47,4 @@ export async function takeBack(deps: LakeDeps, release: Release, judged: Judged)
   } catch (error) {
     if (!(error instanceof AppError) || (error.code !== "rollback.nothing" && error.code !== "release.state")) throw error;
   }
-}
-
-/**
- * Takes back every release whose reports show harm, whatever step it is in: a process that dies between a report and what follows from it
- * leaves that to the next one.
- */
-export async function takeBackHarm(deps: LakeDeps): Promise<void> {
-  const failed: unknown[] = [];
-  for (const release of await reportedReleases(deps.db)) {
-    try {
-      const judged = await judge(deps, release);
-      if (judged?.verdict === "HARM") await takeBack(deps, release, judged);
-    } catch (error) {
-      failed.push(error);
-    }
-  }
-  if (failed.length > 0) throw failed[0];
 }

@@ -1,0 +1,95 @@
+import type { Mutation } from "../audit/mutation.ts";
+import { liveRef, lockRefs, type Ref } from "../catalog/ref-store.ts";
+import { AppError } from "../lib/errors.ts";
+import { misfitText } from "./fit.ts";
+import { nextReleaseState, type ReleaseEvent } from "./release-machine.ts";
+import { findRelease, getRelease, lockRelease, releaseEntries, type Release, type ReleaseEntry } from "./release-store.ts";
+import { behindLive, completeRelease, startStep } from "./step-commit.ts";
+import { stepsOf } from "./step-store.ts";
+import { testRelease, type RolloutDeps, type StepTests } from "./step-tests.ts";
+
+/* One turn of a release, whoever brings it about: a person (release-service.ts) or time (due-service.ts). */
+
+export const minute = 60_000;
+
+export interface Turn {
+  event: ReleaseEvent;
+  reason: string;
+  dueAt: Date | null;
+  /** When it is looked at again by itself, of what the judge or a missing end holds. */
+  lookAt?: Date;
+}
+
+export async function setState(m: Mutation, release: Release, { event, reason, dueAt, lookAt }: Turn): Promise<Release> {
+  const state = nextReleaseState(release, event);
+  const row = { state, reason, due_at: dueAt, look_at: lookAt ?? null };
+  await m.tx.updateTable("releases").set(row).where("id", "=", release.id).execute();
+  m.record({ action: `release.${event}`, subject: release.id, payload: { reason } });
+  if (state === "paused" || state === "held") m.enqueue("release.stopped", { release: release.id, reason });
+  return { ...release, state, reason, dueAt, lookAt: lookAt ?? null };
+}
+
+/** A release and its environment's ref, locked in this order. */
+export async function locked(m: Mutation, id: string): Promise<{ release: Release; live: Ref }> {
+  const environment = (await findRelease(m.tx, id))?.environment ?? "";
+  const live = (await lockRefs(m.tx, [liveRef(environment)])).get(liveRef(environment));
+  if (live === undefined) throw new AppError("branch.not_found", "live is missing.", { hint: "tidegate doctor" });
+  return { release: await lockRelease(m.tx, id), live };
+}
+
+/** Starts the step after the one under way, or ends the bake. What would take something from readers is held instead. */
+export async function startNext(m: Mutation, release: Release, live: Ref, tests: StepTests | undefined): Promise<Release> {
+  const behind = await behindNames(m, live, release);
+  if (behind.length > 0) {
+    const reason = `readers have what its candidates lack of ${behind.join(", ")}`;
+    return setState(m, release, { event: "hold", reason, dueAt: null });
+  }
+  const steps = await stepsOf(m.tx, release.id);
+  const message = await titleOf(m, release);
+  if (release.step === steps.length) return completeRelease(m, release, message);
+  const entries = await releaseEntries(m.tx, release.id);
+  if (tests?.liveGeneration !== live.generation || !sameEntries(tests.entries, entries)) throw new Untested();
+  if (tests.misfits.length > 0) {
+    const lookAt = new Date(m.at.getTime() + minute);
+    return setState(m, release, { event: "hold", reason: misfitText(tests.misfits), dueAt: null, lookAt });
+  }
+  return startStep(m, { release, live, entries, steps, message, broken: tests.broken });
+}
+
+const sameEntries = (a: readonly ReleaseEntry[], b: readonly ReleaseEntry[]): boolean =>
+  a.length === b.length &&
+  a.every((entry, index) => entry.datasetId === b[index]?.datasetId && entry.afterVersion === b[index]?.afterVersion);
+
+async function titleOf(m: Mutation, release: Release): Promise<string> {
+  if (release.changeId === null) return release.id;
+  const row = await m.tx.selectFrom("changes").select("title").where("id", "=", release.changeId).executeTakeFirst();
+  return row?.title ?? release.id;
+}
+
+/** Names of datasets of which a step would take something from readers. The bake takes nothing: readers have the candidates already. */
+async function behindNames(m: Mutation, live: Ref, release: Release): Promise<string[]> {
+  if (release.liveAt !== null) return [];
+  const ids = await behindLive(m, live, await releaseEntries(m.tx, release.id));
+  if (ids.length === 0) return [];
+  const rows = await m.tx.selectFrom("datasets").select("name").where("id", "in", ids).orderBy("name").execute();
+  return rows.map((row) => row.name);
+}
+
+/** Readers or candidates moved between the tests and the step: they are tested again. */
+class Untested extends Error {}
+
+const attempts = 10;
+
+/** Runs work that starts a step, with the tests of the state on which it finds the release. */
+export async function tested<T>(deps: RolloutDeps, id: string, work: (tests: StepTests | undefined) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    const release = await getRelease(deps.db, id);
+    const moves = release.state === "running" || release.lookAt !== null;
+    const tests = moves && release.liveAt === null ? await testRelease(deps, release) : undefined;
+    try {
+      return await work(tests);
+    } catch (error) {
+      if (!(error instanceof Untested) || attempt >= attempts) throw error;
+    }
+  }
+}
