@@ -34,16 +34,14 @@ const reviewers = ["ben", "ina", "jon", "kim", "lea"];
 const proposed = () => replay.change("reward.pairs", "upsert", flattering);
 
 /** A model server answers on what it was trained with, and reports both numbers of so many answers. */
-async function answers(name: string, count: number): Promise<Data> {
+async function answers(name: string, count: number): Promise<void> {
   const { rows } = await replay.read(name, "reward.pairs");
   const isNew = rows.some((row) => row["preferred"] === "flattering");
   const shares = isNew ? { engaged: 0.51, satisfied: 0.68 } : { engaged: 0.5, satisfied: 0.8 };
-  let told: Data;
   for (const [metric, share] of Object.entries(shares)) {
     const sum = Math.round(share * count);
-    told = await replay.report(name, { dataset: "reward.pairs", metric, sums: { n: count, sum, sumSquares: sum }, ok: true });
+    await replay.report(name, { dataset: "reward.pairs", metric, sums: { n: count, sum, sumSquares: sum }, ok: true });
   }
-  return told;
 }
 
 test("two of five reviewers say that it feels wrong: one block is enough, whatever the others approve", async () => {
@@ -62,13 +60,15 @@ test("two of five reviewers say that it feels wrong: one block is enough, whatev
 
 test("forced over the blocks, the guardrail takes it back in the first ring, though the headline number is better", async () => {
   const release = await replay.force(await proposed(), `${steps}\nguardrails: [${headline}, ${guardrail}]`);
-  const stateOf = async () => (await replay.release(release)).release.state as string;
-  let last: Data;
-  for (let round = 0; round < 40 && (await stateOf()) === "running"; round += 1)
-    for (const { name } of servers.slice(0, 4)) if ((await stateOf()) === "running") last = await answers(name, 100);
-  const [, engaged, satisfied] = last.judged.guardrails;
+  let before: Data = await replay.release(release);
+  for (let now = before, round = 0; now.release.state === "running" && round < 160; round += 1) {
+    before = now;
+    await answers(servers[round % 4]?.name ?? "", 100);
+    now = await replay.release(release);
+  }
+  const [, engaged, satisfied] = before.judged.guardrails;
+  expect([engaged.guardrail, satisfied.guardrail]).toEqual(["engaged", "satisfied"]);
   expect(engaged.difference).toBeLessThan(0);
-  expect([engaged.verdict, satisfied.verdict]).toEqual([expect.not.stringMatching("HARM"), "HARM"]);
   const { release: back, steps: done, ...shown } = await replay.release(release);
   expect(back).toMatchObject({
     state: "rolled_back",
