@@ -43,6 +43,13 @@ export async function lockRefs(tx: Tx, names: readonly string[]): Promise<Map<st
   return new Map(rows.map((row) => [row.name, { name: row.name, commitId: row.commit_id, generation: row.generation }]));
 }
 
+/** A ref that every installation has, out of those that were locked. */
+export function standingRef(refs: ReadonlyMap<string, Ref>, name: string): Ref {
+  const ref = refs.get(name);
+  if (ref !== undefined) return ref;
+  throw new AppError("branch.not_found", `${name} is missing.`, { expected: "main and live, as init makes them", hint: "tidegate doctor" });
+}
+
 export interface RefMove {
   name: string;
   commitId: string;

@@ -1,7 +1,7 @@
 import { mutate, type Mutation } from "../audit/mutation.ts";
 import { writeCommit, writeTree } from "../catalog/commit-store.ts";
 import { dropDatasets, lockDatasets, takeOneEach, undropDatasets } from "../catalog/dataset-store.ts";
-import { changeRef, dropRef, liveRef, lockRefs, mainRef, moveRef, type Ref } from "../catalog/ref-store.ts";
+import { changeRef, dropRef, liveRef, lockRefs, mainRef, moveRef, standingRef, type Ref } from "../catalog/ref-store.ts";
 import type { Version } from "../catalog/version.ts";
 import { endLease, type WriteLease } from "../catalog/write-lease.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
@@ -10,13 +10,12 @@ import { AppError } from "../lib/errors.ts";
 import { ship } from "../rollouts/ship.ts";
 import type { Release } from "../rollouts/release-store.ts";
 import { markDocumentsMerged } from "./change-documents.ts";
-import type { Decision } from "../reviews/decision.ts";
 import { overrideOf } from "../reviews/review-store.ts";
-import type { Plan } from "../rollouts/plan.ts";
 import type { Gate } from "./gate.ts";
 import { lockChange, moveChange, putChangeDatasets } from "./change-store.ts";
 import { putDeclaredConsumers } from "./declared-consumers.ts";
 import type { Change } from "./change.ts";
+import { planFor } from "./plan-for.ts";
 import type { MergePlan } from "./merge-build.ts";
 import type { MergePiece } from "./merge-piece.ts";
 import { finishEntry } from "./merge-queue-store.ts";
@@ -55,10 +54,7 @@ export async function commitMerge(deps: LakeDeps, request: MergeCommitRequest): 
   return mutate(deps, request.actor, async (m) => {
     const branch = changeRef(change.id);
     const refs = await lockRefs(m.tx, [branch, liveRef(environment), mainRef]);
-    const main = refs.get(mainRef);
-    const live = refs.get(liveRef(environment));
-    if (main === undefined || live === undefined)
-      throw new AppError("branch.not_found", "main or live is missing.", { hint: "tidegate doctor" });
+    const [main, live] = [standingRef(refs, mainRef), standingRef(refs, liveRef(environment))];
     if (main.generation !== plan.main.generation) throw new MainMoved();
     const now = await lockChange(m.tx, change.id);
     if (now.generation !== change.generation) {
@@ -86,6 +82,7 @@ export async function commitMerge(deps: LakeDeps, request: MergeCommitRequest): 
     await putDeclaredConsumers(m, deps.ids, plan.documents);
     const state = await moveChange(m.tx, now, "merge", { at: m.at, mergedBy: request.actor, mergeCommit: commit });
     await recordMerged(m, change, plan.pieces, results);
+    const planned = planFor(now, decision);
     const release = await ship(m, deps.ids, {
       environment,
       live,
@@ -94,7 +91,7 @@ export async function commitMerge(deps: LakeDeps, request: MergeCommitRequest): 
       changeId: change.id,
       ordinary: request.ordinary,
       reason: change.title,
-      plan: request.ordinary ? undefined : planFor(now, decision),
+      plan: request.ordinary || planned.from === "default" ? undefined : planned.plan,
       undoes: change.reverts !== null,
       breakGlass: (await overrideOf(m.tx, change.id)) !== undefined,
       neighbours: request.neighbours,
@@ -127,15 +124,6 @@ export async function commitMerge(deps: LakeDeps, request: MergeCommitRequest): 
       release,
     };
   });
-}
-
-/**
- * How a change shall reach readers: as policy says, else as the change itself says. Nobody has what is new, and the way back is short: an
- * import and a revert follow a plan only when it is their own.
- */
-function planFor(change: Change, decision: Decision): Plan | undefined {
-  const own = change.plan ?? undefined;
-  return change.origin === "import" || change.reverts !== null ? own : (decision.rollout?.plan ?? own);
 }
 
 /** Main moved between building and committing: the merge is built again. */

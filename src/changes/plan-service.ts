@@ -1,17 +1,10 @@
 import { mutate } from "../audit/mutation.ts";
 import { AppError } from "../lib/errors.ts";
 import { parsePlan, planDocument } from "../rollouts/plan-document.ts";
-import { atOnce, type Plan } from "../rollouts/plan.ts";
 import type { ChangeDeps } from "./change-deps.ts";
 import { getChange, lockChange, putPlan } from "./change-store.ts";
+import { planFor, type PlanOfChange } from "./plan-for.ts";
 import { verdictOf } from "./verdict-service.ts";
-
-export interface PlanOfChange {
-  plan: Plan;
-  /** Who says so: the policy's rule, the change itself, or nobody: then it reaches all readers at once. */
-  from: "policy" | "change" | "default";
-  rule: string | null;
-}
 
 /** Sets how a change's release shall reach readers. Where policy has a plan it holds, and the change cannot bring its own. */
 export async function setPlan(deps: ChangeDeps, request: { changeId: string; text: string; actor: string }): Promise<PlanOfChange> {
@@ -44,7 +37,5 @@ export async function setPlan(deps: ChangeDeps, request: { changeId: string; tex
 export async function planOfChange(deps: ChangeDeps, changeId: string): Promise<PlanOfChange> {
   const change = await getChange(deps.db, changeId);
   const { decision } = await verdictOf(deps, change.id);
-  const follows = change.origin !== "import" && change.reverts === null;
-  if (follows && decision.rollout !== null) return { plan: decision.rollout.plan, from: "policy", rule: decision.rollout.rule };
-  return change.plan === null ? { plan: atOnce, from: "default", rule: null } : { plan: change.plan, from: "change", rule: null };
+  return planFor(change, decision);
 }

@@ -9,7 +9,8 @@ import { earlierNames, lastVersions, openContent, type DatasetState } from "./da
 import { scanMeasure, type Measured } from "./measure.ts";
 import { hasOwnPlan, readOwnPlan, type OwnPlanContext } from "./own-plans.ts";
 import { isNoWorse, judge, noReading, type Reading } from "./reading.ts";
-import { isRelative, readRelative, type RelativeContext, type RelativeReading } from "./relative.ts";
+import { isRelative, readRelative } from "./relative.ts";
+import type { RelativeContext, RelativeReading } from "./relative-reading.ts";
 import { columnsById } from "./row-test.ts";
 import { ruleHash } from "./rule-hash.ts";
 import { sampleRows, type KeptSample } from "./samples.ts";

@@ -10,7 +10,7 @@ import type { Table } from "../lake/iceberg/table.ts";
 import type { Schema } from "../lake/schema.ts";
 import { addedRows } from "./added-rows.ts";
 import type { CheckDeps, CheckOptions, CheckSides } from "./check-deps.ts";
-import type { Season, Snapshot } from "./relative.ts";
+import type { Season, Snapshot } from "./relative-reading.ts";
 import { isSameRule } from "./rule-hash.ts";
 import type { Source } from "./scan-service.ts";
 

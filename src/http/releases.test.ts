@@ -299,6 +299,7 @@ test("policy gives the plan, and then a change cannot bring its own", async () =
     rule: null,
     steps: ["everyone"],
     judging: [],
+    notes: [],
   });
   const merged = await changed();
   expect((await app.lake.merge(merged.change)).release.state).toBe("completed");
@@ -316,6 +317,7 @@ test("policy gives the plan, and then a change cannot bring its own", async () =
     rule: "slowly",
     steps: ["ring report, for 1 d", "50 % of consumers, for 1 d", "everyone"],
     judging: ["each moved consumer must read the candidate, and none may fail where it worked"],
+    notes: [],
   });
   expect(await app.refused("POST", `/v1/changes/${free.change}/plan`, { ...as("max"), body: { plan: ring } })).toMatchObject({
     status: 403,

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { madeAssessment, madeCheck, madeDataset, madeFacts, madeReview, madeTest, reviewer } from "../../test/harness/made-assessment.ts";
 import type { CheckResult } from "../checks/check.ts";
-import { decide, type DecisionFacts } from "./decide.ts";
+import { decide } from "./decide.ts";
+import type { DecisionFacts } from "./decision.ts";
 import type { Policy } from "./policy.ts";
 
 const outcome = (edit: Partial<DecisionFacts>) => decide(madeFacts(edit)).outcome;
@@ -50,6 +51,20 @@ describe("approvals", () => {
     expect(waiting).toMatchObject({ outcome: "waits", summary: "Waits: sales.orders is untested: its contract has no rules." });
     const acknowledged = waiting.items.flatMap((item) => item.acknowledge ?? []);
     expect(outcome({ ...alone, assessment: untested, reviews: [madeReview("ana", "acknowledge", { acknowledged })] })).toBe("ready");
+  });
+
+  test("what has no owner, or none who can act, is an admin's, and says so", () => {
+    const reviewers = [reviewer("ana"), reviewer("ben"), reviewer("root", { isAdmin: true })];
+    const loosened = (owners: string[]) =>
+      madeAssessment({ loosened: [{ item: "the policy", what: "changed", before: "2 rules", after: "1 rules", owners }] });
+    const said = (owners: string[]) =>
+      decide(madeFacts({ reviewers, assessment: loosened(owners) })).items.find((item) => item.kind === "loosened");
+    expect(said([])).toMatchObject({
+      text: "the policy is changed: 2 rules → 1 rules. 0 of 1 approval, by an admin, as it has no owner.",
+      next: expect.stringContaining("--as root"),
+    });
+    expect(said(["kim"])?.text).toContain("by an admin, as kim can no longer act.");
+    expect(said(["ben"])).toMatchObject({ text: expect.stringContaining("by ben."), next: expect.stringContaining("--as ben") });
   });
 
   test("where nobody is left who could approve, it says so", () => {

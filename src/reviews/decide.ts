@@ -2,30 +2,13 @@ import { hashOf } from "../lib/json.ts";
 import { counted } from "../lib/text.ts";
 import type { CheckResult, DatasetChecks } from "../checks/check.ts";
 import type { TestResult } from "../consumers/consumer-test.ts";
-import { flapText, type Flap } from "../feeds/feed.ts";
+import { flapText } from "../feeds/feed.ts";
 import type { Assessment, DatasetAssessment } from "./assessment.ts";
-import type { Decision, DecisionItem, DecisionOutcome, ItemState } from "./decision.ts";
+import { approvalItem, blockItems, isAlone, loosenedItems, membersOf, standing } from "./approvals.ts";
+import { plain, type Decision, type DecisionFacts, type DecisionItem, type DecisionOutcome, type ItemState } from "./decision.ts";
 import { matchPolicy, type Match, type Subject } from "./match.ts";
-import type { Origin, Policy, Treatment } from "./policy.ts";
-import type { Acknowledged, Override, Review, Reviewer } from "./review.ts";
-
-/** All that a decision is made of. The same facts always give the same decision. */
-export interface DecisionFacts {
-  policy: Policy;
-  assessment: Assessment;
-  origin: Origin;
-  /** Names of all who wrote to the change. */
-  authors: readonly string[];
-  /** Persons who can act now. */
-  reviewers: readonly Reviewer[];
-  /** All words on the change, withdrawn ones too. */
-  reviews: readonly Review[];
-  override: Override | undefined;
-  /** The feed by which the change came, and how its earlier batches fared; absent for what is no batch of a feed. */
-  feed?: { name: string; flap: Flap; isTrusted: boolean } | undefined;
-  /** The change takes back what was rolled back: main still has it, so that comparing with main says nothing of the change. */
-  undoesBarred?: boolean | undefined;
-}
+import type { Treatment } from "./policy.ts";
+import type { Acknowledged } from "./review.ts";
 
 /**
  * Decides whether a change can merge, and says what is missing. What always holds: a failing rule of severity error, a consumer that the
@@ -170,84 +153,6 @@ function acknowledgersOf(facts: DecisionFacts, test: TestResult): readonly strin
   return owners.length === 0 ? undefined : owners.map((person) => person.name);
 }
 
-// people ----------------------------------------------------------------------------------------------------------------
-
-const standing = (facts: Pick<DecisionFacts, "reviews">): Review[] => facts.reviews.filter((review) => review.withdrawnAt === null);
-
-/** Only one person can act at all: then nobody can be asked to look over another's work. */
-const isAlone = (facts: DecisionFacts): boolean => facts.reviewers.length <= 1;
-
-function blockItems(facts: DecisionFacts): DecisionItem[] {
-  return standing(facts)
-    .filter((review) => review.kind === "block")
-    .map((review) =>
-      plain("block", "failed", `${review.person} blocks it: ${review.text}`, {
-        next: `tidegate review withdraw ${facts.assessment.changeId} --as ${review.person}`,
-      }),
-    );
-}
-
-/** Approvals that count: of this very content, by persons who may review, each once, and never by an author. */
-export function approvers(
-  facts: Pick<DecisionFacts, "reviews" | "reviewers" | "authors" | "assessment">,
-  from?: readonly string[],
-): string[] {
-  const eligible = new Set(eligibleFor(facts, from).map((person) => person.name));
-  const approved = standing(facts).filter((review) => review.kind === "approve" && review.contentHash === facts.assessment.contentHash);
-  return [...new Set(approved.map((review) => review.person))].filter((name) => eligible.has(name));
-}
-
-/** Persons whose approval would count. */
-function eligibleFor(facts: Pick<DecisionFacts, "reviewers" | "authors">, from?: readonly string[]): Reviewer[] {
-  const authors = new Set(facts.authors);
-  const allowed = from === undefined ? facts.reviewers : membersOf(facts.reviewers, from);
-  return allowed.filter((person) => person.mayReview && !authors.has(person.name));
-}
-
-/** Persons who bear one of these names, or are in a group that does. */
-export function membersOf(reviewers: readonly Reviewer[], names: readonly string[]): Reviewer[] {
-  return reviewers.filter((person) => names.includes(person.name) || person.groups.some((group) => names.includes(group)));
-}
-
-function loosenedItems(facts: DecisionFacts): DecisionItem[] {
-  return facts.assessment.loosened.map((loosened) => {
-    const text = `${loosened.item} is ${loosened.what}: ${loosened.before}${loosened.after === null ? "" : ` → ${loosened.after}`}.`;
-    return approvalItem(facts, { needed: 1, from: loosened.owners, rule: null, kind: "loosened", text });
-  });
-}
-
-interface Wanted {
-  needed: number;
-  from: readonly string[] | undefined;
-  rule: string | null;
-  kind: "approval" | "loosened";
-  /** What it is about; empty for a plain approval. */
-  text: string;
-}
-
-function approvalItem(facts: DecisionFacts, { needed, from, rule, kind, text }: Wanted): DecisionItem {
-  const who = from === undefined ? "somebody who is no author" : from.length === 0 ? "nobody, it has no owner" : from.join(" or ");
-  const said = (rest: string): string => (text === "" ? rest : `${text} ${rest}`);
-  if (isAlone(facts)) return plain(kind, "met", said("One person alone: no approval is asked for."), { rule });
-  // What has no owner, or whose owners can no longer act, is the admins'.
-  const owners = from === undefined ? undefined : membersOf(facts.reviewers, from).length > 0 ? from : adminsOf(facts.reviewers);
-  const names = approvers(facts, owners);
-  const count = `${names.length} of ${counted(needed, "approval")}`;
-  if (names.length >= needed) return plain(kind, "met", said(`Approved by ${names.join(", ")}.`), { rule });
-  const eligible = eligibleFor(facts, owners).filter((person) => !names.includes(person.name));
-  // An owner who is the only one who could say yes, and wrote it, cannot be asked; then anybody else who reviews is.
-  if (kind === "loosened" && from !== undefined && eligible.length === 0)
-    return approvalItem(facts, { needed, from: undefined, rule, kind, text });
-  const asked = eligible.length === 0 ? "and nobody is left who could: add a person or a group member" : `by ${who}`;
-  const next =
-    eligible[0] === undefined
-      ? "tidegate person add <name> --role reviewer"
-      : `tidegate approve ${facts.assessment.changeId} --as ${eligible[0].name}`;
-  return plain(kind, "missing", said(`${count}, ${asked}.`), { rule, next });
-}
-
-const adminsOf = (reviewers: readonly Reviewer[]): string[] => reviewers.filter((person) => person.isAdmin).map((person) => person.name);
-
 // rules -----------------------------------------------------------------------------------------------------------------
 
 function ruleItems(facts: DecisionFacts, match: Match): DecisionItem[] {
@@ -361,23 +266,6 @@ function acknowledgedBy(facts: DecisionFacts & { mustBe?: readonly string[] | un
     return reviewing.has(review.person) && !authors.has(review.person);
   });
   return found?.person;
-}
-
-function plain(
-  kind: DecisionItem["kind"],
-  state: ItemState,
-  text: string,
-  rest: { rule?: string | null; next?: string | null } = {},
-): DecisionItem {
-  return {
-    kind,
-    state,
-    text,
-    rule: rest.rule ?? null,
-    next: state === "met" ? null : (rest.next ?? null),
-    acknowledge: null,
-    overridden: false,
-  };
 }
 
 function summaryOf(assessment: Assessment, outcome: DecisionOutcome, items: readonly DecisionItem[]): string {

@@ -1,5 +1,8 @@
+import type { Flap } from "../feeds/feed.ts";
 import type { Plan } from "../rollouts/plan.ts";
-import type { Acknowledged } from "./review.ts";
+import type { Assessment } from "./assessment.ts";
+import type { Origin, Policy } from "./policy.ts";
+import type { Acknowledged, Override, Review, Reviewer } from "./review.ts";
 
 export type ItemState =
   | "met"
@@ -43,4 +46,40 @@ export interface Decision {
   matched: readonly { rule: string; subjects: readonly string[] }[];
   /** How its release shall reach readers, and the rule that says so; null: no rule does. */
   rollout: { rule: string; plan: Plan } | null;
+}
+
+/** All that a decision is made of. The same facts always give the same decision. */
+export interface DecisionFacts {
+  policy: Policy;
+  assessment: Assessment;
+  origin: Origin;
+  /** Names of all who wrote to the change. */
+  authors: readonly string[];
+  /** Persons who can act now. */
+  reviewers: readonly Reviewer[];
+  /** All words on the change, withdrawn ones too. */
+  reviews: readonly Review[];
+  override: Override | undefined;
+  /** The feed by which the change came, and how its earlier batches fared; absent for what is no batch of a feed. */
+  feed?: { name: string; flap: Flap; isTrusted: boolean } | undefined;
+  /** The change takes back what was rolled back: main still has it, so that comparing with main says nothing of the change. */
+  undoesBarred?: boolean | undefined;
+}
+
+/** An item that nobody acknowledges. */
+export function plain(
+  kind: DecisionItem["kind"],
+  state: ItemState,
+  text: string,
+  rest: { rule?: string | null; next?: string | null } = {},
+): DecisionItem {
+  return {
+    kind,
+    state,
+    text,
+    rule: rest.rule ?? null,
+    next: state === "met" ? null : (rest.next ?? null),
+    acknowledge: null,
+    overridden: false,
+  };
 }

@@ -5,7 +5,7 @@ import { counted } from "../lib/text.ts";
 import { freezeDocument, freezesShape } from "../rollouts/freeze-document.ts";
 import { planDocument, planShape } from "../rollouts/plan-document.ts";
 import type { Plan } from "../rollouts/plan.ts";
-import { membersOf } from "./decide.ts";
+import { membersOf } from "./approvals.ts";
 import { origins, defaultPolicy, type Limit, type Policy, type PolicyRequirement, type PolicyRule } from "./policy.ts";
 import type { Reviewer } from "./review.ts";
 import { criticalities } from "../access/consumer.ts";

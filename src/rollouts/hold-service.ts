@@ -1,7 +1,7 @@
 import { getConsumer } from "../access/consumer-service.ts";
 import { mutate } from "../audit/mutation.ts";
 import { readSome, readTree } from "../catalog/commit-store.ts";
-import { liveRef, lockRefs } from "../catalog/ref-store.ts";
+import { liveRef, lockRefs, standingRef } from "../catalog/ref-store.ts";
 import { AppError } from "../lib/errors.ts";
 import { endHolds, putHolds } from "./hold-store.ts";
 import { settleHeld } from "./pin-moves.ts";
@@ -31,8 +31,7 @@ export async function holdBack(deps: RolloutDeps, request: HoldRequest): Promise
   const { id, environment } = await getRelease(deps.db, request.release);
   const { name: consumer } = await getConsumer(deps, request.consumer);
   return mutate(deps, request.actor, async (m) => {
-    const live = (await lockRefs(m.tx, [liveRef(environment)])).get(liveRef(environment));
-    if (live === undefined) throw new AppError("branch.not_found", "live is missing.", { hint: "tidegate doctor" });
+    const live = standingRef(await lockRefs(m.tx, [liveRef(environment)]), liveRef(environment));
     const release = await lockRelease(m.tx, id);
     const isOpen = release.liveAt === null && (release.state === "waiting" || isActive(release.state));
     if (!isOpen || release.ordinary) throw tooLate(release, consumer);

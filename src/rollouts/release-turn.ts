@@ -1,6 +1,5 @@
 import type { Mutation } from "../audit/mutation.ts";
-import { liveRef, lockRefs, type Ref } from "../catalog/ref-store.ts";
-import { AppError } from "../lib/errors.ts";
+import { liveRef, lockRefs, standingRef, type Ref } from "../catalog/ref-store.ts";
 import { misfitText } from "./fit.ts";
 import { nextReleaseState, type ReleaseEvent } from "./release-machine.ts";
 import { findRelease, getRelease, lockRelease, releaseEntries, type Release, type ReleaseEntry } from "./release-store.ts";
@@ -32,8 +31,7 @@ export async function setState(m: Mutation, release: Release, { event, reason, d
 /** A release and its environment's ref, locked in this order. */
 export async function locked(m: Mutation, id: string): Promise<{ release: Release; live: Ref }> {
   const environment = (await findRelease(m.tx, id))?.environment ?? "";
-  const live = (await lockRefs(m.tx, [liveRef(environment)])).get(liveRef(environment));
-  if (live === undefined) throw new AppError("branch.not_found", "live is missing.", { hint: "tidegate doctor" });
+  const live = standingRef(await lockRefs(m.tx, [liveRef(environment)]), liveRef(environment));
   return { release: await lockRelease(m.tx, id), live };
 }
 

@@ -2,7 +2,7 @@ import { mutate, type Mutation } from "../audit/mutation.ts";
 import { readSome, readTree } from "../catalog/commit-store.ts";
 import { lockDatasets, resolveDataset, undropDatasets } from "../catalog/dataset-store.ts";
 import type { Dataset } from "../catalog/dataset.ts";
-import { liveRef, lockRefs, type Ref } from "../catalog/ref-store.ts";
+import { liveRef, lockRefs, standingRef, type Ref } from "../catalog/ref-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
@@ -56,8 +56,7 @@ export async function rollback(deps: LakeDeps, request: RollbackRequest): Promis
   const releases = await chooseReleases(deps, request);
   const releaseIds = releases.map((release) => release.id);
   return mutate(deps, request.actor, async (m) => {
-    const live = (await lockRefs(m.tx, [liveRef(environment)])).get(liveRef(environment));
-    if (live === undefined) throw new AppError("branch.not_found", "live is missing.", { hint: "tidegate doctor" });
+    const live = standingRef(await lockRefs(m.tx, [liveRef(environment)]), liveRef(environment));
     const contents = await releaseContents(m.tx, releaseIds);
     const released = distinct([...contents.values()].flatMap(({ entries }) => entries.map((entry) => entry.datasetId)));
     await lockDatasets(m.tx, released);

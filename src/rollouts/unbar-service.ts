@@ -1,7 +1,7 @@
 import { mutate, type Mutation } from "../audit/mutation.ts";
 import { readTree } from "../catalog/commit-store.ts";
 import { lockDatasets } from "../catalog/dataset-store.ts";
-import { liveRef, lockRefs, mainRef } from "../catalog/ref-store.ts";
+import { liveRef, lockRefs, mainRef, standingRef } from "../catalog/ref-store.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { AppError } from "../lib/errors.ts";
 import { liftBars } from "./bar-store.ts";
@@ -19,9 +19,7 @@ export async function unbar(
 ): Promise<{ release: Release; datasetIds: string[] }> {
   return mutate(deps, request.actor, async (m) => {
     const refs = await lockRefs(m.tx, [liveRef(request.environment), mainRef]);
-    const [live, main] = [refs.get(liveRef(request.environment)), refs.get(mainRef)];
-    if (live === undefined || main === undefined)
-      throw new AppError("branch.not_found", "main or live is missing.", { hint: "tidegate doctor" });
+    const [live, main] = [standingRef(refs, liveRef(request.environment)), standingRef(refs, mainRef)];
     const datasetIds = await liftBars(m.tx, request.changeId, { at: m.at, by: m.actor, reason: request.reason });
     if (datasetIds.length === 0) {
       throw new AppError("bar.not_found", `${request.changeId} is not barred.`, {

@@ -113,7 +113,7 @@ async function flapping(db: Reader, change: { id: string; author: string }, at: 
     at,
     text: `${name}: ${flapText(flap)}.`,
     lines: [],
-    next: `tidegate feed list --dataset ${name.split("/")[0] ?? name}`,
+    next: `tidegate feed show ${name.split("/")[0] ?? name}`,
     data: { feed: name, change: change.id, alternations: flap.alternations, batches: flap.batches, bad: flap.bad },
   };
   return [{ notice, stands: null, notBefore: null }];

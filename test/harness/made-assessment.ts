@@ -1,7 +1,7 @@
 import type { CheckResult } from "../../src/checks/check.ts";
 import type { TestResult } from "../../src/consumers/consumer-test.ts";
 import type { Assessment, DatasetAssessment } from "../../src/reviews/assessment.ts";
-import type { DecisionFacts } from "../../src/reviews/decide.ts";
+import type { DecisionFacts } from "../../src/reviews/decision.ts";
 import { defaultPolicy } from "../../src/reviews/policy.ts";
 import type { Review, Reviewer } from "../../src/reviews/review.ts";
 
