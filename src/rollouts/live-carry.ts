@@ -334,13 +334,13 @@ async function commitToLive(
   const edits = new Map([...after].map(([id, version]) => [id, version.id]));
   const title = (await m.tx.selectFrom("changes").select("title").where("id", "=", release.changeId).executeTakeFirst())?.title;
   const message = title ?? release.reason;
-  const commit = await moveLive(m, work.live, { edits, message, releaseId: release.id, parentTree: work.tree });
+  const moved = await moveLive(m, work.live, { edits, message, releaseId: release.id, parentTree: work.tree });
   const entries = [...edits].map(([datasetId, afterVersion]) => ({
     datasetId,
     beforeVersion: before.get(datasetId)?.id ?? null,
     afterVersion,
   }));
-  await finishRelease(m.tx, release.id, { state: "completed", at: m.at, liveCommit: commit, reason: message, entries });
+  await finishRelease(m.tx, release.id, { state: "completed", at: m.at, live: moved, reason: message, entries });
   m.record({ action: "release.complete", subject: release.id, payload: { carried: release.changeId } });
   m.enqueue("release.completed", { release: release.id });
   return "done";

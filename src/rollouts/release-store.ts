@@ -191,7 +191,7 @@ function portions(entries: readonly ReleaseEntry[]): ReleaseEntry[][] {
 export async function finishRelease(
   tx: Tx,
   id: string,
-  end: { state: ReleaseState; at: Date; reason?: string; liveCommit?: string; entries?: readonly ReleaseEntry[] },
+  end: { state: ReleaseState; at: Date; reason?: string; live?: { commit: string; at: Date }; entries?: readonly ReleaseEntry[] },
 ): Promise<void> {
   const release = tx
     .updateTable("releases")
@@ -201,7 +201,7 @@ export async function finishRelease(
       ...(end.reason === undefined ? {} : { reason: end.reason }),
       due_at: null,
       look_at: null,
-      ...(end.liveCommit === undefined ? {} : { live_commit: end.liveCommit, live_at: end.at }),
+      ...(end.live === undefined ? {} : { live_commit: end.live.commit, live_at: end.live.at }),
     })
     .where("id", "=", id);
   const steps = tx

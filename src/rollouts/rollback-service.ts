@@ -178,14 +178,14 @@ async function recordRollback(
 ): Promise<{ releaseId: string; liveCommit: string }> {
   const releaseId = deps.ids.next("rel");
   const message = `roll back ${move.changes.join(", ")}`;
-  const liveCommit = await moveLive(m, live, { edits: move.edits, message, releaseId, parentTree: tree });
+  const { commit: liveCommit, at: liveAt } = await moveLive(m, live, { edits: move.edits, message, releaseId, parentTree: tree });
   const facts = { environment: request.environment, changeId: null, createdAt: m.at, ordinary: true };
   await insertRelease(m.tx, {
     ...newRelease({ ...facts, id: releaseId, reason: `rollback: ${request.reason}` }),
     state: "completed",
     finishedAt: m.at,
     liveCommit,
-    liveAt: m.at,
+    liveAt,
     entries: [...move.edits].map(([datasetId, afterVersion]) => ({
       datasetId,
       beforeVersion: move.from.get(datasetId) ?? null,

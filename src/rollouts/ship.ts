@@ -124,18 +124,18 @@ export async function ship(m: Mutation, ids: Ids, shipment: Shipment): Promise<R
   const ahead = await heldAhead(m, [release, ...waiting]);
   const isHolding = (behind.length > 0 || ahead.length > 0) && !shipment.ordinary;
   const state = nextReleaseState(release, isHolding ? "complete_with_holds" : "complete");
-  const commit = await moveLive(m, live, { edits, message: shipment.reason, releaseId: release.id, parentTree: liveTree });
+  const moved = await moveLive(m, live, { edits, message: shipment.reason, releaseId: release.id, parentTree: liveTree });
   const completed: Release = {
     ...release,
     state,
     reason: shipment.reason,
     finishedAt: m.at,
-    liveCommit: commit,
-    liveAt: m.at,
+    liveCommit: moved.commit,
+    liveAt: moved.at,
   };
   if (shipment.waited === undefined) await insertRelease(m.tx, { ...completed, entries, changes: [...parcel.own, ...changes] });
   else {
-    await finishRelease(m.tx, release.id, { state, at: m.at, liveCommit: commit, reason: shipment.reason, entries });
+    await finishRelease(m.tx, release.id, { state, at: m.at, live: moved, reason: shipment.reason, entries });
     await putChanges(m.tx, release.id, changes);
   }
   await putHolds(m.tx, release.id, ahead, { versions: new Map(datasets.map((id) => [id, before.get(id) ?? null])), at: m.at });

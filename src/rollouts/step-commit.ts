@@ -72,15 +72,15 @@ async function startLast(m: Mutation, start: StepStart, bakeMs: number | null): 
   await holdBack(m, start, parentTree);
   const edits = new Map(entries.map((entry) => [entry.datasetId, entry.afterVersion]));
   await keepPinned(m, release.environment, { moving: edits, liveTree: parentTree });
-  const liveCommit = await moveLive(m, live, { edits, message, releaseId: release.id, parentTree });
+  const { commit: liveCommit, at: liveAt } = await moveLive(m, live, { edits, message, releaseId: release.id, parentTree });
   const step = steps.length;
   m.record({ action: "release.step", subject: release.id, payload: { step, of: steps.length, everyone: true } });
   m.enqueue("release.step_started", { release: release.id, step });
   const dueAt = bakeMs === null ? null : new Date(m.at.getTime() + bakeMs);
   const reason = bakeMs === null ? message : `step ${step} of ${step}, baking`;
-  const row = { state: "running", step, due_at: dueAt, live_commit: liveCommit, live_at: m.at, reason } as const;
+  const row = { state: "running", step, due_at: dueAt, live_commit: liveCommit, live_at: liveAt, reason } as const;
   await m.tx.updateTable("releases").set(row).where("id", "=", release.id).execute();
-  const started: Release = { ...release, state: "running", step, dueAt, liveCommit, liveAt: m.at, reason };
+  const started: Release = { ...release, state: "running", step, dueAt, liveCommit, liveAt, reason };
   return bakeMs === null ? completeRelease(m, started, message) : started;
 }
 
