@@ -71,6 +71,9 @@ export interface Limits {
 
 export const lightLimits: Limits = { least: 8, most: 14, crashes: 0.2, backwards: true, hours: [1, 1, 1, 2, 3, 30] };
 
+/** Over HTTP with a real clock: nothing jumps back, and waits are short. */
+export const realLimits: Limits = { least: 5, most: 8, crashes: 0.2, backwards: false, hours: [1, 1, 2] };
+
 type Dice = (below: number) => number;
 
 const pick = <T>(dice: Dice, from: readonly T[]): T => from[dice(from.length)] as T;

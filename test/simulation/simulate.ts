@@ -1,4 +1,4 @@
-import { Crashed, Refused, type Driver, type Seen } from "./driver.ts";
+import { Crashed, Refused, type Driver, type ReleaseFact, type Seen } from "./driver.ts";
 import { actText, consumers, type Act, type Crash, type History, type Kind } from "./history.ts";
 import { nobody, Oracle, type Looked } from "./oracle.ts";
 
@@ -146,10 +146,12 @@ class Simulation {
     };
     await attempt(() => this.#driver.propose(name, kind, datasets));
     if ((await known()) === "none") return;
+    // Its first step begins with its merge, so not before this.
+    const from = this.#driver.now();
     await attempt(() => this.#driver.merge(name, kind));
     if (died !== undefined && (await known()) !== "merged") await attempt(() => this.#driver.merge(name, kind));
     if ((await known()) !== "merged") throw new Violated(`${name} was asked for again after a crash, and is not merged`);
-    this.#oracle.bring({ name, kind, datasets }, this.#driver.now());
+    this.#oracle.bring({ name, kind, datasets }, from);
   }
 
   async #takeBack(of: number): Promise<void> {
@@ -260,12 +262,25 @@ class Simulation {
         `  ${(reader || "everybody").padEnd(9)} ${datasets.map((changes) => [...changes].sort().join("+") || "–").join(" | ")}   ${view}`,
       );
     this.#found(this.#oracle.bar(await this.#driver.barred()), after);
-    const due = this.#driver.isReal ? [] : (await this.#driver.releases()).filter((release) => release.isDue);
+    const releases = await this.#driver.releases();
+    this.#found(this.#inEachOthersWay(releases), after);
+    const due = this.#driver.isReal ? [] : releases.filter((release) => release.isDue);
     this.#found(
       due.map((release) => `a step of ${release.id} is due, and has not begun`),
       after,
     );
     this.#found(this.#oracle.look(looked), after);
+  }
+
+  /** Releases that share a dataset, or that a foreign key binds, are not under way at the same time. */
+  #inEachOthersWay(releases: readonly ReleaseFact[]): string[] {
+    const underWay = releases.filter(({ state, isLive }) => ["running", "paused", "held"].includes(state) && !isLive);
+    // The second dataset points at the first.
+    const place = (at: number): number => (this.#history.bound && at === 1 ? 0 : at);
+    return Array.from({ length: this.#history.datasets }, (_, at) => at).flatMap((at) => {
+      const beside = underWay.filter(({ datasets }) => datasets.some((item) => place(item) === at)).map(({ id }) => id);
+      return beside.length < 2 ? [] : [`${beside.join(" and ")} are under way at the same time`];
+    });
   }
 
   /** Everything that was stopped goes on: in the end everybody has all that was not taken back. */
@@ -282,6 +297,8 @@ class Simulation {
       await this.#dying(() => this.#driver.unhold(release, consumer));
     }
     const isOpen = ({ state }: { state: string }): boolean => ["waiting", "running", "paused", "held"].includes(state);
+    // Where the clock is real nobody waits for it.
+    const isAsked = this.#driver.isReal || this.#history.plan.waitHours === null;
     for (let round = 0; round < 40; round += 1) {
       await this.#settle();
       const open = (await this.#driver.releases()).filter(isOpen);
@@ -290,12 +307,12 @@ class Simulation {
       for (const { id, state, changes } of open) {
         if (state === "waiting") continue;
         if (state !== "running") await this.#dying(() => this.#driver.release("resume", id));
-        if (this.#history.plan.waitHours === null) {
+        if (isAsked) {
           this.#oracle.advanced(changes, this.#driver.now());
           await this.#dying(() => this.#driver.release("advance", id));
         }
       }
-      if (this.#history.plan.waitHours !== null) await this.#driver.pass(this.#history.plan.waitHours);
+      if (!isAsked) await this.#driver.pass(this.#history.plan.waitHours ?? 0);
     }
     await this.#settle();
     await this.#lookAround("the end");
