@@ -250,8 +250,7 @@ test("what nobody has read is told: datasets, columns of others, and what is bui
   await app.importCsv("idle.shown", "id,a,b\n1,2,3\n", ["id"]);
   const derive = { kind: "derive", dataset: "idle.mart", sql: "select id, n from idle.parts", key: ["id"] };
   const { change } = await ask("POST", "/v1/changes", { body: { operations: [derive] } });
-  await ask("POST", `/v1/changes/${change.id}/acknowledge`, { body: {} });
-  await ask("POST", `/v1/changes/${change.id}/merge`);
+  await lake.merge(change.id);
   const idle = async () => {
     const { unused, ...rest } = await ask("GET", "/v1/usage/unused?since=90d");
     return { ...rest, unused: unused.filter((item: { dataset: string }) => item.dataset.startsWith("idle.")) };
