@@ -1,5 +1,5 @@
-import { judgeExact, judgeReported, type Guardrail, type MovedConsumer } from "../src/rollouts/judge.ts";
-import { momentsOf, noMoments, together, variance, type Moments } from "../src/rollouts/moments.ts";
+import { judgeExact, judgeReported, type Guardrail, type MovedConsumer } from "../src/rollouts/judge/judge.ts";
+import { momentsOf, noMoments, together, variance, type Moments } from "../src/rollouts/judge/moments.ts";
 
 /* Streams of made reports with a known truth, and what the judge, a threshold and a naive z test say of them. Seeded: the same on every run. */
 

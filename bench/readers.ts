@@ -23,7 +23,7 @@ import { openServices } from "../src/compose.ts";
 import { readConfig } from "../src/config.ts";
 import { serve } from "../src/http/serve.ts";
 import type { Services } from "../src/http/services.ts";
-import { rollback } from "../src/rollouts/rollback-service.ts";
+import { rollback } from "../src/rollouts/rollback/rollback-service.ts";
 import { readersOf } from "../src/usage/usage-reads.ts";
 import { quantile, startClient, type Measured } from "./client.lib.ts";
 

@@ -30,7 +30,7 @@ import { makeDataFolder } from "./lib/data-folder.ts";
 import { localStore } from "./lake/local-store.ts";
 import type { ObjectStore } from "./lake/store.ts";
 import { doWhatIsDue } from "./operations/due-work.ts";
-import { ViewResolver } from "./rollouts/view-resolver.ts";
+import { ViewResolver } from "./rollouts/views/view-resolver.ts";
 import { ExposureLedger } from "./usage/exposure-ledger.ts";
 
 /**

@@ -5,7 +5,7 @@ import { acknowledge, verdictOf } from "../src/changes/verdict-service.ts";
 import type { Contract } from "../src/contracts/contract.ts";
 import { AppError } from "../src/lib/errors.ts";
 import { authorsOf } from "../src/reviews/reviewer-reads.ts";
-import { rollback } from "../src/rollouts/rollback-service.ts";
+import { rollback } from "../src/rollouts/rollback/rollback-service.ts";
 import { contractOnMain, importText, proposeText } from "./harness/changes.ts";
 import { approve, code, lakehouseWithPeople, mergeIt } from "./harness/gate.ts";
 import { source, type Lakehouse } from "./harness/lakehouse.ts";

@@ -3,7 +3,7 @@ import { openRevert } from "../changes/revert-service.ts";
 import { closeChange } from "../changes/close-service.ts";
 import type { ObjectStore } from "../lake/store.ts";
 import { addConsumer } from "../access/consumer-service.ts";
-import { pin } from "../rollouts/pin-service.ts";
+import { pin } from "../rollouts/pins/pin-service.ts";
 import { answerFor } from "../reading/read-service.ts";
 import { lakehouse, source, type Lakehouse } from "../../test/harness/lakehouse.ts";
 import { rowsOf } from "../../test/harness/reads.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { lakehouse, source, type Lakehouse } from "../../test/harness/lakehouse.ts";
-import { rollback } from "../rollouts/rollback-service.ts";
+import { rollback } from "../rollouts/rollback/rollback-service.ts";
 import { proposeAndMerge } from "./auto-merge-service.ts";
 import { importDataset } from "./import-service.ts";
 import type { OperationRequest } from "./operation.ts";

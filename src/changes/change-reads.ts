@@ -3,7 +3,7 @@ import { getVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import type { Reader } from "../db/db.ts";
 import { parseJson } from "../lib/json.ts";
-import { barredChanges } from "../rollouts/bar-store.ts";
+import { barredChanges } from "../rollouts/rollback/bar-store.ts";
 import { changeDatasets, getChange } from "./change-store.ts";
 import type { Change, ChangeDataset, ChangeOrigin, ChangeState } from "./change.ts";
 

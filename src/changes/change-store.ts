@@ -1,8 +1,8 @@
 import { sql, type Selectable } from "kysely";
 import { AppError } from "../lib/errors.ts";
 import { toJson } from "../lib/json.ts";
-import { keptPlan } from "../rollouts/plan-document.ts";
-import type { Plan } from "../rollouts/plan.ts";
+import { keptPlan } from "../rollouts/plans/plan-document.ts";
+import type { Plan } from "../rollouts/plans/plan.ts";
 import type { Reader, Tx } from "../db/db.ts";
 import type { ChangeDatasetsTable, ChangesTable } from "../db/tables.ts";
 import { nextState, type Change, type ChangeDataset, type ChangeEvent, type ChangeOrigin, type ChangeState } from "./change.ts";

@@ -1,5 +1,5 @@
 import { AppError } from "../lib/errors.ts";
-import type { Plan } from "../rollouts/plan.ts";
+import type { Plan } from "../rollouts/plans/plan.ts";
 import type { Origin } from "../reviews/policy.ts";
 
 export type ChangeState = "open" | "queued" | "conflicted" | "merged" | "closed" | "superseded";

@@ -10,7 +10,7 @@ import { defaultPolicy, type Policy } from "../reviews/policy.ts";
 import { overrideOf, reviewsOf } from "../reviews/review-store.ts";
 import type { Review } from "../reviews/review.ts";
 import { authorsOf, reviewersIn } from "../reviews/reviewer-reads.ts";
-import { barredChanges } from "../rollouts/bar-store.ts";
+import { barredChanges } from "../rollouts/rollback/bar-store.ts";
 import { originFor } from "./change-origin.ts";
 import type { Change } from "./change.ts";
 

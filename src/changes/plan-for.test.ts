@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { parsePlan } from "../rollouts/plan-document.ts";
-import { atOnce } from "../rollouts/plan.ts";
+import { parsePlan } from "../rollouts/plans/plan-document.ts";
+import { atOnce } from "../rollouts/plans/plan.ts";
 import { planFor } from "./plan-for.ts";
 
 const own = parsePlan("steps: [{ ring: [board] }]");

@@ -1,5 +1,5 @@
 import type { Decision } from "../reviews/decision.ts";
-import { atOnce, type Plan } from "../rollouts/plan.ts";
+import { atOnce, type Plan } from "../rollouts/plans/plan.ts";
 import type { Change } from "./change.ts";
 
 export interface PlanOfChange {

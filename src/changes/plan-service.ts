@@ -1,6 +1,6 @@
 import { mutate } from "../audit/mutation.ts";
 import { AppError } from "../lib/errors.ts";
-import { parsePlan, planDocument } from "../rollouts/plan-document.ts";
+import { parsePlan, planDocument } from "../rollouts/plans/plan-document.ts";
 import type { ChangeDeps } from "./change-deps.ts";
 import { getChange, lockChange, putPlan } from "./change-store.ts";
 import { planFor, type PlanOfChange } from "./plan-for.ts";

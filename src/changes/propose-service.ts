@@ -9,7 +9,7 @@ import type { TableState } from "../effects/table-state.ts";
 import type { Draft } from "../effects/version-writer.ts";
 import type { Scratch } from "../engine/engine.ts";
 import { toJson } from "../lib/json.ts";
-import { hasEffect } from "../rollouts/bar-store.ts";
+import { hasEffect } from "../rollouts/rollback/bar-store.ts";
 import { applyOperation } from "./apply-operation.ts";
 import type { ChangeDeps } from "./change-deps.ts";
 import { changeDatasets, getChange } from "./change-store.ts";

@@ -8,7 +8,7 @@ import type { LakeDeps } from "../effects/lake-deps.ts";
 import type { Draft } from "../effects/version-writer.ts";
 import { AppError } from "../lib/errors.ts";
 import { toJson } from "../lib/json.ts";
-import { hasEffect } from "../rollouts/bar-store.ts";
+import { hasEffect } from "../rollouts/rollback/bar-store.ts";
 import type { Declared } from "../lineage/derived-graph.ts";
 import { inverseDocuments } from "./change-documents.ts";
 import { changeDatasets, getChange, lockChange, setTitle } from "./change-store.ts";

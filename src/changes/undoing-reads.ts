@@ -1,5 +1,5 @@
 import type { Reader } from "../db/db.ts";
-import { hasEffect } from "../rollouts/bar-store.ts";
+import { hasEffect } from "../rollouts/rollback/bar-store.ts";
 import { corrections } from "./source-batch.ts";
 import type { Change } from "./change.ts";
 import type { MergeSides } from "./merge-piece.ts";

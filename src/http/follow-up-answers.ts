@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { followUpMarks } from "../rollouts/follow-up.ts";
+import { followUpMarks } from "../rollouts/rollback/follow-up.ts";
 import { readerOfVersion } from "./answers.ts";
 
 /* What the routes of the list to work through after a rollback answer. */

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
-import { followUpsOf, openFollowUps, takenBackRelease } from "../rollouts/follow-up-reads.ts";
-import { markFollowUp } from "../rollouts/follow-up-service.ts";
-import { followUpMarks } from "../rollouts/follow-up.ts";
+import { followUpsOf, openFollowUps, takenBackRelease } from "../rollouts/rollback/follow-up-reads.ts";
+import { markFollowUp } from "../rollouts/rollback/follow-up-service.ts";
+import { followUpMarks } from "../rollouts/rollback/follow-up.ts";
 import { followUpAnswer, followUpLines } from "./follow-up-answers.ts";
 import type { Router } from "./router.ts";
 

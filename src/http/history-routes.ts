@@ -4,8 +4,8 @@ import { resolveDataset } from "../catalog/dataset-store.ts";
 import { AppError } from "../lib/errors.ts";
 import { momentForms, momentOf } from "../lib/moment.ts";
 import { whatDid } from "../reading/history-service.ts";
-import { whoHas } from "../rollouts/who-has-reads.ts";
-import { whyServed } from "../rollouts/why-reads.ts";
+import { whoHas } from "../rollouts/views/who-has-reads.ts";
+import { whyServed } from "../rollouts/views/why-reads.ts";
 import { whatDidAnswer, whoHasAnswer, whyAnswer } from "./history-answers.ts";
 import type { Router } from "./router.ts";
 

@@ -10,7 +10,7 @@ import { createTag, deleteTag, listTags } from "../catalog/tag-service.ts";
 import { AppError } from "../lib/errors.ts";
 import { branchLog } from "../rollouts/log-reads.ts";
 import { getChange } from "../changes/change-store.ts";
-import { unbar } from "../rollouts/unbar-service.ts";
+import { unbar } from "../rollouts/rollback/unbar-service.ts";
 import { readersOf, unusedSince, uptakeSince, usageSince } from "../usage/usage-reads.ts";
 import {
   auditLines,

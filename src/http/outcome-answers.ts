@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { verdicts } from "../rollouts/judge.ts";
+import { verdicts } from "../rollouts/judge/judge.ts";
 
 /* What the routes of outcomes and of the judge answer. */
 

@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { AppError } from "../lib/errors.ts";
-import { report } from "../rollouts/outcome-service.ts";
+import { report } from "../rollouts/judge/outcome-service.ts";
 import { reportedAnswer } from "./outcome-answers.ts";
 import type { Router } from "./router.ts";
 

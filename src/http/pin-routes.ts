@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { selfOf } from "../access/principal.ts";
-import { listPins, pinLines } from "../rollouts/pin-reads.ts";
-import { pin, unpin } from "../rollouts/pin-service.ts";
+import { listPins, pinLines } from "../rollouts/pins/pin-reads.ts";
+import { pin, unpin } from "../rollouts/pins/pin-service.ts";
 import { requireOwner, untilOf } from "./consumer-owner.ts";
 import { pinAnswer, pinAnswers } from "./pin-answers.ts";
 import type { Router } from "./router.ts";

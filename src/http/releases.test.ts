@@ -7,8 +7,8 @@ import { createToken } from "../access/token-service.ts";
 import { merge } from "../changes/merge-service.ts";
 import { review } from "../changes/review-service.ts";
 import { acknowledge } from "../changes/verdict-service.ts";
-import { report } from "../rollouts/outcome-service.ts";
-import { reportsPerMinute } from "../rollouts/outcome.ts";
+import { report } from "../rollouts/judge/outcome-service.ts";
+import { reportsPerMinute } from "../rollouts/judge/outcome.ts";
 
 let app: TestApp;
 const tokens: Record<string, string> = {};

@@ -1,5 +1,5 @@
-import { rollback, type RollbackRequest } from "../rollouts/rollback-service.ts";
-import { barredVersionsRead } from "../rollouts/follow-up-reads.ts";
+import { rollback, type RollbackRequest } from "../rollouts/rollback/rollback-service.ts";
+import { barredVersionsRead } from "../rollouts/rollback/follow-up-reads.ts";
 import { readersOf } from "../usage/usage-reads.ts";
 import type { Services } from "./services.ts";
 import { releaseShape, versionOrNull } from "./shapes.ts";

@@ -2,7 +2,7 @@ import type { ImpactDeps } from "../consumers/impact-service.ts";
 import type { MergeDeps } from "../changes/merge-service.ts";
 import { outboxHandlers } from "../changes/outbox-handlers.ts";
 import { drainOutbox, type Drained } from "../db/outbox.ts";
-import { settleExpired } from "../rollouts/pin-moves.ts";
+import { settleExpired } from "../rollouts/pins/pin-moves.ts";
 import { advanceDue, takeBackHarm } from "../rollouts/due-service.ts";
 import type { RolloutDeps } from "../rollouts/step-tests.ts";
 

@@ -1,10 +1,10 @@
 import { readTree } from "../catalog/commit-store.ts";
 import { getRef, liveRef } from "../catalog/ref-store.ts";
 import { AppError } from "../lib/errors.ts";
-import { reportFailedRead } from "../rollouts/outcome-service.ts";
+import { reportFailedRead } from "../rollouts/judge/outcome-service.ts";
 import type { RolloutDeps } from "../rollouts/step-tests.ts";
-import { viewOf, type View } from "../rollouts/view.ts";
-import type { Resolved } from "../rollouts/view-resolver.ts";
+import { viewOf, type View } from "../rollouts/views/view.ts";
+import type { Resolved } from "../rollouts/views/view-resolver.ts";
 import { mentionedTables, runQuery, type QueryAnswer, type QueryDeps } from "./query-service.ts";
 import { answerIn, hasRow, listIn } from "./read-service.ts";
 import type { ReaderIdentity } from "./reader.ts";

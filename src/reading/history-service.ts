@@ -2,8 +2,8 @@ import { readSome, readTree } from "../catalog/commit-store.ts";
 import { getDatasets } from "../catalog/dataset-store.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Reader } from "../db/db.ts";
-import { readerStateAt } from "../rollouts/reader-history.ts";
-import { reasonOf } from "../rollouts/reader-state.ts";
+import { readerStateAt } from "../rollouts/views/reader-history.ts";
+import { reasonOf } from "../rollouts/views/reader-state.ts";
 import { lastReads, type LastRead } from "../usage/last-reads.ts";
 
 /** What a consumer had, and had read, at a moment of the past. */

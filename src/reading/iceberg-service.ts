@@ -4,7 +4,7 @@ import { servedMetadata } from "../lake/iceberg/served.ts";
 import { readTable } from "../lake/iceberg/table.ts";
 import { AppError } from "../lib/errors.ts";
 import { sha256, toJson } from "../lib/json.ts";
-import type { Resolved } from "../rollouts/view-resolver.ts";
+import type { Resolved } from "../rollouts/views/view-resolver.ts";
 import { allColumns } from "../usage/exposure.ts";
 import { lastGiven, recentlyGiven } from "../usage/usage-reads.ts";
 import { answerIn, answerAt, type ReadDeps } from "./read-service.ts";

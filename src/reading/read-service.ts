@@ -14,7 +14,7 @@ import { call, cast, column, literal, type Plan } from "../engine/plan.ts";
 import type { Field } from "../lake/schema.ts";
 import { typeName } from "../lake/types.ts";
 import { AppError } from "../lib/errors.ts";
-import type { Resolved, ViewResolver } from "../rollouts/view-resolver.ts";
+import type { Resolved, ViewResolver } from "../rollouts/views/view-resolver.ts";
 import type { Door } from "../usage/exposure.ts";
 import type { ExposureLedger, OpenExposure } from "../usage/exposure-ledger.ts";
 import { readsAs, type Answer, type ReaderIdentity, type RowsRequest } from "./reader.ts";

@@ -1,5 +1,5 @@
 import type { Flap } from "../feeds/feed.ts";
-import type { Plan } from "../rollouts/plan.ts";
+import type { Plan } from "../rollouts/plans/plan.ts";
 import type { Assessment } from "./assessment.ts";
 import type { Origin, Policy } from "./policy.ts";
 import type { Acknowledged, Override, Review, Reviewer } from "./review.ts";

@@ -1,6 +1,6 @@
 import type { Verdict } from "../evidence/evidence.ts";
-import type { Freeze } from "../rollouts/freeze.ts";
-import type { Plan } from "../rollouts/plan.ts";
+import type { Freeze } from "../rollouts/plans/freeze.ts";
+import type { Plan } from "../rollouts/plans/plan.ts";
 import type { Criticality } from "../access/consumer.ts";
 
 /*

@@ -1,5 +1,5 @@
 import { nearest } from "../lib/nearest.ts";
-import type { Plan } from "../rollouts/plan.ts";
+import type { Plan } from "../rollouts/plans/plan.ts";
 import { isLike } from "./match.ts";
 import type { Policy, PolicyRule } from "./policy.ts";
 

@@ -20,13 +20,13 @@ import { keyNames } from "../lake/schema.ts";
 import { AppError } from "../lib/errors.ts";
 import { completeDerived, type DerivedPiece } from "../lineage/complete.ts";
 import type { Declared } from "../lineage/derived-graph.ts";
-import { barsOn } from "./bar-store.ts";
+import { barsOn } from "./rollback/bar-store.ts";
 import { contentOf, editsUnder, whereItFits, type CarriedLine, type Fitting, type Refused, type Result } from "./carried.ts";
 import { boundApart } from "./fit.ts";
 import { linesFor, sameLines, versionsOnLine, type Line } from "./lines.ts";
 import { moveLive } from "./live-line.ts";
-import { keepPinned } from "./pin-moves.ts";
-import { keepFormerEntries } from "./reader-history.ts";
+import { keepPinned } from "./pins/pin-moves.ts";
+import { keepFormerEntries } from "./views/reader-history.ts";
 import { nextReleaseState } from "./release-machine.ts";
 import { findRelease, finishRelease, putEntriesOf, releaseEntries, type Release } from "./release-store.ts";
 

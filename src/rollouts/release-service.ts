@@ -1,8 +1,8 @@
 import { mutate, type MutationDeps } from "../audit/mutation.ts";
 import { AppError } from "../lib/errors.ts";
-import { frozenNow } from "./freeze-reads.ts";
-import { frozenText, type Frozen } from "./freeze.ts";
-import { judge, takeBack } from "./judge-service.ts";
+import { frozenNow } from "./plans/freeze-reads.ts";
+import { frozenText, type Frozen } from "./plans/freeze.ts";
+import { judge, takeBack } from "./judge/judge-service.ts";
 import { nextReleaseState } from "./release-machine.ts";
 import { getRelease, type Release } from "./release-store.ts";
 import { locked, setState, startNext, tested } from "./release-turn.ts";

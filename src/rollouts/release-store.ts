@@ -4,8 +4,8 @@ import type { ReleasesTable } from "../db/line-tables.ts";
 import type { Reader, Tx } from "../db/db.ts";
 import { AppError } from "../lib/errors.ts";
 import { toJson } from "../lib/json.ts";
-import { keptGuardrails, type Judging } from "./guardrail-document.ts";
-import type { Plan, PlanStep } from "./plan.ts";
+import { keptGuardrails, type Judging } from "./judge/guardrail-document.ts";
+import type { Plan, PlanStep } from "./plans/plan.ts";
 import { activeStates, type ReleaseState } from "./release-machine.ts";
 
 /** The versions that merged changes offer to the readers of one environment. */

@@ -6,14 +6,14 @@ import { getVersions } from "../catalog/version-store.ts";
 import type { Reader } from "../db/db.ts";
 import type { Ids } from "../edges/ids.ts";
 import { toJson } from "../lib/json.ts";
-import { barsOn } from "./bar-store.ts";
+import { barsOn } from "./rollback/bar-store.ts";
 import { boundApart, misfitText } from "./fit.ts";
-import { endHolds, putHolds, standingHolds, type Hold } from "./hold-store.ts";
+import { endHolds, putHolds, standingHolds, type Hold } from "./pins/hold-store.ts";
 import { moveLive } from "./live-line.ts";
-import { freezesOf } from "./freeze-reads.ts";
-import { frozenAt, frozenText, type Frozen } from "./freeze.ts";
-import { keepPinned } from "./pin-moves.ts";
-import { atOnce, isAtOnce, type Plan } from "./plan.ts";
+import { freezesOf } from "./plans/freeze-reads.ts";
+import { frozenAt, frozenText, type Frozen } from "./plans/freeze.ts";
+import { keepPinned } from "./pins/pin-moves.ts";
+import { atOnce, isAtOnce, type Plan } from "./plans/plan.ts";
 import { isActive, nextReleaseState } from "./release-machine.ts";
 import {
   finishRelease,

@@ -1,7 +1,7 @@
 import type { Reader, Tx } from "../db/db.ts";
 import { toJson } from "../lib/json.ts";
-import { keptStep } from "./plan-document.ts";
-import type { Plan, PlannedConsumer, PlanStep } from "./plan.ts";
+import { keptStep } from "./plans/plan-document.ts";
+import type { Plan, PlannedConsumer, PlanStep } from "./plans/plan.ts";
 import { judgingOf } from "./release-store.ts";
 
 export type StepState = "waiting" | "running" | "done" | "aborted";

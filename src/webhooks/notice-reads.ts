@@ -3,9 +3,9 @@ import type { Events, Topic } from "../db/events.ts";
 import { flapText } from "../feeds/feed.ts";
 import { feedOfChange } from "../feeds/feed-reads.ts";
 import { counted } from "../lib/text.ts";
-import { followUpsOf } from "../rollouts/follow-up-reads.ts";
+import { followUpsOf } from "../rollouts/rollback/follow-up-reads.ts";
 import { pinsBesideRelease, showRelease, type ShownRelease } from "../rollouts/release-reads.ts";
-import { stepText } from "../rollouts/plan.ts";
+import { stepText } from "../rollouts/plans/plan.ts";
 import { withoutValues } from "./message.ts";
 import type { Notice } from "./webhook.ts";
 

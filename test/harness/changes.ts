@@ -4,7 +4,7 @@ import { getRef, mainRef } from "../../src/catalog/ref-store.ts";
 import { getVersion } from "../../src/catalog/version-store.ts";
 import type { Contract } from "../../src/contracts/contract.ts";
 import { getContract } from "../../src/contracts/contract-store.ts";
-import { rollback, type RolledBack } from "../../src/rollouts/rollback-service.ts";
+import { rollback, type RolledBack } from "../../src/rollouts/rollback/rollback-service.ts";
 import type { ProposeRequest } from "../../src/changes/propose-service.ts";
 import { source, type Lakehouse } from "./lakehouse.ts";
 

@@ -16,7 +16,7 @@ import { sourceReader } from "../../src/engine/input/source-reader.ts";
 import { onnxModels } from "../../src/engine/onnx/onnx-models.ts";
 import { localStore, type FileSystem } from "../../src/lake/local-store.ts";
 import type { AddressForm } from "../../src/lake/store.ts";
-import { ViewResolver } from "../../src/rollouts/view-resolver.ts";
+import { ViewResolver } from "../../src/rollouts/views/view-resolver.ts";
 import { ExposureLedger } from "../../src/usage/exposure-ledger.ts";
 import type { ReadDeps } from "../../src/reading/read-service.ts";
 import { compiled } from "./compiled.ts";

@@ -1,4 +1,4 @@
-import { rollback } from "../../src/rollouts/rollback-service.ts";
+import { rollback } from "../../src/rollouts/rollback/rollback-service.ts";
 import { proposeAndMerge } from "../../src/changes/auto-merge-service.ts";
 import type { Proposed } from "../../src/changes/propose-service.ts";
 import { source, type Lakehouse } from "./lakehouse.ts";

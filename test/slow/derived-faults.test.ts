@@ -11,7 +11,7 @@ import { outboxHandlers } from "../../src/changes/outbox-handlers.ts";
 import { drainOutbox } from "../../src/db/outbox.ts";
 import type { AppError } from "../../src/lib/errors.ts";
 import { examine } from "../../src/reading/doctor-service.ts";
-import { rollback } from "../../src/rollouts/rollback-service.ts";
+import { rollback } from "../../src/rollouts/rollback/rollback-service.ts";
 import { proposeContract } from "../harness/checks.ts";
 import { builtByHand, type MartPart } from "../harness/derived-oracle.ts";
 import { lakehouse, type Lakehouse } from "../harness/lakehouse.ts";

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openRevert } from "../../src/changes/revert-service.ts";
 import { AppError } from "../../src/lib/errors.ts";
-import { rollback } from "../../src/rollouts/rollback-service.ts";
+import { rollback } from "../../src/rollouts/rollback/rollback-service.ts";
 import { builtByHand, type MartPart } from "../harness/derived-oracle.ts";
 import { lakehouse, type Lakehouse } from "../harness/lakehouse.ts";
 import { martOf } from "../harness/mart.ts";

@@ -10,7 +10,7 @@ import { outboxHandlers } from "../../src/changes/outbox-handlers.ts";
 import { drainOutbox } from "../../src/db/outbox.ts";
 import { AppError } from "../../src/lib/errors.ts";
 import { examine } from "../../src/reading/doctor-service.ts";
-import { rollback } from "../../src/rollouts/rollback-service.ts";
+import { rollback } from "../../src/rollouts/rollback/rollback-service.ts";
 import { lakehouse, source, type Lakehouse } from "../harness/lakehouse.ts";
 import { BrokenConnections, FaultyFiles } from "../harness/planted-faults.ts";
 import { rowsOf } from "../harness/reads.ts";

@@ -4,7 +4,7 @@ import { createToken } from "../../src/access/token-service.ts";
 import { setPlan } from "../../src/changes/plan-service.ts";
 import { serve, type RunningServer } from "../../src/http/serve.ts";
 import { advance } from "../../src/rollouts/release-service.ts";
-import { rollback } from "../../src/rollouts/rollback-service.ts";
+import { rollback } from "../../src/rollouts/rollback/rollback-service.ts";
 import { testApp, type Data, type TestApp } from "../harness/app.ts";
 import { importText, proposeText } from "../harness/changes.ts";
 import { installReaders } from "./strict/readers.ts";

@@ -9,7 +9,7 @@ import { TableReader } from "../../src/effects/version-writer.ts";
 import { serve, type RunningServer } from "../../src/http/serve.ts";
 import { localStore } from "../../src/lake/local-store.ts";
 import { examine } from "../../src/reading/doctor-service.ts";
-import { rollback } from "../../src/rollouts/rollback-service.ts";
+import { rollback } from "../../src/rollouts/rollback/rollback-service.ts";
 import { testApp, type Data, type TestApp } from "../harness/app.ts";
 import { importText, proposeText } from "../harness/changes.ts";
 import { rowsOf } from "../harness/reads.ts";

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { addConsumer } from "../../src/access/consumer-service.ts";
 import { setPlan } from "../../src/changes/plan-service.ts";
-import { judge } from "../../src/rollouts/judge-service.ts";
-import { report } from "../../src/rollouts/outcome-service.ts";
-import type { Outcome } from "../../src/rollouts/outcome.ts";
-import { pin } from "../../src/rollouts/pin-service.ts";
+import { judge } from "../../src/rollouts/judge/judge-service.ts";
+import { report } from "../../src/rollouts/judge/outcome-service.ts";
+import type { Outcome } from "../../src/rollouts/judge/outcome.ts";
+import { pin } from "../../src/rollouts/pins/pin-service.ts";
 import { showRelease } from "../../src/rollouts/release-reads.ts";
 import { advance, pause, resume } from "../../src/rollouts/release-service.ts";
 import { importText, proposeText, rollBack } from "../harness/changes.ts";

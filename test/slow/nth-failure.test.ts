@@ -4,7 +4,7 @@ import { verifyAudit } from "../../src/audit/audit-reads.ts";
 import { getChange } from "../../src/changes/change-store.ts";
 import { examine } from "../../src/reading/doctor-service.ts";
 import { nodeFileSystem, type FileSystem } from "../../src/lake/local-store.ts";
-import { rollback } from "../../src/rollouts/rollback-service.ts";
+import { rollback } from "../../src/rollouts/rollback/rollback-service.ts";
 import { lakehouse, source, type Lakehouse } from "../harness/lakehouse.ts";
 import { rowsOf } from "../harness/reads.ts";
 

@@ -3,7 +3,7 @@ import { addConsumer } from "../../src/access/consumer-service.ts";
 import { showChange } from "../../src/changes/change-reads.ts";
 import { setPlan } from "../../src/changes/plan-service.ts";
 import type { Proposed } from "../../src/changes/propose-service.ts";
-import { pin, unpin } from "../../src/rollouts/pin-service.ts";
+import { pin, unpin } from "../../src/rollouts/pins/pin-service.ts";
 import { showRelease } from "../../src/rollouts/release-reads.ts";
 import { advance } from "../../src/rollouts/release-service.ts";
 import { contractOnMain, importText, proposeText } from "../harness/changes.ts";

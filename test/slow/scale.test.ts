@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { diffTrees, readCommit } from "../../src/catalog/commit-store.ts";
 import { getRef } from "../../src/catalog/ref-store.ts";
 import type { OperationRequest } from "../../src/changes/operation.ts";
-import { rollback } from "../../src/rollouts/rollback-service.ts";
+import { rollback } from "../../src/rollouts/rollback/rollback-service.ts";
 import { lakehouse, source, type Lakehouse } from "../harness/lakehouse.ts";
 
 /*

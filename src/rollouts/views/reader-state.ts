@@ -1,0 +1,144 @@
+import { sql } from "kysely";
+import { getRef, liveRef } from "../../catalog/ref-store.ts";
+import type { Reader } from "../../db/db.ts";
+import { pinText, unpinnedText } from "../pins/pin.ts";
+import { keptStep } from "../plans/plan-document.ts";
+import { viewOf, type View, type ViewReason } from "./view.ts";
+
+/** Something that gives a reader other versions than live: a release that has moved it, one that holds it back, or a pin. */
+export type Influence = { versions: Readonly<Record<string, string | null>> } & (
+  | { by: "step"; release: string; ordinal: number; percent: number | undefined }
+  | { by: "hold"; release: string; reason: string; owner: string; until: Date }
+  | { by: "pin"; pin: string; owner: string; reason: string; until: Date; whole: boolean }
+);
+
+/** A pin that ended because what it kept was rolled back; told until the pin would have ended. */
+export interface LostPin {
+  pin: string;
+  owner: string;
+  barred: readonly string[];
+}
+
+/** What one reader has at this moment, and what had a say in it: later influences win. */
+export interface ReaderState {
+  view: View;
+  influences: readonly Influence[];
+  lost: readonly LostPin[];
+  /** When something of it ends by itself. */
+  until: Date | undefined;
+}
+
+/**
+ * What a reader has now: live, with the candidates of the rollouts that it is in; what it is held back on in their place; and in place of all
+ * that what it is pinned on. One statement, so that it sees one moment.
+ */
+export async function readerState(db: Reader, who: { environment: string; consumer: string | undefined; at: Date }): Promise<ReaderState> {
+  const { environment } = who;
+  const rows = await influencing(db, who);
+  // Also says it when the environment has no line.
+  const live = rows[0]?.commit_id ?? (await getRef(db, liveRef(environment))).commitId;
+  return stateOf(rows, { environment, live });
+}
+
+/** What influences make of live's commit. */
+export function stateOf(rows: readonly InfluenceRow[], of: { environment: string; live: string }): ReaderState {
+  const { environment, live } = of;
+  const influences = rows.flatMap(influenceOf);
+  const lost = rows.flatMap(({ pin, owner, barred }) => (pin === null || barred === null ? [] : [{ pin, owner: owner ?? "", barred }]));
+  const whole = rows.findLast((row) => row.pinned_commit !== null && row.barred === null);
+  const overlay: Record<string, string | null> = {};
+  for (const { versions } of influences) Object.assign(overlay, versions);
+  const view =
+    whole?.pinned_commit == null
+      ? viewOf({ environment, commitId: live, overlay })
+      : viewOf({ environment, commitId: whole.pinned_commit, overlay: whole.versions ?? {} });
+  const [until] = rows.flatMap((row) => row.until ?? []).sort((a, b) => a.getTime() - b.getTime());
+  return { view, influences, lost, until };
+}
+
+/** Something that influences a reader, as Postgres tells it. */
+export interface InfluenceRow {
+  kind: "step" | "hold" | "pin" | null;
+  release: string | null;
+  ordinal: number | null;
+  plan: unknown;
+  versions: Record<string, string | null> | null;
+  pin: string | null;
+  owner: string | null;
+  reason: string | null;
+  until: Date | null;
+  pinned_commit: string | null;
+  barred: string[] | null;
+}
+
+type Row = InfluenceRow & { commit_id: string };
+
+async function influencing(db: Reader, who: { environment: string; consumer: string | undefined; at: Date }): Promise<Row[]> {
+  const { environment, at } = who;
+  const consumer = who.consumer ?? null;
+  const { rows } = await sql<Row>`
+    select refs.commit_id, had.*
+    from refs left join lateral (
+      select 'step' as kind, 0 as rank, releases.created_at, releases.id as release, members.ordinal, steps.plan,
+        (select jsonb_object_agg(entries.dataset_id, entries.after_version) from release_entries entries where entries.release_id = releases.id)
+          as versions,
+        null::text as pin, null::text as owner, null::text as reason, null::timestamptz as until,
+        null::text as pinned_commit, null::text[] as barred
+      from releases
+        join release_members members on members.release_id = releases.id and members.consumer = ${consumer}
+        join release_steps steps on steps.release_id = releases.id and steps.ordinal = members.ordinal
+      where releases.environment = ${environment} and releases.state in ('running', 'paused', 'held') and releases.live_at is null
+      union all
+      select 'hold', 0, min(releases.created_at), releases.id, 0, null, jsonb_object_agg(holds.dataset_id, holds.version_id),
+        null, min(holds.owner), min(holds.reason), max(holds.expires_at), null, null
+      from holds join releases on releases.id = holds.release_id
+      where holds.consumer = ${consumer} and holds.ended_at is null and holds.expires_at > ${at} and releases.environment = ${environment}
+        and releases.live_at is not null
+      group by releases.id
+      union all
+      select 'pin', case when pins.view_id is null then 1 else 2 end, pins.created_at, null, 0, null,
+        coalesce(views.overlay, (select jsonb_object_agg(kept.dataset_id, kept.version_id) from pin_versions kept where kept.pin_id = pins.id)),
+        pins.id, pins.owner, pins.reason, pins.expires_at, views.commit_id, pins.barred
+      from pins left join views on views.id = pins.view_id
+      where pins.consumer = ${consumer} and pins.environment = ${environment} and pins.expires_at > ${at}
+        and (pins.ended_at is null or pins.barred is not null and not exists (
+          -- a later pin on the same is an answer to the one that ended
+          select from pins later where later.consumer = pins.consumer and later.environment = pins.environment
+            and later.created_at > pins.created_at and later.dataset_id is not distinct from pins.dataset_id))
+    ) had on true
+    where refs.name = ${liveRef(environment)}
+    order by had.rank, had.created_at desc, had.release desc, had.pin`.execute(db);
+  return rows;
+}
+
+function influenceOf(row: InfluenceRow): Influence[] {
+  const versions = row.versions ?? {};
+  if (row.kind === "pin") {
+    if (row.barred !== null || row.until === null) return [];
+    const { pin, owner, reason, until } = row;
+    return [{ by: "pin", versions, pin: pin ?? "", owner: owner ?? "", reason: reason ?? "", until, whole: row.pinned_commit !== null }];
+  }
+  const release = row.release ?? "";
+  if (row.kind === "hold" && row.until !== null)
+    return [{ by: "hold", versions, release, reason: row.reason ?? "", owner: row.owner ?? "", until: row.until }];
+  if (row.kind !== "step") return [];
+  const { audience } = keptStep(row.plan);
+  return [{ by: "step", versions, release, ordinal: row.ordinal ?? 0, percent: audience.to === "percent" ? audience.percent : undefined }];
+}
+
+/** Why a reader has what it has, in words. */
+export function reasonOf({ influences, lost }: Pick<ReaderState, "influences" | "lost">): ViewReason {
+  const whole = influences.find((influence) => influence.by === "pin" && influence.whole);
+  const said = (whole === undefined ? influences : [whole]).map(influenceText);
+  const reasons = said.length === 0 ? ["live"] : said;
+  return [...reasons, ...lost.map(unpinnedText)].join(", ");
+}
+
+/** One influence in words: `25 % of rel_41h7`. */
+export function influenceText(influence: Influence): string {
+  if (influence.by === "pin") return pinText(influence);
+  if (influence.by === "hold") return `held by ${influence.release}`;
+  return influence.percent === undefined
+    ? `ring ${influence.ordinal} of ${influence.release}`
+    : `${influence.percent} % of ${influence.release}`;
+}
