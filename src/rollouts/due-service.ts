@@ -1,6 +1,7 @@
 import { mutate, type Mutation } from "../audit/mutation.ts";
 import { trySessionLock } from "../db/advisory.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
+import { eachInTurn } from "../lib/each.ts";
 import { misfitText } from "./fit.ts";
 import { frozenNow } from "./plans/freeze-reads.ts";
 import { frozenText, type Frozen } from "./plans/freeze.ts";
@@ -141,14 +142,8 @@ async function waitOut(m: Mutation, release: Release, frozen: Frozen): Promise<v
  * leaves that to the next one.
  */
 export async function takeBackHarm(deps: LakeDeps): Promise<void> {
-  const failed: unknown[] = [];
-  for (const release of await reportedReleases(deps.db)) {
-    try {
-      const judged = await judge(deps, release);
-      if (judged?.verdict === "HARM") await takeBack(deps, release, judged);
-    } catch (error) {
-      failed.push(error);
-    }
-  }
-  if (failed.length > 0) throw failed[0];
+  await eachInTurn(await reportedReleases(deps.db), async (release) => {
+    const judged = await judge(deps, release);
+    if (judged?.verdict === "HARM") await takeBack(deps, release, judged);
+  });
 }

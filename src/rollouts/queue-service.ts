@@ -6,6 +6,7 @@ import { treeSide } from "../catalog/side.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Reader } from "../db/db.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
+import { eachInTurn } from "../lib/each.ts";
 import { boundApart, misfitsOf } from "./fit.ts";
 import { carryOntoLive } from "./live-carry.ts";
 import { findRelease, lockRelease, releaseEntries, waitingReleases } from "./release-store.ts";
@@ -14,16 +15,16 @@ import { planOfRelease } from "./step-store.ts";
 
 /**
  * Starts what waited for a release that has ended, the newest first: it contains the older ones of its datasets. Batches that could not be
- * carried beside it, or that wait for what it brings, are tried again. Safe to run again.
+ * carried beside it, or that wait for what it brings, are tried again. One that fails keeps no other waiting. Safe to run again.
  */
 export async function startQueued(deps: LakeDeps, endedId: string): Promise<void> {
   const ended = await findRelease(deps.db, endedId);
   if (ended === undefined) return;
   const waiting = await waitingReleases(deps.db, ended.environment);
-  for (const release of waiting.filter((item) => !item.ordinary).toReversed()) await relaunch(deps, release.id);
   const moved = new Set((await releaseEntries(deps.db, endedId)).map((entry) => entry.datasetId));
-  for (const release of waiting.filter((item) => item.ordinary))
-    if (ended.planned || release.neighbours.some((id) => moved.has(id))) await startWaiting(deps, release.id);
+  const batches = waiting.filter((item) => item.ordinary && (ended.planned || item.neighbours.some((id) => moved.has(id))));
+  const others = waiting.filter((item) => !item.ordinary).toReversed();
+  await eachInTurn([...others, ...batches], ({ id }) => startWaiting(deps, id));
 }
 
 /**
@@ -34,8 +35,9 @@ export async function tryBeside(deps: LakeDeps, releaseId: string): Promise<void
   const release = await findRelease(deps.db, releaseId);
   if (release === undefined) return;
   const brings = new Set((await releaseEntries(deps.db, releaseId)).map((entry) => entry.datasetId));
-  for (const { id, ordinary, neighbours } of await waitingReleases(deps.db, release.environment))
-    if (ordinary && neighbours.some((item) => brings.has(item))) await startWaiting(deps, id);
+  const waiting = await waitingReleases(deps.db, release.environment);
+  const batches = waiting.filter((item) => item.ordinary && item.neighbours.some((id) => brings.has(id)));
+  await eachInTurn(batches, ({ id }) => startWaiting(deps, id));
 }
 
 /** Tries to give readers a release that waits: a batch is carried to all sides, anything else is shipped as main has it. */
