@@ -5,7 +5,7 @@ import { moveRef, type Ref } from "../catalog/ref-store.ts";
 /** Where a line of readers has come to. */
 export interface LiveMove {
   commit: string;
-  /** Since when: never before the line's last move, also when the clock went back, so that times tell what came after what. */
+  /** Since when: always after the line's last move, also of the same moment or when the clock went back: times tell what came after what. */
   at: Date;
 }
 
@@ -16,7 +16,7 @@ export async function moveLive(
   to: { edits: ReadonlyMap<string, string | null>; message: string; releaseId: string; parentTree: string },
 ): Promise<LiveMove> {
   const last = (await readCommit(m.tx, live.commitId)).at;
-  const at = m.at >= last ? m.at : new Date(last.getTime() + 1);
+  const at = m.at > last ? m.at : new Date(last.getTime() + 1);
   const tree = await writeTree(m.tx, to.parentTree, to.edits);
   const commit = await writeCommit(m.tx, {
     tree,
