@@ -234,11 +234,12 @@ async function multisetRows(context: Context, filter: RowFilter, count: number, 
   const { engine, prepared, changes, signal } = context;
   const input = changes.multiset === undefined ? undefined : multisetFilter(context, changes.multiset, filter);
   if (input === undefined) return [];
-  const shown = (side: "before" | "after") =>
+  const shown = (side: "before" | "after", nested: boolean) =>
     storedFields(prepared[side])
       .filter((field) => !prepared.masked.has(field.id))
-      .flatMap((field, index) => (typeof field.type === "string" ? [{ column: shownName(side, index) }] : []));
-  const by = [{ column: "kind" }, ...shown("before"), ...shown("after")];
+      .flatMap((field, index) => ((typeof field.type !== "string") === nested ? [{ column: shownName(side, index) }] : []));
+  // What is in lists and structs only tells rows apart that are equal otherwise: without it, which of them are shown would be chance.
+  const by = [{ column: "kind" }, ...[false, true].flatMap((nested) => [...shown("before", nested), ...shown("after", nested)])];
   const rows = await engine.rows({ op: "limit", input: { op: "sort", input, by }, count, offset }, { signal });
   return rows.map((row): DiffRow => {
     const kind = row["kind"] === kinds.added ? "added" : "removed";
