@@ -1,13 +1,16 @@
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 
-/** Compiles the command once, as users run it. */
+/** Compiles the command where a source is newer. Whoever compiles without need rewrites what processes of another suite are just loading. */
 export function buildCommand(): void {
-  execFileSync(join(root, "node_modules", ".bin", "tsc"), ["-p", "tsconfig.build.json"], { cwd: root });
+  const module = pathToFileURL(join(root, "scripts", "ensure.mjs")).href;
+  execFileSync(process.execPath, ["--input-type=module", "-e", `import { ensureBuilt } from "${module}"; ensureBuilt();`], {
+    stdio: "ignore",
+  });
 }
 
 export interface Ran {

@@ -13,7 +13,7 @@ import { simulate, Violated, type Done } from "./simulate.ts";
 
 const replayed = process.env["TIDEGATE_SIMULATE"];
 const first = Number(replayed ?? process.env["TIDEGATE_SEED"] ?? 1);
-const full = process.env["TIDEGATE_SOAK"] === "1" ? 2000 : 70;
+const full = process.env["TIDEGATE_SOAK"] === "1" ? 2000 : 60;
 const count = replayed === undefined ? Number(process.env["TIDEGATE_SEEDS"] ?? full) : 1;
 /** So many share a lakehouse. */
 const together = 250;

@@ -11,7 +11,7 @@ import { simulate, Violated, type Done } from "./simulate.ts";
 
 const replayed = process.env["TIDEGATE_SIMULATE"];
 const first = Number(replayed ?? process.env["TIDEGATE_SEED"] ?? 1);
-const full = process.env["TIDEGATE_SOAK"] === "1" ? 1000 : 60;
+const full = process.env["TIDEGATE_SOAK"] === "1" ? 1000 : 12;
 const count = replayed === undefined ? Number(process.env["TIDEGATE_SEEDS"] ?? full) : 1;
 
 const house = new RealHouse();

@@ -1,18 +1,18 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { addConsumer } from "../src/access/consumer-service.ts";
-import { showChange } from "../src/changes/change-reads.ts";
-import { setPlan } from "../src/changes/plan-service.ts";
-import { merge } from "../src/changes/merge-service.ts";
-import { acknowledge } from "../src/changes/verdict-service.ts";
-import { holdBack, unhold } from "../src/rollouts/pins/hold-service.ts";
-import { listPins } from "../src/rollouts/pins/pin-reads.ts";
-import { pin, unpin, type PinRequest } from "../src/rollouts/pins/pin-service.ts";
-import { pinsBesideRelease, showRelease } from "../src/rollouts/release-reads.ts";
-import { advance } from "../src/rollouts/release-service.ts";
-import { answerFor } from "../src/reading/read-service.ts";
-import { importText, proposeText, rollBack } from "./harness/changes.ts";
-import { lakehouse, type Lakehouse } from "./harness/lakehouse.ts";
-import { rowsOf } from "./harness/reads.ts";
+import { addConsumer } from "../../src/access/consumer-service.ts";
+import { showChange } from "../../src/changes/change-reads.ts";
+import { setPlan } from "../../src/changes/plan-service.ts";
+import { merge } from "../../src/changes/merge-service.ts";
+import { acknowledge } from "../../src/changes/verdict-service.ts";
+import { holdBack, unhold } from "../../src/rollouts/pins/hold-service.ts";
+import { listPins } from "../../src/rollouts/pins/pin-reads.ts";
+import { pin, unpin, type PinRequest } from "../../src/rollouts/pins/pin-service.ts";
+import { pinsBesideRelease, showRelease } from "../../src/rollouts/release-reads.ts";
+import { advance } from "../../src/rollouts/release-service.ts";
+import { answerFor } from "../../src/reading/read-service.ts";
+import { importText, proposeText, rollBack } from "../harness/changes.ts";
+import { lakehouse, type Lakehouse } from "../harness/lakehouse.ts";
+import { rowsOf } from "../harness/reads.ts";
 
 /*
  * Who stays on what it has while others move: a consumer that a step would break, and one that somebody pinned. Each step is tested for those

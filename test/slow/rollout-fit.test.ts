@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { addConsumer } from "../src/access/consumer-service.ts";
-import { merge } from "../src/changes/merge-service.ts";
-import { setPlan } from "../src/changes/plan-service.ts";
-import { acknowledge } from "../src/changes/verdict-service.ts";
-import { resolveDataset } from "../src/catalog/dataset-store.ts";
-import { showRelease } from "../src/rollouts/release-reads.ts";
-import { advance } from "../src/rollouts/release-service.ts";
-import { unbar } from "../src/rollouts/rollback/unbar-service.ts";
-import { whyServed } from "../src/rollouts/views/why-reads.ts";
-import { contractOnMain, importText, proposeText, rollBack } from "./harness/changes.ts";
-import { lakehouse, type Lakehouse } from "./harness/lakehouse.ts";
-import { rowsOf } from "./harness/reads.ts";
+import { addConsumer } from "../../src/access/consumer-service.ts";
+import { merge } from "../../src/changes/merge-service.ts";
+import { setPlan } from "../../src/changes/plan-service.ts";
+import { acknowledge } from "../../src/changes/verdict-service.ts";
+import { resolveDataset } from "../../src/catalog/dataset-store.ts";
+import { showRelease } from "../../src/rollouts/release-reads.ts";
+import { advance } from "../../src/rollouts/release-service.ts";
+import { unbar } from "../../src/rollouts/rollback/unbar-service.ts";
+import { whyServed } from "../../src/rollouts/views/why-reads.ts";
+import { contractOnMain, importText, proposeText, rollBack } from "../harness/changes.ts";
+import { lakehouse, type Lakehouse } from "../harness/lakehouse.ts";
+import { rowsOf } from "../harness/reads.ts";
 
 /* No reader gets a view in which a foreign key does not hold that holds on main: orders come to readers with their customers, not before. */
 
