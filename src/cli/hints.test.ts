@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { plainTerminal } from "../../test/harness/plain-terminal.ts";
 import { run } from "./program.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -9,23 +9,10 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 /** All verbs with what may follow them, as the shell is told. */
 async function knownVerbs(): Promise<Map<string, string[]>> {
   let text = "";
-  await run(["completion", "bash"], {
-    env: {},
-    cwd: "/nowhere",
-    stdin: new PassThrough(),
-    write: (part) => {
-      text += String(part);
-      return true;
-    },
-    drained: async () => undefined,
-    writeError: () => undefined,
-    isTerminal: false,
-    isErrorTerminal: false,
-    columns: undefined,
-    ask: undefined,
-    signal: new AbortController().signal,
-    version: "0",
-  });
+  await run(
+    ["completion", "bash"],
+    plainTerminal((part) => (text += part)),
+  );
   return new Map([...text.matchAll(/"([^"]*)"\) words="([^"]*)"/g)].map(([, verb = "", words = ""]) => [verb, words.split(" ")]));
 }
 

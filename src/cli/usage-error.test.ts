@@ -1,7 +1,7 @@
 import { Command } from "commander";
-import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
 import { AppError } from "../lib/errors.ts";
+import { plainTerminal } from "../../test/harness/plain-terminal.ts";
 import { run } from "./program.ts";
 import { typedHint } from "./usage-error.ts";
 
@@ -15,29 +15,9 @@ async function refused(...args: string[]): Promise<Told> {
   let text = "";
   const exit = await run(
     ["--json", ...args],
-    world((part) => (text += part)),
+    plainTerminal((part) => (text += part)),
   );
   return { exit, error: (JSON.parse(text) as { error: Told["error"] }).error };
-}
-
-function world(write: (text: string) => void): Parameters<typeof run>[1] {
-  return {
-    env: {},
-    cwd: "/nowhere",
-    stdin: new PassThrough(),
-    write: (text) => {
-      write(String(text));
-      return true;
-    },
-    drained: async () => undefined,
-    writeError: () => undefined,
-    isTerminal: false,
-    isErrorTerminal: false,
-    columns: undefined,
-    ask: undefined,
-    signal: new AbortController().signal,
-    version: "0",
-  };
 }
 
 test.each<[string, string[], RegExp, RegExp]>([
@@ -66,7 +46,7 @@ test("help names the values that a flag takes, and --as only where it acts for a
     let text = "";
     await run(
       [...args, "--help"],
-      world((part) => (text += part)),
+      plainTerminal((part) => (text += part)),
     );
     return text.replaceAll(/\s+/g, " ");
   };
@@ -83,7 +63,7 @@ test("the list of all verbs has each verb that can be typed", async () => {
     let text = "";
     await run(
       args,
-      world((part) => (text += part)),
+      plainTerminal((part) => (text += part)),
     );
     return text;
   };

@@ -14,6 +14,7 @@ import { call, cast, column, literal, type Plan } from "../engine/plan.ts";
 import type { Field } from "../lake/schema.ts";
 import { typeName } from "../lake/types.ts";
 import { AppError } from "../lib/errors.ts";
+import { toJson } from "../lib/json.ts";
 import type { Resolved, ViewResolver } from "../rollouts/views/view-resolver.ts";
 import type { Door } from "../usage/exposure.ts";
 import type { ExposureLedger, OpenExposure } from "../usage/exposure-ledger.ts";
@@ -69,7 +70,7 @@ export async function viewFor(
   };
   // What a run has seen is a lease, which no commit tells of.
   if (reader.run !== undefined) return view();
-  return deps.standing.ask(["answers", reader.consumer ?? "", ...names].join("\n"), async () => {
+  return deps.standing.ask(`answers ${toJson([reader.consumer ?? null, ...names])}`, async () => {
     const value = await view();
     return { value, until: value.resolved.until };
   });

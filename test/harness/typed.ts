@@ -1,9 +1,9 @@
-import { PassThrough } from "node:stream";
 import { run } from "../../src/cli/program.ts";
 import type { Services } from "../../src/http/services.ts";
 import { serve } from "../../src/http/serve.ts";
 import { readServerFile } from "../../src/lib/server-file.ts";
 import { testApp, type Data, type TestApp } from "./app.ts";
+import { plainTerminal } from "./plain-terminal.ts";
 
 /** What a command line gave. */
 export interface Typed {
@@ -32,20 +32,12 @@ export async function terminal(more: Partial<Services> = {}): Promise<Terminal> 
   const type = async (...args: string[]): Promise<Typed> => {
     app.lake.clock.advance(1000);
     const said: string[] = [];
-    const exit = await run(args, {
+    const surroundings = plainTerminal((part) => said.push(part), {
       env: { TIDEGATE_URL: server.url, TIDEGATE_TOKEN: token },
       cwd: app.lake.dir,
-      stdin: new PassThrough(),
-      write: (part) => said.push(String(part)) > 0,
-      drained: async () => undefined,
       writeError: (part) => void said.push(part),
-      isTerminal: false,
-      isErrorTerminal: false,
-      columns: undefined,
-      ask: undefined,
-      signal: new AbortController().signal,
-      version: "0",
     });
+    const exit = await run(args, surroundings);
     const text = said.join("");
     const envelope = args.includes("--json") ? (JSON.parse(text) as { data?: Data; error?: Typed["error"] }) : {};
     return { exit, text, data: envelope.data, error: envelope.error };
