@@ -20,7 +20,8 @@ export async function proposeAndMerge(
   const proposed = await propose(deps, request);
   const { change } = proposed;
   if (change === undefined || change.state === "merged") return { proposed, merged: undefined };
-  const ordinary = await isOrdinaryChange(deps, change.id);
+  // What has a plan of its own shall not flow on to all readers beside releases under way.
+  const ordinary = change.plan === null && (await isOrdinaryChange(deps, change.id));
   const { actor, byPerson, signal } = request;
   const merged = await merge(deps, { changeId: change.id, actor, ordinary, byPerson, signal });
   return { proposed, merged };

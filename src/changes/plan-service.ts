@@ -3,6 +3,7 @@ import { AppError } from "../lib/errors.ts";
 import { parsePlan, planDocument } from "../rollouts/plans/plan-document.ts";
 import type { ChangeDeps } from "./change-deps.ts";
 import { getChange, lockChange, putPlan } from "./change-store.ts";
+import { policysPlan } from "./own-plan.ts";
 import { planFor, type PlanOfChange } from "./plan-for.ts";
 import { verdictOf } from "./verdict-service.ts";
 
@@ -10,14 +11,7 @@ import { verdictOf } from "./verdict-service.ts";
 export async function setPlan(deps: ChangeDeps, request: { changeId: string; text: string; actor: string }): Promise<PlanOfChange> {
   const plan = parsePlan(request.text);
   const { id } = await getChange(deps.db, request.changeId);
-  const now = await planOfChange(deps, id);
-  if (now.from === "policy") {
-    throw new AppError("plan.policy", `${id} reaches readers as policy says, by the rule «${now.rule ?? ""}».`, {
-      expected: "a change for which no rule of the policy has a plan",
-      found: now.rule ?? "",
-      hint: `tidegate release plan ${id}`,
-    });
-  }
+  await requireNoPlanOfPolicy(deps, id);
   await mutate(deps, request.actor, async (m) => {
     const change = await lockChange(m.tx, id);
     if (change.state === "merged" || change.state === "closed" || change.state === "superseded") {
@@ -31,6 +25,12 @@ export async function setPlan(deps: ChangeDeps, request: { changeId: string; tex
     m.record({ action: "change.plan", subject: id, payload: planDocument(plan) });
   });
   return { plan, from: "change", rule: null };
+}
+
+/** `plan.policy` where policy has a plan for what a change is now. */
+export async function requireNoPlanOfPolicy(deps: ChangeDeps, changeId: string): Promise<void> {
+  const now = await planOfChange(deps, changeId);
+  if (now.from === "policy") throw policysPlan(changeId, now.rule ?? "", `tidegate release plan ${changeId}`);
 }
 
 /** How a change's release will reach readers, as policy and the change say now. */

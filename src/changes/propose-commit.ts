@@ -7,11 +7,13 @@ import type { Draft } from "../effects/version-writer.ts";
 import type { SchemaEdit } from "../changes/operation.ts";
 import { AppError } from "../lib/errors.ts";
 import { parseJson } from "../lib/json.ts";
+import { planDocument } from "../rollouts/plans/plan-document.ts";
+import type { Plan } from "../rollouts/plans/plan.ts";
 import { writeBranch, type BranchWritten } from "./branch-write.ts";
 import type { ChangeDeps } from "./change-deps.ts";
 import { branchPieces, type BranchDerived } from "./derived-pieces.ts";
 import type { DocumentPiece } from "./change-documents.ts";
-import { lockChange, moveChange } from "./change-store.ts";
+import { lockChange, moveChange, putPlan } from "./change-store.ts";
 import type { Change, ChangeOrigin } from "./change.ts";
 import { findBatch, recordBatch, type BatchPlan } from "./source-batch.ts";
 import type { Workpiece } from "./workpiece.ts";
@@ -21,6 +23,8 @@ export interface Proposal {
   origin: ChangeOrigin;
   title: string | undefined;
   sourceId: string | undefined;
+  /** How its release shall reach readers. */
+  plan: Plan | undefined;
   change: Change | undefined;
   changeId: string;
   start: Commit;
@@ -61,6 +65,7 @@ export async function commitProposal(deps: ChangeDeps, proposal: Proposal): Prom
       pieces: [...pieces.map((piece) => ({ ...piece, draft: drafts.get(piece.dataset.id) })), ...branchPieces(proposal.derived)],
     });
     await guardBatch(m, proposal);
+    if (proposal.plan !== undefined) await putPlan(m.tx, changeId, proposal.plan);
     m.record({
       action: change === undefined ? "change.open" : "change.write",
       subject: changeId,
@@ -76,9 +81,10 @@ export async function commitProposal(deps: ChangeDeps, proposal: Proposal): Prom
           version: written.versions.get(dataset.id)?.number ?? null,
         })),
         documents: proposal.documents.map((item) => ({ path: item.path, hash: item.candidateHash })),
+        ...(proposal.plan === undefined ? {} : { plan: planDocument(proposal.plan) }),
       },
     });
-    return written;
+    return { ...written, change: { ...written.change, plan: proposal.plan ?? written.change.plan } };
   });
 }
 

@@ -9,6 +9,7 @@ import type { TableState } from "../effects/table-state.ts";
 import type { Draft } from "../effects/version-writer.ts";
 import type { Scratch } from "../engine/engine.ts";
 import { toJson } from "../lib/json.ts";
+import type { Plan } from "../rollouts/plans/plan.ts";
 import { hasEffect } from "../rollouts/rollback/bar-store.ts";
 import { applyOperation } from "./apply-operation.ts";
 import type { ChangeDeps } from "./change-deps.ts";
@@ -18,6 +19,8 @@ import { carryInverse } from "./inverse.ts";
 import { completeBranch, locationsOf, type BranchDerived, type BranchState } from "./derived-pieces.ts";
 import { loadDocuments } from "./change-documents.ts";
 import { noOutcome, type DocumentEdit, type OperationOutcome, type OperationRequest } from "./operation.ts";
+import { requireOwnPlan } from "./own-plan.ts";
+import { requireNoPlanOfPolicy } from "./plan-service.ts";
 import { commitProposal } from "./propose-commit.ts";
 import { corrections, planBatch } from "./source-batch.ts";
 import { declaredSql, loadPieces, locationOf, pieceFor, writeDrafts, type Workpiece } from "./workpiece.ts";
@@ -35,6 +38,8 @@ export interface ProposeRequest {
   sourceId?: string | undefined;
   /** Replaces the merged batch of the same `sourceId` by this one. */
   correct?: boolean | undefined;
+  /** How its release shall reach readers, where policy has no plan. */
+  plan?: Plan | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -54,6 +59,8 @@ export interface Proposed {
   /** The batch had come before: nothing was written. */
   known: boolean;
   datasets: ProposedDataset[];
+  /** Rules of the policy whose plan holds in place of the one that came with the proposal, if they match. */
+  plansOfPolicy?: readonly string[] | undefined;
 }
 
 /**
@@ -71,6 +78,9 @@ export async function propose(deps: ChangeDeps, request: ProposeRequest): Promis
   const changeId = change?.id ?? deps.ids.next("chg");
   const pieces = await loadPieces(deps, request.operations, start, base);
   const documents = await loadDocuments(deps.db, request.documents ?? [], start, base);
+  const { operations, origin, sourceId, plan } = request;
+  if (plan !== undefined && change !== undefined) await requireNoPlanOfPolicy(deps, change.id);
+  const plansOfPolicy = plan === undefined ? undefined : await requireOwnPlan(deps.db, { origin, sourceId, pieces, operations, documents });
   const locations = await locationsOf(
     deps,
     pieces.map((piece) => piece.dataset.id),
@@ -94,12 +104,12 @@ export async function propose(deps: ChangeDeps, request: ProposeRequest): Promis
     const { touched, derived } = applied;
     if (touched.length === 0 && documents.length === 0)
       return { change, known: false, datasets: pieces.map((piece) => proposedOf(piece, piece.start)) };
-    const { actor, origin, title, sourceId } = request;
-    const own = { actor, origin, title, sourceId, change, changeId, start, base, documents, lease, batch };
+    const { actor, title } = request;
+    const own = { actor, origin, title, sourceId, plan, change, changeId, start, base, documents, lease, batch };
     const committed = await commitProposal(deps, { ...own, pieces: touched, derived, drafts: applied.drafts });
     const datasets = touched.map((piece) => proposedOf(piece, committed.versions.get(piece.dataset.id)));
     for (const piece of derived) if (!piece.declared) datasets.push(rebuiltOf(piece, committed.versions.get(piece.dataset.id)));
-    return { change: committed.change, known: false, datasets };
+    return { change: committed.change, known: false, datasets, plansOfPolicy };
   });
 }
 

@@ -80,6 +80,7 @@ test("the list of all verbs has each verb that can be typed", async () => {
 test("a plan's file that is not there is named before anything is asked", async () => {
   for (const args of [
     ["merge", "chg_1", "--plan", "none.yaml"],
+    ["propose", "airports", "--drop-dataset", "--plan", "none.yaml"],
     ["release", "plan", "chg_1", "--file", "none.yaml"],
   ]) {
     const { exit, error } = await refused("--server", "http://127.0.0.1:1", ...args);

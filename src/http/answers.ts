@@ -93,12 +93,18 @@ export const importedAnswer = z.object({
   merged: mergedAnswer,
 });
 
+export const notes = z.array(z.string()).openapi({ description: "What is no mistake, but perhaps not meant." });
+
 export const proposedAnswer = z
   .object({
     change: changeAnswer.nullable().openapi({ description: "Null when nothing would change." }),
     known: z.boolean().openapi({ description: "The batch had come before; nothing was done." }),
     datasets: z.array(proposedDataset),
     merged: mergedAnswer.nullable(),
+    plan: z
+      .object({ steps: z.array(z.string()), notes })
+      .nullable()
+      .openapi({ description: "How its release shall reach readers, as the proposal says; null where it says nothing." }),
   })
   .openapi("Proposed");
 
@@ -297,7 +303,6 @@ export const uploadAnswer = z.object({ id: z.string(), bytes: count, contentHash
 export const healthAnswer = z.object({ instance: z.string(), engine: z.string() });
 export const nothing = z.object({});
 /** What is no mistake, but perhaps not meant: names that nobody bears, changes that are open for the same. */
-export const notes = z.array(z.string()).openapi({ description: "What is no mistake, but perhaps not meant." });
 export const createdAnswer = z.object({ id: z.string() });
 
 export const whoamiAnswer = z.object({

@@ -6,11 +6,16 @@ import { resolveChange } from "../changes/resolve-service.ts";
 import { importDataset } from "../changes/import-service.ts";
 import { merge } from "../changes/merge-service.ts";
 import type { OperationRequest } from "../changes/operation.ts";
-import { propose } from "../changes/propose-service.ts";
+import { propose, type Proposed } from "../changes/propose-service.ts";
 import { openRestore } from "../changes/restore-service.ts";
 import { openRevert } from "../changes/revert-service.ts";
 import { parseType } from "../changes/type-text.ts";
+import { listConsumers } from "../access/consumer-service.ts";
+import { requireRole } from "../access/principal.ts";
 import { resolveDataset } from "../catalog/dataset-store.ts";
+import { unknownInPlan } from "../reviews/unknown-names.ts";
+import { parsePlan } from "../rollouts/plans/plan-document.ts";
+import { stepText, type Plan } from "../rollouts/plans/plan.ts";
 import {
   changeAnswer,
   changeLines,
@@ -80,6 +85,11 @@ const proposeBody = z
     sourceId: z.string().max(300).optional(),
     correct: z.boolean().optional(),
     auto: z.boolean().optional().openapi({ description: "Merge at once what has no conflict." }),
+    plan: z
+      .string()
+      .max(100_000)
+      .optional()
+      .openapi({ description: "How its release shall reach readers, where policy has no plan: steps in YAML or JSON." }),
   })
   .openapi("Proposal");
 
@@ -108,11 +118,14 @@ async function operationOf(call: AnyCall, body: OperationBody): Promise<Operatio
 }
 
 async function proposeFor(call: AnyCall, body: z.output<typeof proposeBody>, changeId?: string) {
+  const plan = body.plan === undefined ? undefined : parsePlan(body.plan);
+  // Of a change that is there, a maintainer says how it reaches readers.
+  if (plan !== undefined && changeId !== undefined) requireRole(call.principal, "maintainer");
   const operations: OperationRequest[] = [];
   for (const item of body.operations) operations.push(await operationOf(call, item));
   const origin = body.origin ?? (body.sourceId === undefined ? "person" : "pipeline");
   const { title, sourceId, correct } = body;
-  const request = { operations, title, changeId, actor: call.actor, origin, sourceId, correct, signal: call.signal };
+  const request = { operations, title, changeId, actor: call.actor, origin, sourceId, correct, plan, signal: call.signal };
   const sources = operations.map((operation) => ("source" in operation ? operation.source : undefined));
   const { proposed, merged } = await withUploads(sources, async () =>
     body.auto === true
@@ -128,7 +141,14 @@ async function proposeFor(call: AnyCall, body: z.output<typeof proposeBody>, cha
     known: proposed.known,
     datasets: proposed.datasets.map(proposedShape),
     merged: merged === undefined ? null : mergedShape(merged),
+    plan: plan === undefined || proposed.change === undefined || proposed.known ? null : await ownPlanShape(call, plan, proposed),
   };
+}
+
+async function ownPlanShape({ services }: AnyCall, plan: Plan, { plansOfPolicy = [] }: Proposed) {
+  const unknown = unknownInPlan(plan, { consumers: await listConsumers(services) }).map(({ message }) => message);
+  const rules = plansOfPolicy.map((rule) => `the policy's rule «${rule}» has a plan, which holds in its place if that rule matches`);
+  return { steps: plan.steps.map(stepText), notes: [...unknown, ...rules] };
 }
 
 /** Proposing, looking at, merging and undoing changes. */

@@ -4,9 +4,11 @@ import { addConsumer, setConsumer } from "../access/consumer-service.ts";
 import { addGroup } from "../access/group-service.ts";
 import { addPerson } from "../access/person-service.ts";
 import { createToken } from "../access/token-service.ts";
+import { proposeAndMerge } from "../changes/auto-merge-service.ts";
 import { merge } from "../changes/merge-service.ts";
 import { review } from "../changes/review-service.ts";
 import { acknowledge } from "../changes/verdict-service.ts";
+import { parsePlan } from "../rollouts/plans/plan-document.ts";
 import { report } from "../rollouts/judge/outcome-service.ts";
 import { reportsPerMinute } from "../rollouts/judge/outcome.ts";
 
@@ -292,6 +294,24 @@ test("who reports too often is told when to come back, and others are not held u
   expect((await app.ask("POST", "/v1/outcomes", { ...as("report"), body: { id: "more", dataset, ok: true } })).repeated).toBe(false);
 });
 
+test("a proposal brings its plan with it; a plan that is none is refused before anything is written, and so is one on somebody's open change", async () => {
+  const { dataset, change: open } = await changed();
+  const operations = [{ kind: "update", dataset, set: [{ column: "v", expression: "'B'" }] }];
+  const opened = async () => (await app.ask("GET", `/v1/changes?dataset=${dataset}`, as("eve"))).length as number;
+  const before = await opened();
+  expect(await app.refused("POST", "/v1/changes", { ...as("eve"), body: { operations, plan: "steps: []" } })).toMatchObject({
+    code: "plan.invalid",
+  });
+  const more = { ...as("eve"), body: { operations, plan: ring } };
+  expect(await app.refused("POST", `/v1/changes/${open}/operations`, more)).toMatchObject({ code: "auth.denied" });
+  expect(await opened()).toBe(before);
+  const steps = ["ring board, for 2 h", "everyone"];
+  const { change, plan } = await app.ask("POST", "/v1/changes", { ...as("eve"), body: { operations, plan: ring } });
+  expect(plan).toEqual({ steps, notes: [] });
+  expect(await app.ask("GET", `/v1/changes/${change.id}/plan`, as("eve"))).toMatchObject({ from: "change", steps });
+  expect((await app.lake.merge(change.id)).release).toMatchObject({ state: "running", step: 1, planned: true });
+});
+
 test("policy gives the plan, and then a change cannot bring its own", async () => {
   const free = await changed();
   expect(await app.ask("GET", `/v1/changes/${free.change}/plan`, as("eve"))).toEqual({
@@ -309,7 +329,7 @@ test("policy gives the plan, and then a change cannot bring its own", async () =
   expect(await app.refused("POST", `/v1/changes/${free.change}/plan`, { ...as("max"), body: { plan: "steps: []" } })).toMatchObject({
     code: "plan.invalid",
   });
-  const policy = `rules:\n  - name: slowly\n    when: { dataset: "doors.*" }\n    rollout: { steps: [{ ring: report, wait: 1d }, { percent: 50, wait: 1d }] }\n`;
+  const policy = `rules:\n  - name: slowly\n    when: { dataset: "doors.*" }\n    rollout: { steps: [{ ring: report, wait: 1d }, { percent: 50, wait: 1d }] }\n  - { name: batches, when: { dataset: "batch.*" }, automatic: true, untested: allow }\n`;
   const { change } = await app.lake.propose({ operations: [], documents: [{ path: "policy", text: policy }] });
   await app.lake.merge(change?.id ?? "");
   expect(await app.ask("GET", `/v1/changes/${free.change}/plan`, as("eve"))).toEqual({
@@ -323,7 +343,22 @@ test("policy gives the plan, and then a change cannot bring its own", async () =
     status: 403,
     code: "plan.policy",
   });
+  const brought = { operations: [{ kind: "update", dataset: free.dataset, set: [{ column: "v", expression: "'C'" }] }], plan: ring };
+  const changes = async () => (await app.ask("GET", `/v1/changes?dataset=${free.dataset}`, as("eve"))).length as number;
+  const before = await changes();
+  expect(await app.refused("POST", "/v1/changes", { ...as("eve"), body: brought })).toMatchObject({ code: "plan.policy", found: "slowly" });
+  expect(await changes()).toBe(before);
   expect((await app.lake.merge(free.change)).release).toMatchObject({ state: "running", step: 1 });
   expect((await rowsAs(free.dataset, "report")).text).toContain('"A"');
   expect((await rowsAs(free.dataset, "board")).text).toContain('"a"');
+  // What policy merges alone goes to all at once as an ordinary batch; with a plan of its own it goes step by step.
+  const rows = async (csv: string) => ({ paths: [await app.lake.file(`batch-${csv.length}.csv`, csv)], names: ["batch.csv"] });
+  const made = await app.lake.propose({
+    operations: [{ kind: "create", dataset: "batch.t", source: await rows("id,v\n1,a\n"), key: ["id"] }],
+    origin: "import",
+  });
+  await app.lake.merge(made.change?.id ?? "");
+  const batch = { operations: [{ kind: "append" as const, dataset: "batch.t", source: await rows("id,v\n22,b\n") }], actor: "eve" };
+  const auto = { ...batch, origin: "person" as const, plan: parsePlan(ring), byPerson: false };
+  expect((await proposeAndMerge(app.lake, auto)).merged?.release).toMatchObject({ state: "running", planned: true, ordinary: false });
 });

@@ -5,7 +5,8 @@ import type { VerdictAnswer } from "../../http/verdict-answers.ts";
 import { at, mergedLines } from "../change-text.ts";
 import type { Client } from "../client.ts";
 import { withClient, type Surroundings } from "../command.ts";
-import { inputFiles } from "../input-files.ts";
+import { inputFiles, planIn } from "../input-files.ts";
+import { noteLines } from "../output.ts";
 import { checkLines, decisionLines, exitOf, nextOfDecision } from "../verdict-text.ts";
 import { addFlags, addVerb, type FlagSpec } from "../verb.ts";
 
@@ -83,6 +84,7 @@ interface ProposeOptions extends SourceOptions {
   origin?: string;
   wait?: boolean;
   auto?: boolean;
+  plan?: string;
 }
 
 function addPropose(surroundings: Surroundings): void {
@@ -95,10 +97,13 @@ function addPropose(surroundings: Surroundings): void {
     .argument("<dataset>", "the dataset to change")
     .action((dataset: string, options: ProposeOptions) =>
       withClient(surroundings, { doing: `Proposing on ${dataset}` }, async (client) => {
+        const plan = options.plan === undefined ? undefined : await planIn(surroundings.cwd, options.plan);
         const operations = await operationsOf(surroundings, client, dataset, options);
         const { title, sourceId, correct, origin, auto } = options;
         const path = options.change === undefined ? "/v1/changes" : `/v1/changes/${encodeURIComponent(options.change)}/operations`;
-        const answer = await client.ask<ProposedAnswer>("POST", path, { body: { operations, title, sourceId, correct, origin, auto } });
+        const answer = await client.ask<ProposedAnswer>("POST", path, {
+          body: { operations, title, sourceId, correct, origin, auto, plan },
+        });
         const isOpen = answer.change !== null && answer.merged === null && answer.change.state === "open";
         const verdict =
           isOpen && options.wait === true
@@ -139,6 +144,7 @@ function addPropose(surroundings: Surroundings): void {
     ["--origin <origin>", "who it comes from", { choices: ["person", "pipeline", "agent"] }],
     ["--wait", "wait for the verdict, and exit by it: 1 failed, 3 needs a person, 4 could not tell"],
     ["--auto", "merge at once if policy lets it"],
+    ["--plan <file>", "a plan of steps for its readers, where policy has none (tidegate release plan --help)"],
   ]);
 }
 
@@ -236,6 +242,12 @@ function tellProposed(surroundings: Surroundings, dataset: string, answer: Propo
     ...item.notes.map((note) => `  ${note}`),
   ]);
   // What waited and merges with this very call was not merged before it.
+  const { plan } = answer;
+  if (plan !== null)
+    fresh.push(
+      `  Its release reaches readers in ${counted(plan.steps.length, "step")}: ${plan.steps.join("; ")}.`,
+      ...noteLines(plan.notes),
+    );
   const lines = !answer.known ? fresh : answer.merged === null ? [again] : [`${id} has brought this batch already, and waited.`];
   if (verdict !== undefined) {
     const said = [...lines, ...decisionLines(verdict.decision), ...checkLines(verdict.datasets)];
