@@ -2,7 +2,7 @@ import { mutate } from "../audit/mutation.ts";
 import type { ImpactDeps } from "../consumers/impact-service.ts";
 import type { EventHandlers, Events, OutboxRow, Topic } from "../db/events.ts";
 import { AppError } from "../lib/errors.ts";
-import { startQueued, startWaiting, tryBeside } from "../rollouts/queue-service.ts";
+import { startQueued, startWaiting, tryBatches, tryBeside } from "../rollouts/queue-service.ts";
 import { tellWebhooks } from "../webhooks/tell-service.ts";
 import type { Happened } from "../webhooks/notice-reads.ts";
 import { mergeRevertAlone } from "./auto-merge-service.ts";
@@ -25,7 +25,10 @@ export function outboxHandlers(deps: OutboxDeps): EventHandlers {
     "change.reviewed": told("change.reviewed"),
     "change.overridden": told("change.overridden"),
     "change.waits": told("change.waits"),
-    "change.merged": told("change.merged", (event) => planMoved(deps, event.commit)),
+    "change.merged": told("change.merged", async (event) => {
+      // What waits because it breaks a consumer waits no longer than the consumer's test does.
+      if (await planMoved(deps, event.commit)) await tryBatches(deps, deps.environment);
+    }),
     "change.barred": told("change.barred", (event) => revertBarred(deps, event)),
     "incident.opened": told("incident.opened"),
     "incident.closed": told("incident.closed"),

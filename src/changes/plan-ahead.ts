@@ -5,14 +5,18 @@ import { consumerOfPath } from "../consumers/consumer-document.ts";
 import { planAhead, type ImpactDeps } from "../consumers/impact-service.ts";
 import type { Reader } from "../db/db.ts";
 
-/** Plans the stored queries of consumers again after a commit of main that moved a query or the columns that queries may read. */
-export async function planMoved(deps: ImpactDeps, commitId: string): Promise<void> {
+/**
+ * Plans the stored queries of consumers again after a commit of main that moved a query or the columns that queries may read. Gives whether
+ * something of consumers' documents moved.
+ */
+export async function planMoved(deps: ImpactDeps, commitId: string): Promise<boolean> {
   const commit = await readCommit(deps.db, commitId);
   const parent = commit.parents[0];
-  if (parent === undefined) return;
+  if (parent === undefined) return false;
   const before = (await readCommit(deps.db, parent)).tree;
-  if ((await movesQueries(deps.db, before, commit.tree)) || (await movesColumns(deps.db, before, commit.tree)))
-    await planAhead(deps, treeSide(deps.db, "main", commit.tree));
+  const hasMoved = await movesQueries(deps.db, before, commit.tree);
+  if (hasMoved || (await movesColumns(deps.db, before, commit.tree))) await planAhead(deps, treeSide(deps.db, "main", commit.tree));
+  return hasMoved;
 }
 
 async function movesQueries(db: Reader, before: string, after: string): Promise<boolean> {

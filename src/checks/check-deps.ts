@@ -25,4 +25,6 @@ export interface CheckOptions extends RunOptions {
   rules?: readonly string[] | undefined;
   /** The rules of a contract; those of contracts/contract-rules.ts when absent. */
   rulesOf?: ((contract: Contract, schema: Schema) => readonly Rule[]) | undefined;
+  /** What base fails as much is only said of the checked datasets too, not of those alone that the change leaves alone. */
+  excusesOwn?: boolean | undefined;
 }

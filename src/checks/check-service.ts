@@ -17,6 +17,7 @@ import { openDataset, type DatasetState } from "./dataset-state.ts";
 import { judge } from "./reading.ts";
 import { keptOf, answerOf, type AnswerBody, type AnswerValues } from "./kept-answer.ts";
 import { standing } from "./drift.ts";
+import { isRelative } from "./relative.ts";
 import { namedIn, readsOthers } from "./sql-rule.ts";
 
 export type { CheckDeps, CheckOptions, CheckSides } from "./check-deps.ts";
@@ -176,10 +177,12 @@ async function datasetChecks(context: AskContext, answers: readonly Answered[], 
 /** How rules that fail in a dataset which the change leaves alone stood on base: they are asked there too, or answered from the store. */
 async function standingsOf(context: AskContext, answers: readonly Answered[]): Promise<Map<string, StandingOnBase>> {
   const found = new Map<string, StandingOnBase>();
-  const onBase = isLeftAlone(context) ? askedOfBase(context) : undefined;
+  const isAlone = isLeftAlone(context);
+  const onBase = isAlone || context.options.excusesOwn === true ? askedOfBase(context) : undefined;
   if (onBase === undefined) return found;
+  const isAsked = isAlone ? asksOthers : asksAllRows;
   const failing = answers.filter(
-    ({ question, answer }) => asksOthers(question.rule) && judge(question.rule, answer.reading).verdict === "fail",
+    ({ question, answer }) => isAsked(question.rule) && judge(question.rule, answer.reading).verdict === "fail",
   );
   const before = await answerRules(
     onBase,
@@ -188,6 +191,9 @@ async function standingsOf(context: AskContext, answers: readonly Answered[]): P
   for (const [at, now] of failing.entries()) found.set(now.question.key, await standingOnBase(context, now, before[at] as Answered));
   return found;
 }
+
+/** Whether a rule says the same thing of base by itself: not of what a change adds to it, and not of how the two differ. */
+const asksAllRows = (rule: Rule): boolean => rule.scope === "snapshot" && !isRelative(rule);
 
 const asksOthers = ({ test }: Rule): boolean => test.kind === "foreign_key" || test.kind === "sql";
 

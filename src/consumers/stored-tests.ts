@@ -50,6 +50,11 @@ export function testWords(test: ConsumerTest): ReadonlySet<string> {
   return known;
 }
 
+/** The words of each test of a side: datasets that one of them names are read together. */
+export async function readTogether(side: Side): Promise<ReadonlySet<string>[]> {
+  return (await testsOfSide(side)).map(({ test }) => testWords(test));
+}
+
 const mostCharacters = 5_000_000;
 const kept = new Map<string, readonly ConsumerTest[]>();
 let characters = 0;

@@ -38,6 +38,8 @@ export interface ConsumerTestRequest {
   datasetIds: readonly string[];
   /** These tests and no others, whether or not they read what the change touches. */
   only?: TestFilter | undefined;
+  /** Whose tests are asked; everybody's where nothing is said. */
+  readers?: ((consumer: string) => boolean) | undefined;
 }
 
 /** Result of comparing twice is held in memory: results beyond these are for files, not for tests. */
@@ -56,7 +58,8 @@ export async function testConsumers(
   request: ConsumerTestRequest,
   options: { signal?: AbortSignal | undefined } = {},
 ): Promise<TestResult[]> {
-  const tests = await testsOfSides(request.base, request.candidate, request.only);
+  const all = await testsOfSides(request.base, request.candidate, request.only);
+  const tests = all.filter(({ consumer }) => request.readers?.(consumer) !== false);
   if (tests.length === 0) return [];
   const words = new Map(tests.map((item) => [item, testWords(item.test)]));
   const datasets = await testedDatasets(deps, new Set([...words.values()].flatMap((set) => [...set])), request);

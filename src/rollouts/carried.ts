@@ -5,11 +5,13 @@ import { getVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import { putContracts } from "../contracts/contract-store.ts";
 import type { Reader } from "../db/db.ts";
-import type { LakeDeps } from "../effects/lake-deps.ts";
 import type { Draft } from "../effects/version-writer.ts";
 import { misfitsOf, misfitText } from "./fit.ts";
+import { readersOfLine } from "./line-readers.ts";
+import { faultsOf, faultText } from "./line-tests.ts";
 import type { Line } from "./lines.ts";
 import type { Release } from "./release-store.ts";
+import type { RolloutDeps } from "./step-tests.ts";
 
 /* What carrying a batch gives, and to which of its sides it may go. */
 
@@ -50,39 +52,61 @@ const draftsOf = ({ results }: CarriedLine): Draft[] =>
 export interface Fitting {
   goes: CarriedLine[];
   waits: string | undefined;
+  /** Candidates that do without the batch, which all others get. */
+  behind: Refused[];
+}
+
+/** A batch, and what it would give its lines, live first. */
+export interface Batch {
+  environment: string;
+  changeId: string;
+  tree: string;
+  lines: readonly CarriedLine[];
 }
 
 /**
- * To which lines a batch goes, live first: where the datasets of the view that results fit together. What does not fit on live goes to the
- * candidates with which it fits, as one of them (orders of customers that are only in ring 1), and waits for live. What fits on live and
- * not beside some candidates goes nowhere: live reaches their readers too.
+ * To which lines a batch goes, live first: where the datasets of the view that results fit together, and where it fails no rule and breaks no
+ * consumer of those who have the line. What is wrong on live goes to the candidates on which nothing is, as one of them (orders of customers
+ * that are only in ring 1), and waits for live. What fits on live and not beside some candidates goes nowhere where live reaches their
+ * readers too; where they have candidates of all that it writes, these do without it.
  */
-export async function whereItFits(deps: LakeDeps, tree: string, lines: readonly CarriedLine[]): Promise<Fitting | Refused> {
+export async function whereItFits(deps: RolloutDeps, batch: Batch): Promise<Fitting | Refused> {
+  const { lines } = batch;
   // What is carried may have a contract that no version has yet; whoever looks at it reads it like any other.
   await putContracts(
     deps.db,
     lines.flatMap(draftsOf).map(({ contract }) => contract),
   );
   const [live, ...others] = lines;
-  const wrong = live === undefined ? [] : await misfitsOn(deps, tree, live, undefined);
-  if (live === undefined || wrong.length === 0) {
+  const wrong = live && (await wrongOn(deps, batch, live, undefined));
+  if (live === undefined || wrong === undefined) {
+    const goes = live === undefined ? [] : [live];
+    const behind: Refused[] = [];
     for (const carried of others) {
-      const why = await misfitsOn(deps, tree, carried, live);
-      if (why.length > 0) return { line: carried.line, why: misfitText(why) };
+      const found = await wrongOn(deps, batch, carried, live);
+      if (found === undefined) goes.push(carried);
+      else if (found.isOfLine && live !== undefined && isApart(carried.line, live)) behind.push({ line: carried.line, why: found.why });
+      else return { line: carried.line, why: found.why };
     }
-    return { goes: [...lines], waits: undefined };
+    return { goes, waits: undefined, behind };
   }
   const goes: CarriedLine[] = [];
   const having: string[] = [];
   for (const carried of others) {
     const { id } = carried.line.release as Release;
     const taken = takingLives(carried, live);
-    if (taken.results.size > 0 && (await misfitsOn(deps, tree, taken, undefined)).length > 0) continue;
+    if (taken.results.size > 0 && (await wrongOn(deps, batch, taken, undefined)) !== undefined) continue;
     if (taken.results.size > 0) goes.push(taken);
     having.push(id);
   }
   const beside = having.length === 0 ? "" : `readers of ${having.join(", ")} have it; for all others `;
-  return { goes, waits: `${beside}waits: ${misfitText(wrong)}` };
+  return { goes, waits: `${beside}waits: ${wrong.why}`, behind: [] };
+}
+
+/** Whether a line's readers get nothing of what live gets: they have candidates of all of it. */
+function isApart({ entries }: Line, live: CarriedLine): boolean {
+  const own = new Set(entries.map((entry) => entry.datasetId));
+  return [...live.results.keys()].every((id) => own.has(id));
 }
 
 /** A candidate line that takes for itself what live does not get. */
@@ -92,15 +116,36 @@ function takingLives({ line, before, results }: CarriedLine, live: CarriedLine):
   return { line, before: new Map([...live.before, ...before]), results: new Map([...more, ...results]) };
 }
 
-async function misfitsOn(deps: LakeDeps, tree: string, { line, results }: CarriedLine, live: CarriedLine | undefined): Promise<string[]> {
+interface Wrong {
+  why: string;
+  /** It is the batch that fails on what the line has, not something else of the view. */
+  isOfLine: boolean;
+}
+
+async function wrongOn(deps: RolloutDeps, batch: Batch, carried: CarriedLine, live: CarriedLine | undefined): Promise<Wrong | undefined> {
   const { db } = deps;
+  const { line, results } = carried;
+  const { environment, changeId, tree } = batch;
   const label = line.release?.id ?? "live";
   const had: SideEdits = await editsUnder(db, line, undefined);
   const edits = await editsUnder(db, line, live);
   for (const [id, result] of results) edits.set(id, contentOf(result));
   const own = new Set(line.entries.map((entry) => entry.datasetId));
   const datasetIds = [...new Set([...results.keys(), ...[...(live?.results.keys() ?? [])].filter((id) => !own.has(id))])];
-  if (datasetIds.length === 0) return [];
+  if (datasetIds.length === 0) return undefined;
   const main = treeSide(db, mainRef, await readTree(db, (await getRef(db, mainRef)).commitId));
-  return misfitsOf(deps, { now: treeSide(db, label, tree, had), next: treeSide(db, label, tree, edits), main, datasetIds });
+  // The tests are documents of main: those hold, whatever readers have.
+  const { documents } = main;
+  const [now, next] = [
+    { ...treeSide(db, label, tree, had), documents },
+    { ...treeSide(db, label, tree, edits), documents },
+  ];
+  const misfits = await misfitsOf(deps, { now, next, main, datasetIds });
+  if (misfits.length > 0) return { why: misfitText(misfits), isOfLine: false };
+  const moving = new Map<string, string | null>();
+  for (const id of datasetIds) moving.set(id, (await now.get(id))?.id ?? null);
+  const lines = batch.lines.map((item) => item.line);
+  const readers = await readersOfLine(db, { line, lines, environment, at: deps.clock.now(), moving });
+  const faults = await faultsOf(deps, { now, next, datasetIds, readers, changeId });
+  return faults.length === 0 ? undefined : { why: faultText(faults), isOfLine: true };
 }

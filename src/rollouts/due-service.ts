@@ -2,6 +2,7 @@ import { mutate, type Mutation } from "../audit/mutation.ts";
 import { trySessionLock } from "../db/advisory.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { eachInTurn } from "../lib/each.ts";
+import { catchUp } from "./catch-up.ts";
 import { misfitText } from "./fit.ts";
 import { frozenNow } from "./plans/freeze-reads.ts";
 import { frozenText, type Frozen } from "./plans/freeze.ts";
@@ -47,7 +48,12 @@ export async function advanceDue(deps: RolloutDeps): Promise<number> {
 
 async function startDue(deps: RolloutDeps, id: string): Promise<void> {
   const release = await getRelease(deps.db, id);
+  const lacks = await catchUp(deps, release);
   if (await stoppedByJudge(deps, release)) return;
+  if (lacks !== undefined) {
+    await holdAgain(deps, release, { reason: lacks, as: lacks, by: "tidegate", lookAt: new Date(deps.clock.now().getTime() + minute) });
+    return;
+  }
   if (release.state === "held" && !((await fitsNow(deps, release)) && (await letGo(deps, id)))) return;
   await tested(deps, id, (tests) => startDueWith(deps, id, tests));
 }

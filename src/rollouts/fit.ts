@@ -1,7 +1,9 @@
 import { diffTrees } from "../catalog/commit-store.ts";
 import { getDatasets } from "../catalog/dataset-store.ts";
-import type { Side } from "../catalog/side.ts";
+import { mainRef } from "../catalog/ref-store.ts";
+import { treeSide, type Side } from "../catalog/side.ts";
 import { checkRelations, type Relation } from "../checks/relations.ts";
+import { readTogether } from "../consumers/stored-tests.ts";
 import type { Reader } from "../db/db.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { bondsOf } from "./bonds.ts";
@@ -44,19 +46,24 @@ function isAsBad(before: Relation | undefined, after: Relation): boolean {
   return before.verdict === "fail" && (after.bad === null || (before.bad ?? 0) >= after.bad);
 }
 
+export interface ApartSides {
+  liveTree: string;
+  mainTree: string;
+  moving: ReadonlyMap<string, string | null>;
+  /** What a consumer's test reads together is bound as well. */
+  byTests: boolean;
+}
+
 /**
  * Datasets bound to some that readers are about to get as main has them, and of which readers have something else than main: the merge has not
  * tested the two together. By name.
  */
-export async function boundApart(
-  db: Reader,
-  of: { liveTree: string; mainTree: string; moving: ReadonlyMap<string, string | null> },
-): Promise<{ id: string; name: string }[]> {
+export async function boundApart(db: Reader, of: ApartSides): Promise<{ id: string; name: string }[]> {
   const apart = [...(await diffTrees(db, of.liveTree, of.mainTree))].filter(([id]) => !of.moving.has(id));
   if (apart.length === 0) return [];
   const versions = new Map([...of.moving].map(([id, version]) => [id, new Set(version === null ? [] : [version])]));
   for (const [id, { before, after }] of apart) versions.set(id, new Set([before, after].flatMap((version) => version ?? [])));
-  const bonds = await bondsOf(db, versions, []);
+  const bonds = await bondsOf(db, versions, of.byTests ? await readTogether(treeSide(db, mainRef, of.mainTree)) : []);
   const ids = apart.map(([id]) => id).filter((id) => [...(bonds.get(id) ?? [])].some((other) => of.moving.has(other)));
   const names = await getDatasets(db, ids);
   return ids.map((id) => ({ id, name: names.get(id)?.name ?? id })).sort((a, b) => (a.name < b.name ? -1 : 1));

@@ -1,8 +1,10 @@
 import { readSome, readTree } from "../catalog/commit-store.ts";
 import { everBuiltFrom } from "../catalog/derivation-store.ts";
-import { getRef, liveRef } from "../catalog/ref-store.ts";
+import { getRef, liveRef, mainRef } from "../catalog/ref-store.ts";
+import { treeSide } from "../catalog/side.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
+import { readTogether } from "../consumers/stored-tests.ts";
 import type { Reader } from "../db/db.ts";
 import { bondsOf } from "./bonds.ts";
 import { activeReleases, releaseContents, type Release, type ReleaseEntry } from "./release-store.ts";
@@ -15,7 +17,7 @@ export interface Line {
   release: Release | undefined;
   /** The candidates, in place of what live has. */
   entries: readonly ReleaseEntry[];
-  /** None of its candidates is among the datasets of the batch, but a foreign key or a rule in SQL binds one to them. */
+  /** None of its candidates is among the datasets of the batch, but a foreign key, a rule in SQL or a consumer's test binds one to them. */
   isOnlyBound: boolean;
 }
 
@@ -59,7 +61,8 @@ async function boundTo(
     for (const id of [beforeVersion, afterVersion]) if (id !== null) known.add(id);
     versions.set(datasetId, known);
   }
-  const bonds = await bondsOf(db, versions, []);
+  const main = treeSide(db, mainRef, await readTree(db, (await getRef(db, mainRef)).commitId));
+  const bonds = await bondsOf(db, versions, await readTogether(main));
   return new Set([...datasetIds].flatMap((id) => [...(bonds.get(id) ?? [])]));
 }
 

@@ -5,19 +5,19 @@ import { getRef, liveRef, lockRefs, mainRef } from "../catalog/ref-store.ts";
 import { treeSide } from "../catalog/side.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Reader } from "../db/db.ts";
-import type { LakeDeps } from "../effects/lake-deps.ts";
 import { eachInTurn } from "../lib/each.ts";
 import { boundApart, misfitsOf } from "./fit.ts";
 import { carryOntoLive } from "./live-carry.ts";
 import { findRelease, lockRelease, releaseEntries, waitingReleases } from "./release-store.ts";
 import { closure, ship, untested, type Fit } from "./ship.ts";
 import { planOfRelease } from "./step-store.ts";
+import type { RolloutDeps } from "./step-tests.ts";
 
 /**
  * Starts what waited for a release that has ended, the newest first: it contains the older ones of its datasets. Batches that could not be
  * carried beside it, or that wait for what it brings, are tried again. One that fails keeps no other waiting. Safe to run again.
  */
-export async function startQueued(deps: LakeDeps, endedId: string): Promise<void> {
+export async function startQueued(deps: RolloutDeps, endedId: string): Promise<void> {
   const ended = await findRelease(deps.db, endedId);
   if (ended === undefined) return;
   const waiting = await waitingReleases(deps.db, ended.environment);
@@ -31,7 +31,7 @@ export async function startQueued(deps: LakeDeps, endedId: string): Promise<void
  * A step moved readers: batches that wait for what it brings are tried again. After the last one that is all that its own readers had before,
  * though its bake goes on.
  */
-export async function tryBeside(deps: LakeDeps, releaseId: string): Promise<void> {
+export async function tryBeside(deps: RolloutDeps, releaseId: string): Promise<void> {
   const release = await findRelease(deps.db, releaseId);
   if (release === undefined) return;
   const brings = new Set((await releaseEntries(deps.db, releaseId)).map((entry) => entry.datasetId));
@@ -40,8 +40,14 @@ export async function tryBeside(deps: LakeDeps, releaseId: string): Promise<void
   await eachInTurn(batches, ({ id }) => startWaiting(deps, id));
 }
 
+/** Tries every batch of an environment that waits again. */
+export async function tryBatches(deps: RolloutDeps, environment: string): Promise<void> {
+  const batches = (await waitingReleases(deps.db, environment)).filter((item) => item.ordinary);
+  await eachInTurn(batches, ({ id }) => startWaiting(deps, id));
+}
+
 /** Tries to give readers a release that waits: a batch is carried to all sides, anything else is shipped as main has it. */
-export async function startWaiting(deps: LakeDeps, id: string): Promise<void> {
+export async function startWaiting(deps: RolloutDeps, id: string): Promise<void> {
   const release = await findRelease(deps.db, id);
   if (release?.state !== "waiting" || release.changeId === null) return;
   const isRevert = release.ordinary && (await titleOf(deps.db, release.changeId)).undoes;
@@ -57,7 +63,7 @@ class Moved extends Error {}
 
 const attempts = 10;
 
-async function relaunch(deps: LakeDeps, id: string): Promise<void> {
+async function relaunch(deps: RolloutDeps, id: string): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     const fit = await fitOf(deps, id);
     try {
@@ -71,7 +77,7 @@ async function relaunch(deps: LakeDeps, id: string): Promise<void> {
 }
 
 /** Looks at the view that a waiting release would give, where something bound to it stands otherwise to readers than on main. */
-async function fitOf(deps: LakeDeps, id: string): Promise<Fit | undefined> {
+async function fitOf(deps: RolloutDeps, id: string): Promise<Fit | undefined> {
   const { db } = deps;
   const waited = await findRelease(db, id);
   if (waited?.state !== "waiting") return undefined;
@@ -82,7 +88,7 @@ async function fitOf(deps: LakeDeps, id: string): Promise<Fit | undefined> {
   const { datasets } = await closure({ tx: db }, { environment, live, mainTree, datasetIds, ordinary, neighbours, waited });
   const after = await readSome(db, mainTree, [...datasets]);
   const moving = new Map([...datasets].map((item) => [item, after.get(item) ?? null]));
-  if ((await boundApart(db, { liveTree, mainTree, moving })).length === 0) return undefined;
+  if ((await boundApart(db, { liveTree, mainTree, moving, byTests: false })).length === 0) return undefined;
   const versions = await getVersions(db, [...after.values()]);
   const edits = new Map([...moving].map(([item, version]) => [item, versions.get(version ?? "") ?? null]));
   const misfits = await misfitsOf(deps, {
@@ -94,7 +100,7 @@ async function fitOf(deps: LakeDeps, id: string): Promise<Fit | undefined> {
   return { generation: live.generation, moving, misfits };
 }
 
-async function relaunchIn(m: Mutation, deps: LakeDeps, try_: { id: string; fit: Fit | undefined; isLast: boolean }): Promise<void> {
+async function relaunchIn(m: Mutation, deps: RolloutDeps, try_: { id: string; fit: Fit | undefined; isLast: boolean }): Promise<void> {
   const { id, fit, isLast } = try_;
   const environment = (await findRelease(m.tx, id))?.environment ?? "";
   const refs = await lockRefs(m.tx, [liveRef(environment), mainRef]);

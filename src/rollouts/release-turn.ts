@@ -1,5 +1,6 @@
 import type { Mutation } from "../audit/mutation.ts";
 import { liveRef, lockRefs, standingRef, type Ref } from "../catalog/ref-store.ts";
+import type { Reader } from "../db/db.ts";
 import { misfitText } from "./fit.ts";
 import { nextReleaseState, type ReleaseEvent } from "./release-machine.ts";
 import { findRelease, getRelease, lockRelease, releaseEntries, type Release, type ReleaseEntry } from "./release-store.ts";
@@ -37,10 +38,11 @@ export async function locked(m: Mutation, id: string): Promise<{ release: Releas
 
 /** Starts the step after the one under way, or ends the bake. What would take something from readers is held instead. */
 export async function startNext(m: Mutation, release: Release, live: Ref, tests: StepTests | undefined): Promise<Release> {
-  const behind = await behindNames(m, live, release);
+  const behind = await behindNames(m.tx, live, release);
   if (behind.length > 0) {
     const reason = `readers have what its candidates lack of ${behind.join(", ")}`;
-    return setState(m, release, { event: "hold", reason, dueAt: null });
+    const lookAt = new Date(m.at.getTime() + minute);
+    return setState(m, release, { event: "hold", reason, dueAt: null, lookAt });
   }
   const steps = await stepsOf(m.tx, release.id);
   const message = await titleOf(m, release);
@@ -65,11 +67,11 @@ async function titleOf(m: Mutation, release: Release): Promise<string> {
 }
 
 /** Names of datasets of which a step would take something from readers. The bake takes nothing: readers have the candidates already. */
-async function behindNames(m: Mutation, live: Ref, release: Release): Promise<string[]> {
+export async function behindNames(db: Reader, live: Ref, release: Release): Promise<string[]> {
   if (release.liveAt !== null) return [];
-  const ids = await behindLive(m, live, await releaseEntries(m.tx, release.id));
+  const ids = await behindLive(db, live, await releaseEntries(db, release.id));
   if (ids.length === 0) return [];
-  const rows = await m.tx.selectFrom("datasets").select("name").where("id", "in", ids).orderBy("name").execute();
+  const rows = await db.selectFrom("datasets").select("name").where("id", "in", ids).orderBy("name").execute();
   return rows.map((row) => row.name);
 }
 

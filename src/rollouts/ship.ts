@@ -97,7 +97,9 @@ export async function ship(m: Mutation, ids: Ids, shipment: Shipment): Promise<R
     return wait(m, shipment, parcel, { reason, barred: [] });
   }
   const moving = new Map(datasets.map((id) => [id, after.get(id) ?? null]));
-  const apart = await boundApart(m.tx, { liveTree, mainTree: shipment.mainTree, moving });
+  // A batch that waits for that is carried by itself, and tested on its way.
+  const byTests = shipment.ordinary && shipment.undoes !== true;
+  const apart = await boundApart(m.tx, { liveTree, mainTree: shipment.mainTree, moving, byTests });
   const misfit = apart.length === 0 ? undefined : misfitOf(shipment, moving);
   if (misfit !== undefined) {
     const isOpen = misfit === untested;

@@ -1,5 +1,6 @@
 import type { Mutation } from "../audit/mutation.ts";
 import { readSome, readTree } from "../catalog/commit-store.ts";
+import type { Reader } from "../db/db.ts";
 import type { Ref } from "../catalog/ref-store.ts";
 import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import { containsAll } from "../catalog/change-set.ts";
@@ -111,18 +112,18 @@ export async function completeRelease(m: Mutation, release: Release, message: st
 }
 
 /** Datasets of which readers have something that the candidates lack: a step would take it from them. */
-export async function behindLive(m: Mutation, live: Ref, entries: readonly ReleaseEntry[]): Promise<string[]> {
+export async function behindLive(db: Reader, live: Ref, entries: readonly ReleaseEntry[]): Promise<string[]> {
   const now = await readSome(
-    m.tx,
-    await readTree(m.tx, live.commitId),
+    db,
+    await readTree(db, live.commitId),
     entries.map((entry) => entry.datasetId),
   );
-  const versions = await getVersions(m.tx, [...now.values(), ...entries.flatMap((entry) => entry.afterVersion ?? [])]);
+  const versions = await getVersions(db, [...now.values(), ...entries.flatMap((entry) => entry.afterVersion ?? [])]);
   const behind: string[] = [];
   for (const { datasetId, afterVersion } of entries) {
     const [present, candidate] = [versions.get(now.get(datasetId) ?? ""), versions.get(afterVersion ?? "")];
     if (present === undefined || candidate === undefined || present.inputs !== null) continue;
-    const sets = [await settledChangeSet(m.tx, candidate), await settledChangeSet(m.tx, present)] as const;
+    const sets = [await settledChangeSet(db, candidate), await settledChangeSet(db, present)] as const;
     if (!containsAll(...sets)) behind.push(datasetId);
   }
   return behind;
