@@ -1,7 +1,7 @@
 import { readTexts } from "../catalog/document-store.ts";
 import { getDatasets } from "../catalog/dataset-store.ts";
 import type { Dataset } from "../catalog/dataset.ts";
-import type { Side } from "../catalog/side.ts";
+import type { Side, VersionContent } from "../catalog/side.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
 import { checkDatasets } from "../checks/check-service.ts";
@@ -30,6 +30,15 @@ import type { Change } from "./change.ts";
 export interface AssessedSides {
   base: Side;
   candidate: Side;
+  /** Derived datasets that the change has not built, because main got them only since it began: the merge builds them with it. */
+  following: readonly AssessedPair[];
+}
+
+interface AssessedPair {
+  dataset: Dataset;
+  before: Version | undefined;
+  /** As the merge has it; undefined when the change takes it out. */
+  after: VersionContent | undefined;
 }
 
 /**
@@ -39,21 +48,31 @@ export interface AssessedSides {
 export async function assessChange(
   deps: ChangeDeps,
   change: Change,
-  sides: AssessedSides,
+  { following, ...sides }: AssessedSides,
   options: { signal?: AbortSignal | undefined } = {},
 ): Promise<Assessment> {
   const items = await changeDatasets(deps.db, change.id);
-  const ids = items.map((item) => item.datasetId);
-  const datasets = await getDatasets(deps.db, ids);
+  const named = await getDatasets(
+    deps.db,
+    items.map((item) => item.datasetId),
+  );
   const versions = await getVersions(
     deps.db,
     items.flatMap((item) => [item.baseVersion ?? [], item.candidateVersion ?? []].flat()),
   );
-  const known = await getContracts(deps.db, [...new Set([...versions.values()].map((version) => version.contractHash))]);
+  const own = items.map((item): AssessedPair => {
+    const dataset = named.get(item.datasetId) as Dataset;
+    return { dataset, before: versions.get(item.baseVersion ?? ""), after: versions.get(item.candidateVersion ?? "") };
+  });
+  const pairs = [...own, ...following];
+  const ids = pairs.map(({ dataset }) => dataset.id);
+  const known = await getContracts(deps.db, [
+    ...new Set(pairs.flatMap(({ before, after }) => [before?.contractHash ?? [], after?.contractHash ?? []].flat())),
+  ]);
   const empty = new Set(
-    items.flatMap((item) => {
-      const created = item.baseVersion === null ? versions.get(item.candidateVersion ?? "") : undefined;
-      return created !== undefined && hasNothingToCheck(created, known.get(created.contractHash) as Contract) ? [item.datasetId] : [];
+    pairs.flatMap(({ dataset, before, after }) => {
+      const created = before === undefined ? after : undefined;
+      return created !== undefined && hasNothingToCheck(created, known.get(created.contractHash) as Contract) ? [dataset.id] : [];
     }),
   );
   const checks = await checkDatasets(deps, { ...sides, datasetIds: ids.filter((id) => !empty.has(id)) }, options);
@@ -62,22 +81,20 @@ export async function assessChange(
   const consumers = new Map((await listConsumers(deps)).map((consumer) => [consumer.name, consumer]));
   const assessed: DatasetAssessment[] = [];
   const loosened: Loosened[] = documentLoosened(documents, consumers);
-  for (const item of items) {
-    const dataset = datasets.get(item.datasetId) as Dataset;
-    const pair = { before: versions.get(item.baseVersion ?? ""), after: versions.get(item.candidateVersion ?? "") };
+  for (const { dataset, ...pair } of pairs) {
     const present = known.get((pair.before ?? pair.after)?.contractHash ?? "");
-    const named = present === undefined ? [] : ownersOf(present);
+    const owners = present === undefined ? [] : ownersOf(present);
     const untested = present === undefined || rulesOf(present, undefined).every((rule) => rule.source === builtIn);
-    const none: DatasetChecks = { datasetId: dataset.id, dataset: dataset.name, owners: named, untested, checks: [] };
+    const none: DatasetChecks = { datasetId: dataset.id, dataset: dataset.name, owners, untested, checks: [] };
     assessed.push({
       datasetId: dataset.id,
       dataset: dataset.name,
-      owners: named,
+      owners,
       tags: present === undefined ? [] : tagsOf(present),
       created: pair.before === undefined,
       dropped: pair.after === undefined,
       ...(await describeRows(deps, dataset, pair, options.signal)),
-      checks: checks.find((found) => found.datasetId === item.datasetId) ?? none,
+      checks: checks.find((found) => found.datasetId === dataset.id) ?? none,
     });
     if (pair.before !== undefined && pair.after !== undefined) {
       const [before, after] = [await contractSide(deps, pair.before, known), await contractSide(deps, pair.after, known)];
@@ -107,11 +124,11 @@ const rowRules: ReadonlySet<Rule["test"]["kind"]> = new Set([
 ]);
 
 /** A new dataset without rows: rules on single rows hold of nothing, and there is no base to compare with. Ten thousand of them cost no more than one. */
-function hasNothingToCheck(created: Version, contract: Contract): boolean {
+function hasNothingToCheck(created: VersionContent, contract: Contract): boolean {
   return created.rows === 0n && rulesOf(contract, undefined).every((rule) => rule.source === builtIn || rowRules.has(rule.test.kind));
 }
 
-async function contractSide(deps: ChangeDeps, version: Version, known: ReadonlyMap<string, Contract>): Promise<ContractSide> {
+async function contractSide(deps: ChangeDeps, version: VersionContent, known: ReadonlyMap<string, Contract>): Promise<ContractSide> {
   const { state } = await deps.tables.open(version);
   return { contract: known.get(version.contractHash) as Contract, schema: state.schema };
 }
@@ -120,7 +137,7 @@ async function contractSide(deps: ChangeDeps, version: Version, known: ReadonlyM
 async function describeRows(
   deps: ChangeDeps,
   dataset: Dataset,
-  { before, after }: { before: Version | undefined; after: Version | undefined },
+  { before, after }: Omit<AssessedPair, "dataset">,
   signal: AbortSignal | undefined,
 ): Promise<Pick<DatasetAssessment, "rows" | "schema" | "headline" | "removedKeys">> {
   if (before === undefined || after === undefined) {

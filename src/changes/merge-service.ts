@@ -1,22 +1,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { mutate } from "../audit/mutation.ts";
 import { mainRef } from "../catalog/ref-store.ts";
-import { withWriteLease, type WriteLease } from "../catalog/write-lease.ts";
 import { lockFreed, trySessionLock } from "../db/advisory.ts";
 import { AppError, asAppError } from "../lib/errors.ts";
 import { assessChange } from "./assess-service.ts";
+import { withBuiltMerge } from "./built-merge.ts";
 import type { ChangeDeps } from "./change-deps.ts";
 import { decideNow, requireReady, type Gate } from "./gate.ts";
 import { getChange, lockChange, moveChange } from "./change-store.ts";
 import { nextState, type Change } from "./change.ts";
-import { buildMerge, type Built, type MergePlan } from "./merge-build.ts";
+import type { MergePlan } from "./merge-build.ts";
 import type { MergeConflict } from "./merge-piece.ts";
 import { commitMerge, MainMoved, type Merged } from "./merge-commit.ts";
 import { enqueueMerge, entryOfChange, finishEntry, firstInQueue, readEntry, type QueueEntry } from "./merge-queue-store.ts";
 import { mergeReads } from "./merge-reads.ts";
 import { sidesOfMerge } from "./merge-sides.ts";
 import { forgetEntry, newsOfEntry, tellEntry, type EntryNews } from "./merge-waiters.ts";
-import { locationOf } from "./workpiece.ts";
 
 export interface MergeDeps extends ChangeDeps {
   environment: string;
@@ -155,36 +154,23 @@ async function buildAndCommit(
   options: { actor: string; ordinary: boolean; signal: AbortSignal | undefined },
 ): Promise<Merged> {
   const change = await getChange(deps.db, entry.changeId);
-  return deps.engine.withScratch(async (scratch) => {
-    const commit = async (lease: WriteLease, built: Exclude<Built, { kind: "needs_lease" }>): Promise<Merged> => {
-      if (built.kind === "conflicts") throw conflictError(change, built.conflicts);
-      const { actor, ordinary } = options;
-      const { gate, neighbours, broken } = await openGate(deps, change, built.plan, { byPerson: entry.byPerson, signal: options.signal });
-      const { environment } = deps;
-      return commitMerge(deps, {
-        change,
-        plan: built.plan,
-        gate,
-        lease,
-        actor,
-        queueId: entry.id,
-        environment,
-        ordinary,
-        neighbours,
-        broken,
-      });
-    };
-    // What will be written shows only while it is built: each time that asks for more, the lease is taken anew.
-    for (let leased: readonly string[] = []; ;) {
-      const attempt = async (lease: WriteLease) => {
-        const built = await buildMerge(deps, change, scratch, { signal: options.signal, leased: new Set(leased) });
-        return built.kind === "needs_lease" ? built : commit(lease, built);
-      };
-      const locations = leased.map((id) => locationOf(id, "main"));
-      const done = leased.length === 0 ? await attempt({ ids: [] }) : await withWriteLease(deps, options.actor, locations, attempt);
-      if (!("kind" in done)) return done;
-      leased = done.datasets;
-    }
+  const { actor, ordinary, signal } = options;
+  return withBuiltMerge(deps, change, { actor, signal }, async (built, lease) => {
+    if (built.kind === "conflicts") throw conflictError(change, built.conflicts);
+    const { gate, neighbours, broken } = await openGate(deps, change, built.plan, { byPerson: entry.byPerson, signal });
+    const { environment } = deps;
+    return commitMerge(deps, {
+      change,
+      plan: built.plan,
+      gate,
+      lease,
+      actor,
+      queueId: entry.id,
+      environment,
+      ordinary,
+      neighbours,
+      broken,
+    });
   });
 }
 
@@ -198,7 +184,7 @@ async function openGate(
   plan: MergePlan,
   { byPerson, signal }: { byPerson: boolean; signal: AbortSignal | undefined },
 ): Promise<{ gate: Gate; neighbours: string[]; broken: boolean }> {
-  const assessment = await assessChange(deps, change, await sidesOfMerge(deps, plan), { signal });
+  const assessment = await assessChange(deps, change, await sidesOfMerge(deps, change, plan), { signal });
   const gate: Gate = async (db, now) => {
     const decision = await decideNow(db, now, assessment, plan.mainTree);
     requireReady(now, decision, { byPerson });

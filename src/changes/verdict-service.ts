@@ -9,7 +9,7 @@ import type { ChangeDeps } from "./change-deps.ts";
 import { getChange } from "./change-store.ts";
 import type { Change } from "./change.ts";
 import { decideNow } from "./gate.ts";
-import { sidesToJudge } from "./merge-sides.ts";
+import { sidesToJudge, withSidesOfMerge } from "./merge-sides.ts";
 import { review, type ReviewDeps } from "./review-service.ts";
 import { mainCommit } from "../catalog/revision.ts";
 
@@ -49,8 +49,8 @@ export async function acknowledge(
     signal?: AbortSignal | undefined;
   },
 ): Promise<{ acknowledged: string[]; decision: Decision }> {
-  const verdict = await verdictOf(deps, request.changeId, { signal: request.signal });
-  const { change, decision } = verdict;
+  const verdict = await verdictOfMerge(deps, request);
+  const { change, assessment, decision } = verdict;
   const wanted = decision.items.filter(
     (item) =>
       item.acknowledge !== null && (request.only === undefined || request.only.some((part) => item.acknowledge?.item.includes(part))),
@@ -67,14 +67,25 @@ export async function acknowledge(
     contentHash: change.contentHash,
     acknowledged: counting.flatMap((item) => item.acknowledge ?? []),
   });
-  const after = await verdictOf(deps, change.id, { signal: request.signal });
-  return { acknowledged: counting.map((item) => item.text), decision: after.decision };
+  const main = await mainCommit(deps.db);
+  return { acknowledged: counting.map((item) => item.text), decision: await decideNow(deps.db, change, assessment, main.tree) };
+}
+
+/** The verdict that a merge would find, on what it would build: a person's word is bound to nothing less. */
+async function verdictOfMerge(
+  deps: ChangeDeps,
+  { changeId, actor, signal }: { changeId: string; actor: string; signal?: AbortSignal | undefined },
+): Promise<Omit<ChangeVerdict, "reviews">> {
+  const change = await getChange(deps.db, changeId);
+  const assessment = await withSidesOfMerge(deps, change, { actor, signal }, (sides) => assessChange(deps, change, sides, { signal }));
+  const main = await mainCommit(deps.db);
+  return { change, assessment, decision: await decideNow(deps.db, change, assessment, main.tree) };
 }
 
 /** The items that the person's word would settle: what the decision would be with it says so. */
 async function thatCount(
   deps: ChangeDeps & ReviewDeps,
-  { change, assessment }: ChangeVerdict,
+  { change, assessment }: Pick<ChangeVerdict, "change" | "assessment">,
   { person, actor }: { person: string; actor: string },
   wanted: readonly DecisionItem[],
 ): Promise<DecisionItem[]> {

@@ -1,4 +1,5 @@
 import { getDataset } from "../catalog/dataset-store.ts";
+import type { VersionContent } from "../catalog/side.ts";
 import type { Version } from "../catalog/version.ts";
 import { maskedFieldIds } from "../contracts/contract.ts";
 import { getContract } from "../contracts/contract-store.ts";
@@ -15,11 +16,11 @@ import { diffRows, diffTables } from "./diff-service.ts";
 import type { DiffFile, DiffResult, DiffSide, RowFilter, RowPage } from "./diff.ts";
 import type { DiffOptions } from "./prepare.ts";
 
-/** The two versions of a dataset to compare; one may be missing: created, or dropped. */
+/** The two versions of a dataset to compare; one may be missing: created, or dropped. What comes after may be a draft. */
 export interface VersionPair {
   datasetId: string;
   before: Version | undefined;
-  after: Version | undefined;
+  after: VersionContent | undefined;
 }
 
 export interface VersionDiff {
@@ -79,7 +80,7 @@ async function sides(
   if (present === undefined) throw new Error("a diff needs at least one version");
   const { state: shape } = await deps.tables.open(present);
   const masked = new Set<number>();
-  const side = async (version: Version | undefined): Promise<DiffSide> => {
+  const side = async (version: VersionContent | undefined): Promise<DiffSide> => {
     if (version === undefined) return { label: `${name} (absent)`, schema: shape.schema, content: { files: [] } };
     for (const id of maskedFieldIds(await getContract(deps.db, version.contractHash))) masked.add(id);
     const { state } = await deps.tables.open(version);
@@ -88,7 +89,11 @@ async function sides(
       scan: scanFile(deps.store, live),
       keyRange: keyRange(state.schema, live),
     }));
-    return { label: `${name}@${version.number}`, schema: state.schema, content: { files } };
+    return {
+      label: version.number === undefined ? `${name} (draft)` : `${name}@${version.number}`,
+      schema: state.schema,
+      content: { files },
+    };
   };
   const [before, after] = [await side(pair.before), await side(pair.after)];
   const noValue = ({ schema }: DiffSide) => new Set(tentativeFields(schema).map((field) => field.id));
