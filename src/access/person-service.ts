@@ -3,24 +3,44 @@ import type { Reader } from "../db/db.ts";
 import { AppError } from "../lib/errors.ts";
 import type { AccessDeps } from "./access-deps.ts";
 import { checkPrincipalName, refuseTaken } from "./name.ts";
-import type { Role } from "./principal.ts";
+import { isAtLeast, type Role } from "./principal.ts";
 
-/** Adds a person. */
+/** Adds a person, or a service: a job that brings changes under a name of its own, and decides nothing. */
 export async function addPerson(
   deps: AccessDeps,
   actor: string,
-  person: { name: string; email?: string | undefined; role: Role },
+  person: { name: string; email?: string | undefined; role: Role; service?: boolean | undefined },
 ): Promise<{ id: string }> {
+  const isService = person.service === true;
   checkPrincipalName(person.name);
+  requireFittingRole(person.name, person.role, isService);
   return mutate(deps, actor, async (m) => {
     await refuseTaken(m.tx, person.name);
     const id = deps.ids.next("per");
     await m.tx
       .insertInto("persons")
-      .values({ id, name: person.name, email: person.email ?? null, role: person.role, created_at: m.at, disabled_at: null })
+      .values({
+        id,
+        name: person.name,
+        email: person.email ?? null,
+        role: person.role,
+        created_at: m.at,
+        disabled_at: null,
+        is_service: isService,
+      })
       .execute();
-    m.record({ action: "person.add", subject: person.name, payload: { role: person.role, email: person.email } });
+    m.record({ action: "person.add", subject: person.name, payload: { role: person.role, email: person.email, service: isService } });
     return { id };
+  });
+}
+
+/** A service brings what policy lets through; whoever reviews and merges is a person. */
+function requireFittingRole(name: string, role: Role, isService: boolean): void {
+  if (!isService || !isAtLeast(role, "reviewer")) return;
+  throw new AppError("person.service", `${name} is a service: it brings changes and decides on none.`, {
+    expected: "the role viewer or editor",
+    found: `the role ${role}`,
+    hint: `tidegate person add ${name} --service --role editor`,
   });
 }
 
@@ -34,7 +54,8 @@ export async function setPerson(
     await m.tx.selectFrom("persons").select("id").where("role", "=", "admin").forUpdate().execute();
     const person = await m.tx.selectFrom("persons").selectAll().where("name", "=", edit.name).forUpdate().executeTakeFirst();
     if (person === undefined) throw personMissing(edit.name);
-    const role = edit.role ?? person.role;
+    const role = (edit.role ?? person.role) as Role;
+    requireFittingRole(edit.name, role, person.is_service);
     const disabledAt = edit.disabled === undefined ? person.disabled_at : edit.disabled ? m.at : null;
     await m.tx.updateTable("persons").set({ role, disabled_at: disabledAt }).where("id", "=", person.id).execute();
     const admins = await m.tx.selectFrom("persons").select("id").where("role", "=", "admin").where("disabled_at", "is", null).execute();
@@ -64,6 +85,8 @@ export interface PersonLine {
   name: string;
   email: string | null;
   role: Role;
+  /** A job with a name of its own, which brings changes and decides on none. */
+  isService: boolean;
   createdAt: Date;
   disabledAt: Date | null;
 }
@@ -75,6 +98,7 @@ export async function listPersons({ db }: Pick<AccessDeps, "db">): Promise<Perso
     name: row.name,
     email: row.email,
     role: row.role as Role,
+    isService: row.is_service,
     createdAt: row.created_at,
     disabledAt: row.disabled_at,
   }));

@@ -5,7 +5,16 @@ export type Role = (typeof roles)[number];
 
 /** Who asks. A consumer reads its own view and nothing else. */
 export type Principal =
-  | { kind: "person"; id: string; name: string; role: Role; /** Set when the local user acts for another person. */ as?: string }
+  | {
+      kind: "person";
+      id: string;
+      name: string;
+      role: Role;
+      /** A job that brings changes under a name of its own, and decides on none. */
+      isService?: boolean;
+      /** Set when the local user acts for another person. */
+      as?: string;
+    }
   | { kind: "consumer"; id: string; name: string };
 
 const acting = " as ";

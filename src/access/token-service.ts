@@ -29,7 +29,8 @@ export async function authenticate({ db, clock, standing }: AuthenticateDeps, te
   const bearer = person ?? consumer;
   if (bearer === undefined) throw invalid("it is nobody's");
   if (bearer.disabled_at !== null) throw invalid(`${bearer.name} is disabled`);
-  if (person !== undefined) return { kind: "person", id: person.id, name: person.name, role: person.role as Role };
+  if (person !== undefined)
+    return { kind: "person", id: person.id, name: person.name, role: person.role as Role, isService: person.is_service };
   return { kind: "consumer", id: bearer.id, name: bearer.name };
 }
 

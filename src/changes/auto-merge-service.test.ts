@@ -26,10 +26,13 @@ const auto = (request: Partial<ProposeRequest> & Pick<ProposeRequest, "operation
 };
 const back = (target: string) => rollback(lake, { target, reason: "bad", actor: "ana", environment: "production" });
 
-test("a batch that merges by itself is ordinary: a rollback that names no release does not take it", async () => {
+test("a batch that a rule lets merge is ordinary: a rollback that names no release does not take it, but the one that a person let in", async () => {
   await start("t.batch");
-  const { merged } = await auto({ operations: [await rows("append", "t.batch", "2,20")] });
-  expect(merged?.release).toMatchObject({ state: "completed", ordinary: true });
+  const first = await auto({ operations: [await rows("append", "t.batch", "2,20")], sourceId: "batch-1" });
+  expect(first.merged?.release, "no rule lets the first batch of a feed merge").toMatchObject({ state: "completed", ordinary: false });
+  const second = await auto({ operations: [await rows("append", "t.batch", "3,30")], sourceId: "batch-2" });
+  expect(second.merged?.release).toMatchObject({ state: "completed", ordinary: true });
+  expect((await back("t.batch")).barred).toEqual([first.proposed.change?.id]);
   await expect(back("t.batch")).rejects.toMatchObject({ code: "rollback.nothing" });
 });
 

@@ -20,16 +20,21 @@ export async function proposeAndMerge(
   const proposed = await propose(deps, request);
   const { change } = proposed;
   if (change === undefined || change.state === "merged") return { proposed, merged: undefined };
-  // What has a plan of its own shall not flow on to all readers beside releases under way.
-  const ordinary = change.plan === null && (await isOrdinaryChange(deps, change.id));
   const { actor, byPerson, signal } = request;
+  const ordinary = await isOrdinaryChange(deps, change, byPerson);
   const merged = await merge(deps, { changeId: change.id, actor, ordinary, byPerson, signal });
   return { proposed, merged };
 }
 
-/** What the whole change does counts: a batch that joins a person's change does not make that change an ordinary one. */
-async function isOrdinaryChange({ db }: Pick<MergeDeps, "db">, changeId: string): Promise<boolean> {
-  return isOrdinary(await operationKinds(db, changeId)) && (await changeDocuments(db, changeId)).length === 0;
+/**
+ * Only rows come or go, and a rule lets it through. What the whole change does counts: a batch that joins a person's change does not make that
+ * an ordinary one. What has a plan of its own shall not flow on to all readers beside releases under way, and what a person lets through
+ * follows the plan that policy has for it, however they asked for it.
+ */
+async function isOrdinaryChange(deps: MergeDeps, change: Change, byPerson: boolean): Promise<boolean> {
+  if (change.plan !== null || !isOrdinary(await operationKinds(deps.db, change.id))) return false;
+  if ((await changeDocuments(deps.db, change.id)).length > 0) return false;
+  return !byPerson || (await verdictOf(deps, change.id)).decision.automatic;
 }
 
 const letsReverts = ({ automatic, when }: PolicyRule): boolean => automatic === true && when.origin?.includes("revert") !== false;

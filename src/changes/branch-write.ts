@@ -6,6 +6,7 @@ import { putDocuments } from "../catalog/document-store.ts";
 import { changeRef, createRef, moveRef, type Ref } from "../catalog/ref-store.ts";
 import type { Version } from "../catalog/version.ts";
 import { endLease, type WriteLease } from "../catalog/write-lease.ts";
+import { choicesHash } from "./resolution-store.ts";
 import { nameDrafts, type Draft } from "../effects/version-writer.ts";
 import { hashOf } from "../lib/json.ts";
 import { putChangeDocuments, type DocumentPiece } from "./change-documents.ts";
@@ -68,7 +69,9 @@ export async function writeBranch(m: Mutation, write: BranchWrite): Promise<Bran
   const tree = await writeTree(m.tx, start.tree, edits, new Map(documents.map((item) => [item.path, item.candidateHash])));
   const commit = await writeCommit(m.tx, { tree, parents: [start.id], author: m.actor, message: title, at: m.at, changeId });
   const move = { name: changeRef(changeId), commitId: commit, at: m.at, actor: m.actor, reason: title };
-  const change = await storeChange(m, write, hashOf({ tree, base: write.base.tree }));
+  // What was chosen in conflicts is part of what the change does, also after it is written to.
+  const choices = await choicesHash(m.tx, changeId);
+  const change = await storeChange(m, write, hashOf({ tree, base: write.base.tree, ...(choices === undefined ? {} : { choices }) }));
   const branch = write.onto?.branch;
   if (branch === undefined) await createRef(m.tx, move);
   else await moveRef(m.tx, branch, move);

@@ -32,12 +32,13 @@ export async function decideNow(
   further: readonly Review[] = [],
 ): Promise<Decision> {
   const feed = await feedOfChange(db, change);
-  const origin = await originFor(db, change, feed);
+  const authors = await authorsOf(db, change.id);
+  const origin = await originFor(db, change, { feed, authors });
   return decide({
     policy: await policyOf(db, mainTree),
     assessment,
     origin,
-    authors: await authorsOf(db, change.id),
+    authors,
     reviewers: await reviewersIn(db),
     reviews: [...(await reviewsOf(db, change.id)), ...further],
     override: await overrideOf(db, change.id),

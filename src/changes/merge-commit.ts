@@ -10,7 +10,6 @@ import { AppError } from "../lib/errors.ts";
 import { ship } from "../rollouts/ship.ts";
 import type { Release } from "../rollouts/release-store.ts";
 import { markDocumentsMerged } from "./change-documents.ts";
-import { overrideOf } from "../reviews/review-store.ts";
 import type { Gate } from "./gate.ts";
 import { lockChange, moveChange, putChangeDatasets } from "./change-store.ts";
 import { putDeclaredConsumers } from "./declared-consumers.ts";
@@ -92,8 +91,8 @@ export async function commitMerge(deps: LakeDeps, request: MergeCommitRequest): 
       ordinary: request.ordinary,
       reason: change.title,
       plan: request.ordinary || planned.from === "default" ? undefined : planned.plan,
-      undoes: change.reverts !== null,
-      breakGlass: (await overrideOf(m.tx, change.id)) !== undefined,
+      undoes: decision.origin === "revert",
+      breakGlass: decision.isOverridden,
       neighbours: request.neighbours,
       tested: { from: new Map(plan.pieces.map(({ dataset, onto }) => [dataset.id, onto?.id ?? null])), broken: request.broken },
     });

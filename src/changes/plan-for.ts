@@ -11,10 +11,10 @@ export interface PlanOfChange {
 
 /**
  * How a change shall reach readers: as policy says, else as the change itself says. Nobody has what is new, and the way back is short: an
- * import and a revert follow a plan only when it is their own.
+ * import and a revert follow a plan only when it is their own; to which somebody wrote more is neither.
  */
-export function planFor(change: Pick<Change, "origin" | "reverts" | "plan">, { rollout }: Pick<Decision, "rollout">): PlanOfChange {
-  const follows = change.origin !== "import" && change.reverts === null;
+export function planFor(change: Pick<Change, "plan">, { rollout, origin }: Pick<Decision, "rollout" | "origin">): PlanOfChange {
+  const follows = origin !== "import" && origin !== "revert";
   if (follows && rollout !== null) return { plan: rollout.plan, from: "policy", rule: rollout.rule };
   return change.plan === null ? { plan: atOnce, from: "default", rule: null } : { plan: change.plan, from: "change", rule: null };
 }

@@ -33,6 +33,18 @@ export async function resolutionsOf(db: Reader, pair: ResolvedPair): Promise<Res
   return { keys: keys.map((row) => ({ key: row.key as Cell[], side: row.side as Side })), rest: rest?.side as Side | undefined };
 }
 
+/** What somebody chose for a change, whether it still holds or not, under one name; undefined: nothing. */
+export async function choicesHash(db: Reader, changeId: string): Promise<string | undefined> {
+  const rows = await db
+    .selectFrom("resolutions")
+    .select(["dataset_id", "key_hash", "key", "side", "theirs_version"])
+    .where("change_id", "=", changeId)
+    .orderBy("dataset_id")
+    .orderBy("key_hash")
+    .execute();
+  return rows.length === 0 ? undefined : hashOf(rows);
+}
+
 /** Chooses a side for some keys, or for every key that is in conflict and not settled yet: one row, however many these are. */
 export async function putResolutions(
   tx: Tx,

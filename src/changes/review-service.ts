@@ -22,7 +22,7 @@ export interface ReviewRequest {
   text?: string | undefined;
   /** What an acknowledgement names. */
   acknowledged?: readonly Acknowledged[] | undefined;
-  /** The content that the person looked at; refused when the change says something else by now. */
+  /** The content that the person looked at, or how its hash begins; refused when the change says something else by now. */
   contentHash?: string | undefined;
 }
 
@@ -35,7 +35,7 @@ export async function review(deps: ReviewDeps, request: ReviewRequest): Promise<
   return mutate(deps, request.actor, async (m) => {
     const change = await lockChange(m.tx, id);
     requireOpen(change);
-    if (request.contentHash !== undefined && request.contentHash !== change.contentHash) throw contentMoved(change);
+    requireContent(change, request.contentHash);
     const text = request.text?.trim() ?? "";
     if ((request.kind === "block" || request.kind === "comment") && text === "") throw reasonMissing(request.kind, id);
     if (request.kind === "approve") await refuseAuthor(m, change, request.person);
@@ -111,7 +111,7 @@ export async function overridePolicy(
   await mutate(deps, request.actor, async (m) => {
     const change = await lockChange(m.tx, id);
     requireOpen(change);
-    if (request.contentHash !== undefined && request.contentHash !== change.contentHash) throw contentMoved(change);
+    requireContent(change, request.contentHash);
     await insertOverride(m.tx, {
       changeId: id,
       contentHash: change.contentHash,
@@ -180,8 +180,9 @@ function reasonMissing(kind: string, id: string): AppError {
   });
 }
 
-function contentMoved(change: Change): AppError {
-  return new AppError("review.stale", `${change.id} was written to since you looked at it.`, {
+function requireContent(change: Change, seen: string | undefined): void {
+  if (seen === undefined || (seen.length >= 8 && change.contentHash.startsWith(seen))) return;
+  throw new AppError("review.stale", `${change.id} was written to since you looked at it.`, {
     expected: "the content that was looked at",
     found: `${counted(change.generation, "write")} so far`,
     hint: `tidegate change show ${change.id}`,

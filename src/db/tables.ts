@@ -55,6 +55,7 @@ export interface PersonsTable {
   role: string;
   created_at: Date;
   disabled_at: Date | null;
+  is_service: Generated<boolean>;
 }
 
 export interface GroupsTable {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { testApp, type TestApp } from "../../test/harness/app.ts";
 import { createToken } from "../access/token-service.ts";
 import { addPerson } from "../access/person-service.ts";
-import { addConsumer } from "../access/consumer-service.ts";
+import { addConsumer, setConsumer } from "../access/consumer-service.ts";
 import { roles, type Role } from "../access/principal.ts";
 
 let app: TestApp;
@@ -100,6 +100,29 @@ describe("a consumer reads its own view and nothing else", () => {
     const answer = await app.send("POST", "/v1/query", { ...asRole("consumer"), body: { sql: 'select * from "a@1"' } });
     expect(answer.ok).toBe(false);
   });
+});
+
+test("only who answers for a consumer makes a token for it: its reads and reports decide when a rollout goes on", async () => {
+  const made = (role: string) => app.send("POST", "/v1/tokens", { ...asRole(role), body: { consumer: "model" } });
+  expect(await app.refused("POST", "/v1/tokens", { ...asRole("editor"), body: { consumer: "model" } })).toMatchObject({
+    status: 403,
+    code: "auth.denied",
+  });
+  expect((await made("maintainer")).status).toBe(200);
+  await setConsumer(app.lake, "root", { name: "model", owner: "the-editor" });
+  expect((await made("editor")).status).toBe(200);
+});
+
+test("who says that a job brings a change needs the token of a service, and a service need not say it", async () => {
+  await addPerson(app.lake, "root", { name: "nightly-load", role: "editor", service: true });
+  const { token } = await createToken(app.lake, "root", { person: "nightly-load", label: "" });
+  const operations = [{ kind: "create", dataset: "jobs.t", columns: [{ name: "id", type: "long" }], key: ["id"] }];
+  expect(await app.refused("POST", "/v1/changes", { ...asRole("maintainer"), body: { operations, origin: "pipeline" } })).toMatchObject({
+    code: "person.service",
+    hint: expect.stringContaining("--service"),
+  });
+  const { change } = await app.ask("POST", "/v1/changes", { token, body: { operations } });
+  expect(change.origin).toBe("pipeline");
 });
 
 test("only an admin makes tokens for others; everybody lists and ends their own", async () => {

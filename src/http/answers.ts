@@ -313,7 +313,14 @@ export const whoamiAnswer = z.object({
 });
 
 export const personLines = z.array(
-  z.object({ name: z.string(), email: z.string().nullable(), role: z.enum(roles), createdAt: time, disabledAt: time.nullable() }),
+  z.object({
+    name: z.string(),
+    email: z.string().nullable(),
+    role: z.enum(roles),
+    isService: z.boolean(),
+    createdAt: time,
+    disabledAt: time.nullable(),
+  }),
 );
 export const groupLines = z.array(z.object({ name: z.string(), members: z.array(z.string()) }));
 export const consumerLines = z.array(

@@ -26,6 +26,8 @@ import {
   restoredAnswer,
   shownChangeAnswer,
 } from "./answers.ts";
+import { selfOf } from "../access/principal.ts";
+import { AppError } from "../lib/errors.ts";
 import { mayMerge } from "./may-merge.ts";
 import type { Call, Router } from "./router.ts";
 import { changeShape, mergedShape, proposedShape, versionOrNull, versionShape } from "./shapes.ts";
@@ -117,13 +119,26 @@ async function operationOf(call: AnyCall, body: OperationBody): Promise<Operatio
   }
 }
 
+/** What a change is recorded as. Policy takes it for what its authors are: a person who says that a job brings it is told so at once. */
+function originOf({ principal }: AnyCall, { origin, sourceId }: z.output<typeof proposeBody>): "person" | "pipeline" | "agent" {
+  const isService = principal.kind === "person" && principal.isService === true;
+  if (origin === "agent") return origin;
+  if (isService || (origin === undefined && sourceId !== undefined)) return "pipeline";
+  if (origin !== "pipeline") return "person";
+  throw new AppError("person.service", `${selfOf(principal)} is a person, and what a person brings is no pipeline's.`, {
+    expected: "the token of a service",
+    found: `the token of ${selfOf(principal)}`,
+    hint: "tidegate person add <name> --service, then tidegate token create --person <name>",
+  });
+}
+
 async function proposeFor(call: AnyCall, body: z.output<typeof proposeBody>, changeId?: string) {
   const plan = body.plan === undefined ? undefined : parsePlan(body.plan);
   // Of a change that is there, a maintainer says how it reaches readers.
   if (plan !== undefined && changeId !== undefined) requireRole(call.principal, "maintainer");
   const operations: OperationRequest[] = [];
   for (const item of body.operations) operations.push(await operationOf(call, item));
-  const origin = body.origin ?? (body.sourceId === undefined ? "person" : "pipeline");
+  const origin = originOf(call, body);
   const { title, sourceId, correct } = body;
   const request = { operations, title, changeId, actor: call.actor, origin, sourceId, correct, plan, signal: call.signal };
   const sources = operations.map((operation) => ("source" in operation ? operation.source : undefined));

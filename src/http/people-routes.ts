@@ -55,7 +55,12 @@ export function addPeopleRoutes(router: Router): void {
       tag: "people",
       summary: "Add a person",
       needs: "admin",
-      body: z.object({ name: z.string(), email: z.string().optional(), role: role.default("editor") }),
+      body: z.object({
+        name: z.string(),
+        email: z.string().optional(),
+        role: role.default("editor"),
+        service: z.boolean().optional().openapi({ description: "A job that brings changes under a name of its own, and decides on none." }),
+      }),
       answer: "The person's id.",
       data: createdAnswer,
     },
@@ -198,7 +203,7 @@ export function addPeopleRoutes(router: Router): void {
       data: tokenMade,
       keep: (made) => ({ ...(made as object), token: undefined }),
     },
-    (call) => {
+    async (call) => {
       const { person, consumer } = call.body;
       if ((person === undefined) === (consumer === undefined)) {
         throw new AppError("usage.invalid", "A token belongs to one person or one consumer.", {
@@ -207,6 +212,8 @@ export function addPeopleRoutes(router: Router): void {
         });
       }
       if (person !== undefined && person !== selfOf(call.principal)) requireRole(call.principal, "admin");
+      // What a consumer reads and reports decides when a rollout goes on: its word is its owner's to give away.
+      if (consumer !== undefined) await requireOwner(call.services, call.principal, consumer);
       return createToken(call.services, call.actor, call.body);
     },
   );

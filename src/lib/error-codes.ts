@@ -114,6 +114,7 @@ export const errorCodes = {
   "auth.origin": "denied",
   "person.not_found": "not_found",
   "person.exists": "conflict",
+  "person.service": "invalid",
   "group.not_found": "not_found",
   "group.exists": "conflict",
   "consumer.not_found": "not_found",

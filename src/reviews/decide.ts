@@ -32,6 +32,8 @@ export function decide(facts: DecisionFacts): Decision {
   const automatic = outcome === "ready" && !isOverridden && isAutomatic(facts, matches);
   return {
     outcome,
+    origin: facts.origin,
+    isOverridden,
     automatic,
     summary: `${summaryOf(facts.assessment, outcome, items)}${outcome === "ready" ? "" : flapSuffix(facts, items)}`,
     items,

@@ -37,6 +37,10 @@ export type DecisionOutcome = "ready" | "waits" | "blocked" | "inconclusive";
 
 export interface Decision {
   outcome: DecisionOutcome;
+  /** What the change counts as: earned, not claimed. */
+  origin: Origin;
+  /** Break-glass lets this content through. */
+  isOverridden: boolean;
   /** It may merge without a person. */
   automatic: boolean;
   /** One sentence: why it can or cannot merge. */

@@ -15,6 +15,8 @@ export interface DocumentPair {
 export interface KnownConsumer {
   owner: string | null;
   criticality: Criticality;
+  kind: string;
+  labels: Readonly<Record<string, string>>;
 }
 
 /**
@@ -47,15 +49,28 @@ const isCriticality = (value: unknown): value is Criticality => criticalities.so
 
 /** What somebody knows of a consumer decides who is asked about what moves for it. */
 function declaredLoosened(consumer: string, present: KnownConsumer, document: unknown, owners: readonly string[]): Loosened[] {
-  const { criticality, owner } = (document ?? {}) as { criticality?: unknown; owner?: unknown };
+  const { criticality, owner, kind, labels } = (document ?? {}) as Record<"criticality" | "owner" | "kind" | "labels", unknown>;
+  const isMoved = labels !== undefined && hashOf(labels) !== hashOf(present.labels);
   const isLower = isCriticality(criticality) && compareCriticality(criticality, present.criticality) < 0;
   const isOther = typeof owner === "string" && owner !== present.owner;
   return [
     ...(isLower
       ? [{ item: `${consumer}: criticality`, what: "loosened" as const, before: present.criticality, after: String(criticality), owners }]
       : []),
+    // Labels say in which ring of a rollout it is.
+    ...(isMoved
+      ? [{ item: `${consumer}: labels`, what: "changed" as const, before: labelText(present.labels), after: labelText(labels), owners }]
+      : []),
+    ...(typeof kind === "string" && kind !== present.kind
+      ? [{ item: `${consumer}: kind`, what: "changed" as const, before: present.kind, after: kind, owners }]
+      : []),
     ...(isOther ? [{ item: `${consumer}: owner`, what: "changed" as const, before: present.owner ?? "nobody", after: owner, owners }] : []),
   ];
+}
+
+function labelText(labels: unknown): string {
+  const all = Object.entries(labels ?? {}).map(([name, value]) => `${name}=${String(value)}`);
+  return all.length === 0 ? "none" : all.join(", ");
 }
 
 function summaryOf(policy: string | undefined): string {

@@ -55,8 +55,11 @@ export function matchPolicy(policy: Policy, assessment: Assessment, { origin, is
   return [...matches, { rule: undefined, requirement: policy.otherwise, subjects: rest }].filter((match) => match.subjects.length > 0);
 }
 
+/** An agent is who says so: what holds for persons holds for it too, or anybody would escape that by saying it. */
+const saidOf = (origin: Origin): readonly Origin[] => (origin === "agent" ? ["agent", "person"] : [origin]);
+
 function fits(when: PolicyCondition, subject: Subject, assessment: Assessment, { origin, isFlapping }: Sender): boolean {
-  if (when.origin !== undefined && !when.origin.includes(origin)) return false;
+  if (when.origin !== undefined && !saidOf(origin).some((said) => when.origin?.includes(said))) return false;
   if (when.feed !== undefined && !isFlapping) return false;
   if (subject.is === "document") return matchesDocument(when, subject.name);
   if (when.document !== undefined) return false;

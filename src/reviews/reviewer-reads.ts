@@ -2,9 +2,15 @@ import type { Reader } from "../db/db.ts";
 import { isAtLeast, personsOf, type Role } from "../access/principal.ts";
 import type { Reviewer } from "./review.ts";
 
-/** Persons who can act, with what deciding needs to know of them. */
+/** Persons who can act, with what deciding needs to know of them. Services are none: a second token is no second person. */
 export async function reviewersIn(db: Reader): Promise<Reviewer[]> {
-  const persons = await db.selectFrom("persons").select(["id", "name", "role"]).where("disabled_at", "is", null).orderBy("name").execute();
+  const persons = await db
+    .selectFrom("persons")
+    .select(["id", "name", "role"])
+    .where("disabled_at", "is", null)
+    .where("is_service", "=", false)
+    .orderBy("name")
+    .execute();
   const members = await db
     .selectFrom("group_members")
     .innerJoin("groups", "groups.id", "group_members.group_id")
@@ -25,4 +31,16 @@ export async function reviewersIn(db: Reader): Promise<Reviewer[]> {
 export async function authorsOf(db: Reader, changeId: string): Promise<string[]> {
   const rows = await db.selectFrom("change_authors").select("author").where("change_id", "=", changeId).execute();
   return [...new Set(rows.flatMap((row) => personsOf(row.author)))].sort();
+}
+
+/** Whether nobody but services wrote to a change. */
+export async function isOfServices(db: Reader, authors: readonly string[]): Promise<boolean> {
+  if (authors.length === 0) return false;
+  const rows = await db
+    .selectFrom("persons")
+    .select("name")
+    .where("name", "in", [...authors])
+    .where("is_service", "=", true)
+    .execute();
+  return rows.length === authors.length;
 }

@@ -131,6 +131,11 @@ async function relaunchIn(m: Mutation, deps: RolloutDeps, try_: { id: string; fi
 }
 
 async function titleOf(db: Reader, changeId: string): Promise<{ title: string; undoes: boolean }> {
-  const row = await db.selectFrom("changes").select(["title", "reverts"]).where("id", "=", changeId).executeTakeFirstOrThrow();
-  return { title: row.title, undoes: row.reverts !== null };
+  const row = await db
+    .selectFrom("changes")
+    .select(["title", "reverts", "generation"])
+    .where("id", "=", changeId)
+    .executeTakeFirstOrThrow();
+  // A revert to which somebody wrote more brings that as well.
+  return { title: row.title, undoes: row.reverts !== null && row.generation === 1 };
 }

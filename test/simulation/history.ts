@@ -51,6 +51,9 @@ export interface History {
 
 export const consumers = ["ant", "bee", "cat", "dog"] as const;
 
+/** The service that brings what is no person's. */
+export const job = "job";
+
 /** The plans among which a history chooses; policy has them, by the name of the dataset. */
 export const plans: readonly Plan[] = [
   { steps: [{ ring: ["ant"] }, { percent: 50 }, { everyone: true }], waitHours: 1 },

@@ -1,6 +1,7 @@
 import { StandingAnswers } from "../../src/audit/standing.ts";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { addConsumer } from "../../src/access/consumer-service.ts";
+import { addPerson } from "../../src/access/person-service.ts";
 import { changeRef } from "../../src/catalog/ref-store.ts";
 import { merge } from "../../src/changes/merge-service.ts";
 import type { OperationRequest } from "../../src/changes/operation.ts";
@@ -22,7 +23,7 @@ import { seeded } from "../harness/seeded.ts";
 import { DyingProcess } from "./dying-process.ts";
 import { Facts } from "./facts.ts";
 import { Crashed, Refused, expectedRefusals, type Driver, type HoldFact, type PinFact, type ReleaseFact, type Seen } from "./driver.ts";
-import { consumers, plans, type Crash, type History, type Kind } from "./history.ts";
+import { consumers, job, plans, type Crash, type History, type Kind } from "./history.ts";
 import { policyText } from "./policy.ts";
 
 /*
@@ -49,6 +50,7 @@ export async function lightHouse(): Promise<LightHouse> {
   const process = new DyingProcess();
   const restore = process.install();
   const lake = await lakehouse({ files: process.files });
+  await addPerson(lake, "ana", { name: job, role: "editor", service: true });
   for (const name of consumers) await addConsumer(lake, "ana", { name, kind: "job", criticality: "normal", labels: {} });
   const { change } = await proposePolicy(lake, { text: policyText("h"), actor: "ana" });
   await lake.merge(change.id);
@@ -174,8 +176,8 @@ export class LightDriver implements Driver {
       dataset: this.#names[at] ?? "",
       edits: [{ edit: "add" as const, name: change, type: "long" as const }],
     }));
-    const origin = kind === "planned" ? "person" : "pipeline";
-    await this.#ask(() => this.#lake.propose({ operations, title: this.#facts.titleOf(change), origin }));
+    const sender = kind === "planned" ? ({ actor: "ana", origin: "person" } as const) : ({ actor: job, origin: "pipeline" } as const);
+    await this.#ask(() => this.#lake.propose({ operations, title: this.#facts.titleOf(change), ...sender }));
   }
 
   stateOf(change: string): Promise<"none" | "open" | "merged"> {

@@ -6,7 +6,7 @@ import { buildCommand, kill, start } from "../harness/command.ts";
 import { testDatabase, type TestDatabase } from "../harness/postgres.ts";
 import { Crashed, expectedRefusals, Refused, type Driver, type HoldFact, type PinFact, type ReleaseFact, type Seen } from "./driver.ts";
 import { Facts } from "./facts.ts";
-import { consumers, plans, type Crash, type History, type Kind } from "./history.ts";
+import { consumers, job, plans, type Crash, type History, type Kind } from "./history.ts";
 import { policyText } from "./policy.ts";
 
 /*
@@ -37,6 +37,9 @@ export class RealHouse {
     process.env["DATABASE_URL"] = this.database.url;
     process.env["TIDEGATE_IMPORT_ROOTS"] = this.folder;
     await this.serve();
+    await this.ask("POST", "/v1/persons", { body: { name: job, service: true } });
+    const { token: own } = await this.ask<{ token: string }>("POST", "/v1/tokens", { body: { person: job } });
+    this.tokens.set(job, own);
     for (const name of consumers) {
       await this.ask("POST", "/v1/consumers", { body: { name } });
       const { token } = await this.ask<{ token: string }>("POST", "/v1/tokens", { body: { consumer: name } });
@@ -51,7 +54,7 @@ export class RealHouse {
   async prepare(histories: readonly History[]): Promise<void> {
     const path = this.file("base.csv", base);
     const operations = histories.flatMap(namesOf).map((dataset) => ({ kind: "create", dataset, source: { paths: [path] }, key: ["id"] }));
-    await this.ask("POST", "/v1/changes", { body: { operations, title: "datasets of histories", origin: "pipeline", auto: true } });
+    await this.ask("POST", "/v1/changes", { as: job, body: { operations, title: "datasets of histories", auto: true } });
   }
 
   async close(): Promise<void> {
@@ -99,11 +102,11 @@ export class RealHouse {
     }
   }
 
-  /** Sends a request as a consumer, or as the one who runs the server; `Crashed` when there is no server any more. */
-  async send(method: string, path: string, { consumer, body }: { consumer?: string | undefined; body?: object } = {}): Promise<Response> {
+  /** Sends a request as a consumer or the job, or as the one who runs the server; `Crashed` when there is no server any more. */
+  async send(method: string, path: string, { as, body }: { as?: string | undefined; body?: object } = {}): Promise<Response> {
     const server = this.#server;
     if (server === undefined) throw new Crashed();
-    const token = consumer === undefined ? server.token : (this.tokens.get(consumer) ?? "");
+    const token = as === undefined ? server.token : (this.tokens.get(as) ?? "");
     const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
     try {
       const answer = await fetch(`${server.url}${path}`, {
@@ -121,7 +124,7 @@ export class RealHouse {
   }
 
   /** What it answers; `Refused` when a verb does not fit. */
-  async ask<T>(method: string, path: string, options: { consumer?: string | undefined; body?: object } = {}): Promise<T> {
+  async ask<T>(method: string, path: string, options: { as?: string | undefined; body?: object } = {}): Promise<T> {
     const answer = await this.send(method, path, options);
     const { data, error } = (await answer.json()) as { data: T; error?: { code: string; message: string } };
     if (error === undefined) return data;
@@ -204,10 +207,10 @@ export class RealDriver implements Driver {
     const body = {
       operations,
       title: this.#facts.titleOf(change),
-      origin: kind === "planned" ? "person" : "pipeline",
       auto: kind === "feed",
     };
-    await this.#ask(() => this.#house.ask("POST", "/v1/changes", { body }));
+    const as = kind === "planned" ? undefined : job;
+    await this.#ask(() => this.#house.ask("POST", "/v1/changes", { as, body }));
   }
 
   async merge(change: string): Promise<void> {
@@ -270,7 +273,7 @@ export class RealDriver implements Driver {
   async look(consumer: string | undefined): Promise<Seen> {
     const path = `/v1/view?datasets=${this.#names.join(",")}`;
     const { view, datasets } = await this.#house.ask<{ view: string; datasets: { dataset: string; version: number }[] }>("GET", path, {
-      consumer,
+      as: consumer,
     });
     const versions = datasets.map((item) => `${item.dataset}@${item.version}`);
     const contents: ReadonlySet<string>[] = [];
@@ -295,7 +298,7 @@ export class RealDriver implements Driver {
   ): Promise<{ changes: ReadonlySet<string>; version: string; view: string }> {
     return this.#ask(async () => {
       const path = `/v1/datasets/${this.#names[dataset] ?? ""}/rows?format=ndjson${run === undefined ? "" : `&run=${this.#runOf(run)}`}`;
-      const answer = await this.#house.send("GET", path, { consumer });
+      const answer = await this.#house.send("GET", path, { as: consumer });
       const text = await answer.text();
       if (answer.status !== 200) {
         const { error } = JSON.parse(text) as { error: { code: string; message: string } };

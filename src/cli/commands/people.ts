@@ -18,7 +18,7 @@ function addPersonCommands(surroundings: Surroundings): void {
   const examples = [
     "tidegate person add ben --role reviewer",
     "tidegate token create --person ben",
-    "tidegate person set ben --role admin",
+    "tidegate person add nightly-load --service",
   ];
   addVerb(person, "list", "List persons.", ["tidegate person list", ...examples.slice(0, 2)]).action(() =>
     withClient(surroundings, { doing: "Listing persons" }, async (client) => {
@@ -28,22 +28,29 @@ function addPersonCommands(surroundings: Surroundings): void {
         { title: "person", value: (line) => line.name },
         { title: "role", value: (line) => line.role },
         { title: "email", value: (line) => line.email, flexible: true },
-        { title: "", value: (line) => (line.disabledAt === null ? "" : "disabled") },
+        { title: "", value: (line) => [line.isService ? "service" : "", line.disabledAt === null ? "" : "disabled"].join(" ").trim() },
       ]);
       out.result(persons, [`${counted(persons.length, "person")}.`, ...table], "tidegate person add <name>");
     }),
   );
   const add = addVerb(person, "add", "Add a person.", examples)
     .argument("<name>", "lower-case letters, digits, dot, dash, underscore")
-    .action((name: string, options: { role: string; email?: string }) =>
+    .action((name: string, options: { role: string; email?: string; service?: boolean }) =>
       withClient(surroundings, { doing: `Adding ${name}`, creates: true }, async (client) => {
         const made = await client.ask("POST", "/v1/persons", { body: { name, ...options } });
-        surroundings.output().result(made, [`${name} is ${options.role}.`], `tidegate token create --person ${name}`);
+        surroundings
+          .output()
+          .result(
+            made,
+            [`${name} is ${options.service === true ? "a service and " : ""}${options.role}.`],
+            `tidegate token create --person ${name}`,
+          );
       }),
     );
   addFlags(add, "The person", [
     ["--role <role>", "what they may do", { choices: roles, default: "editor" }],
     ["--email <email>", "where they are reached"],
+    ["--service", "a job, no person: what it brings is a pipeline's, and it approves nothing"],
   ]);
   const set = addVerb(person, "set", "Change a person's role, or disable them.", [
     "tidegate person set ben --role admin",

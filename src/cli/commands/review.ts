@@ -30,16 +30,17 @@ const pathOf = (id: string): string => `/v1/changes/${encodeURIComponent(id)}`;
 
 function addWord(surroundings: Surroundings, kind: "approve" | "block" | "comment", sentence: string, sample: string): void {
   const done = { approve: "approved", block: "blocked", comment: "commented on" }[kind];
-  addVerb(surroundings.program, kind, sentence, [
+  const command = addVerb(surroundings.program, kind, sentence, [
     `tidegate ${kind} chg_7fk2 "${sample}"`,
     `tidegate ${kind} 7fk2 "${sample}" --as ben`,
     "tidegate policy explain chg_7fk2",
   ])
     .argument("<change>", "id of the change; its first letters, if they are unique")
     .argument(kind === "approve" ? "[text]" : "<text>", "a sentence for those who read it later")
-    .action((id: string, text: string | undefined) =>
+    .action((id: string, text: string | undefined, { content }: { content?: string }) =>
       withClient(surroundings, { doing: `Telling ${id}` }, async (client) => {
-        const given = await client.ask<ReviewAnswer>("POST", `${pathOf(id)}/reviews`, { body: { kind, text } });
+        const body = { kind, text, contentHash: content };
+        const given = await client.ask<ReviewAnswer>("POST", `${pathOf(id)}/reviews`, { body });
         if (kind === "comment") {
           surroundings.output().result(given, [`${given.person} ${done} ${id}.`], `tidegate change show ${id}`);
           return;
@@ -49,6 +50,10 @@ function addWord(surroundings: Surroundings, kind: "approve" | "block" | "commen
         surroundings.output().result({ ...given, decision }, lines, nextOfDecision(id, decision));
       }),
     );
+  if (kind !== "approve") return;
+  addFlags(command, "Which", [
+    ["--content <hash>", "only what you looked at: contentHash of change show --json, or its first eight letters"],
+  ]);
 }
 
 function addAcknowledge(surroundings: Surroundings): void {

@@ -16,6 +16,7 @@ import { readerHistory } from "./0015-reader-history.ts";
 import { outcomes } from "./0016-outcomes.ts";
 import { incidents } from "./0017-incidents.ts";
 import { undoIndex } from "./0018-undo-index.ts";
+import { services } from "./0019-services.ts";
 
 /** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -37,4 +38,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   outcomes,
   incidents,
   undoIndex,
+  services,
 ];
