@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { origins } from "../reviews/policy.ts";
 import { changeAnswer, notes } from "./answers.ts";
 
 /* What the routes of verdicts and reviews answer. Tests compare every answer with these shapes, both ways. */
@@ -38,6 +39,8 @@ const decisionItem = z
 export const decisionAnswer = z
   .object({
     outcome: z.enum(["ready", "waits", "blocked", "inconclusive"]),
+    origin: z.enum(origins).openapi({ description: "What the change counts as: earned, not claimed." }),
+    isOverridden: z.boolean().openapi({ description: "Break-glass lets this content through." }),
     automatic: z.boolean().openapi({ description: "It may merge without a person." }),
     summary: z.string(),
     items: z.array(decisionItem),
