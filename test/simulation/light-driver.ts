@@ -66,14 +66,15 @@ export async function lightHouse(): Promise<LightHouse> {
       const made = await lake.propose({
         operations: all.map((dataset) => ({ kind: "create", dataset, columns, key: ["id"] })),
         title: "datasets of histories",
-        origin: "import",
+        actor: job,
+        origin: "pipeline",
       });
       const changeId = made.change?.id ?? "";
       const bound = histories.filter((history) => history.bound).map(namesOf);
       const operations: OperationRequest[] = [];
       for (const [to = "", from = ""] of bound)
         operations.push({ kind: "contract", dataset: from, contract: await pointing(lake, { from, to, ref: changeRef(changeId) }) });
-      if (operations.length > 0) await lake.propose({ operations, changeId });
+      if (operations.length > 0) await lake.propose({ operations, changeId, actor: job });
       await lake.merge(changeId);
       await lake.drain();
     },
