@@ -57,7 +57,8 @@ async function newOrphans(context: AskContext, now: Asked, before: Asked): Promi
   const { rule } = now.question;
   const key = evidenceKey("check", { format: 1, of: now.question.key, base: before.question.key, orphans: true });
   const found = await ask<{ rows: string | null }>(deps, { key, kind: "check", datasetId: state.datasetId }, async () => {
-    const { badRows } = await readOwnPlan(ownContext(context), rule, state.candidate.source);
+    const { badRows, reading } = await readOwnPlan(ownContext(context), rule, state.candidate.source);
+    if (reading.untold === true) return { verdict: "inconclusive", body: { rows: null }, untold: true };
     const [after, base] = [await targetOf(context, context.sides.candidate, rule), await targetOf(context, context.sides.base, rule)];
     const rows = badRows === undefined || after === undefined || base === undefined ? undefined : orphansSince(deps, badRows, after, base);
     return { verdict: "pass", body: { rows: rows === undefined ? null : String(await countRows(deps, rows, context.options)) } };

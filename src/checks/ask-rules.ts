@@ -6,7 +6,7 @@ import { measureSource, sourcePlan, type Source } from "./scan-service.ts";
 import type { CheckDeps, CheckOptions, CheckSides } from "./check-deps.ts";
 import { compileRule, type Compiled } from "./compile.ts";
 import { earlierNames, lastVersions, openContent, type DatasetState } from "./dataset-state.ts";
-import { scanMeasure, type Measured } from "./measure.ts";
+import { isFailed, scanMeasure, type Measured } from "./measure.ts";
 import { hasOwnPlan, readOwnPlan, type OwnPlanContext } from "./own-plans.ts";
 import { isNoWorse, judge, noReading, type Reading } from "./reading.ts";
 import { isRelative, readRelative } from "./relative.ts";
@@ -35,6 +35,8 @@ export interface Answer {
   /** The same reading of base, of rules about moments. */
   base?: string | undefined;
   samples: KeptSample[];
+  /** What it takes to answer was not told, of the candidate or of base. */
+  untold?: boolean | undefined;
 }
 
 export interface AskContext {
@@ -145,10 +147,11 @@ async function complete(context: AskContext, rule: Rule, made: Compiled, found: 
     rule.noWorseThanBase === true && state.base !== undefined && (fails || isMoment) ? await readBase(context, rule) : undefined;
   const noWorse = fails && before !== undefined && isNoWorse(rule, reading, before);
   const base = isMoment ? (before?.value ?? undefined) : undefined;
-  if (!fails || badRows === undefined) return { reading, drift, noWorse, base, samples: [] };
+  const told = { reading, drift, noWorse, base, ...(reading.untold === true || before?.untold === true ? { untold: true } : {}) };
+  if (!fails || badRows === undefined) return { ...told, samples: [] };
   const fieldIds = made?.kind === "scan" ? (made.rows?.fieldIds ?? []) : columnsIn(rule.test);
   const samples = await sampleRows(deps, badRows, { ...options, schema: source.schema, fieldIds, masked: state.masked });
-  return { reading, drift, noWorse, base, samples };
+  return { ...told, samples };
 }
 
 /** The same rule on all of base. */
@@ -167,8 +170,8 @@ export async function readBase(context: AskContext, rule: Rule): Promise<Reading
   return (await readOne(onBase, rule, made, base.source, values)).reading;
 }
 
-/** How many bad rows the change added: those among its own rows, or, of rules about sets of rows, how many more there are than on base. */
-export async function badAdded(context: AskContext, rule: Rule, bad: bigint): Promise<bigint | null> {
+/** How many bad rows the change added, as far as that can be told: those among its own rows, or, of rules about sets of rows, how many more there are than on base. */
+export async function badAdded(context: AskContext, rule: Rule, bad: bigint): Promise<bigint | null | "untold"> {
   const { state, deps, options } = context;
   if (state.base === undefined) return state.isChange ? bad : null;
   if (looksAtAdded(rule, state)) return bad;
@@ -176,10 +179,11 @@ export async function badAdded(context: AskContext, rule: Rule, bad: bigint): Pr
   if (made?.kind === "scan" && made.rows !== undefined) {
     const source = await state.added();
     const measure = scanMeasure({ fn: "count_if", of: made.rows.bad }, columnsById(source.schema), made.rows.fieldIds);
-    return BigInt(String((await measureSource(deps, source, [measure], options)).get(measure.id) ?? 0));
+    const count = (await measureSource(deps, source, [measure], options)).get(measure.id);
+    return isFailed(count) ? "untold" : BigInt(String(count ?? 0));
   }
   const before = await readBase(context, rule);
-  if (before.bad === null) return null;
+  if (before.bad === null) return before.untold === true ? "untold" : null;
   return bad > before.bad ? bad - before.bad : 0n;
 }
 

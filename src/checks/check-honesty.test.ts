@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { bound, checkChange, checkMain, checkOf, col, importText, proposeText, rule } from "../../test/harness/checks.ts";
+import { bound, checkChange, checkMain, checkOf, col, countingEngine, importText, proposeText, rule } from "../../test/harness/checks.ts";
 import { lakehouse, type Lakehouse } from "../../test/harness/lakehouse.ts";
 import type { Rule } from "../contracts/rule.ts";
+import type { ErrorCode } from "../lib/error-codes.ts";
+import { AppError } from "../lib/errors.ts";
 
 /* What a rule says when it cannot say. Each case stands in one contract with a rule that passes: the neighbour is never touched. */
 
@@ -185,4 +187,38 @@ test("no rows at all: row rules are vacuous, numbers cannot be told, and against
   expect(checkOf(checks, "x")).toMatchObject({ verdict: "pass", reason: "vacuous" });
   expect(checkOf(checks, "sum")).toMatchObject({ verdict: "inconclusive", reason: "no_values" });
   expect(checkOf(checks, "rows")).toMatchObject({ verdict: "pass", measured: "0" });
+});
+
+describe("a limit or a failure of the machine", () => {
+  type More = NonNullable<Parameters<typeof checkMain>[2]>;
+  const one = async (item: Rule, deps: More["deps"] = {}) =>
+    checkOf(await checkMain(lake, "honest.main", { rulesOf: bound([item]), deps }), item.id);
+  const fails = (code: ErrorCode) => () => Promise.reject(new AppError(code, "Not today."));
+
+  test.each<[ErrorCode, Rule, () => More["deps"]]>([
+    ...(["sql.limit", "sql.crashed"] as const).map((code): [ErrorCode, Rule, () => More["deps"]] => [
+      code,
+      rule(code, { kind: "sql", query: `SELECT count(*) FROM honest.main WHERE name = '${code}'` }),
+      () => ({ sandbox: { ...lake.sandbox, query: fails(code) } }),
+    ]),
+    ...(["engine.memory", "internal"] as const).map((code): [ErrorCode, Rule, () => More["deps"]] => [
+      code,
+      rule(
+        code,
+        { kind: "metric", metric: "distinct_count", column: col("name") },
+        { bound: { op: code === "internal" ? ">" : ">=", value: "2" } },
+      ),
+      () => ({ engine: { ...countingEngine(lake.engine).engine, rows: fails(code) } }),
+    ]),
+  ])("%s is no answer: the rule cannot be told, and is asked again", async (_, item, deps) => {
+    expect(await one(item, deps())).toMatchObject({ verdict: "inconclusive", effect: "block", reason: "rule_error", found: "Not today." });
+    expect(await one(item)).toMatchObject({ verdict: "pass", reused: false });
+    expect(await one(item)).toMatchObject({ verdict: "pass", reused: true });
+  });
+
+  test("but a result of more rows than a rule may give is one, each time", async () => {
+    const item = rule("wide", { kind: "sql", query: "SELECT id FROM honest.main" });
+    expect(await one(item)).toMatchObject({ verdict: "inconclusive", reason: "rule_error", found: "more than 2 rows", reused: false });
+    expect(await one(item)).toMatchObject({ verdict: "inconclusive", reused: true });
+  });
 });

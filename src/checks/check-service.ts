@@ -203,6 +203,7 @@ async function addedBy(context: AskContext, { rule, key }: Question, bad: bigint
   const question = evidenceKey("check", { format: 1, of: key, base: state.base?.dataKey ?? null, added: true, isChange: state.isChange });
   const found = await ask<{ added: string | null }>(deps, { key: question, kind: "check", datasetId: state.datasetId }, async () => {
     const added = await badAdded(context, rule, bad);
+    if (added === "untold") return { verdict: "inconclusive", body: { added: null }, untold: true };
     return { verdict: "pass", body: { added: added === null ? null : String(added) } };
   });
   return found.body.added === null ? null : Number(found.body.added);

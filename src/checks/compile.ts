@@ -4,6 +4,7 @@ import { call, column, literal, type Expr } from "../engine/plan.ts";
 import type { FieldType, Schema } from "../lake/schema.ts";
 import { isFloating, isNumber, typeName } from "../lake/types.ts";
 import { divideDecimal, plainDecimal } from "../lib/decimal.ts";
+import type { Failed } from "./failure.ts";
 import { isProblem, literalOf, type Problem } from "./literals.ts";
 import {
   isFailed,
@@ -14,7 +15,7 @@ import {
   type MetadataHint,
   type ScanMeasure,
 } from "./measure.ts";
-import { noReading, rowReading, type Reading } from "./reading.ts";
+import { failedReading, noReading, rowReading, type Reading } from "./reading.ts";
 import { columnsById, findColumn, rowTest, whereExpr, type FoundColumn, type RowTest } from "./row-test.ts";
 
 /** A rule in the form in which it is asked: what one scan measures for it, and what the values mean. */
@@ -61,8 +62,7 @@ function rowRule(rule: Rule, schema: Schema): ScanRule | Problem | undefined {
     measures: [evaluated, bad],
     read: (valueOf) => {
       const [looked, wrong] = [valueOf(evaluated), valueOf(bad)];
-      if (isFailed(looked) || isFailed(wrong))
-        return noReading("rule_error", isFailed(wrong) ? wrong.failed : (looked as { failed: string }).failed);
+      if (isFailed(looked) || isFailed(wrong)) return failedReading(isFailed(wrong) ? wrong : (looked as Failed));
       return rowReading(countOf(looked), countOf(wrong));
     },
   };
@@ -228,7 +228,7 @@ function single(measures: readonly ScanMeasure[], read: (values: Measured[], odd
     read: (valueOf) => {
       const values = measures.map(valueOf);
       const failed = values.find(isFailed);
-      if (failed !== undefined) return noReading("rule_error", failed.failed);
+      if (failed !== undefined) return failedReading(failed);
       const count = nans === 0 ? 0n : countOf(values.at(-1) ?? 0);
       return read(values, count > 0n ? noReading("not_a_number", `${count} NaN`) : undefined);
     },

@@ -24,11 +24,12 @@ export interface AnswerValues {
   samples: { key: unknown; cells: readonly (readonly [number, unknown])[] }[];
 }
 
-export function keptOf(rule: Rule, { reading, drift, noWorse, base, samples }: Answer): Finding<AnswerBody, AnswerValues> {
+export function keptOf(rule: Rule, { reading, drift, noWorse, base, samples, untold }: Answer): Finding<AnswerBody, AnswerValues> {
   // On its own: with the clock (of moments) and the other rules of the batch (of drift) it is judged again whenever it is read.
   const alone = drift === undefined ? judge(rule, reading).verdict : drift.isLarge && (drift.p ?? 1) < 0.005 ? "fail" : "pass";
   return {
     verdict: noWorse ? "pass" : alone,
+    untold,
     body: {
       evaluated: reading.evaluated?.toString() ?? null,
       bad: reading.bad?.toString() ?? null,

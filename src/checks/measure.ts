@@ -4,6 +4,7 @@ import type { FieldType } from "../lake/schema.ts";
 import { isFloating } from "../lake/types.ts";
 import { hashOf } from "../lib/json.ts";
 import { addDecimals, compareDecimals } from "../lib/decimal.ts";
+import type { Failed } from "./failure.ts";
 
 /*
  * What rules ask of rows in one scan. Every measure here can be put together from its values per file, so that a file that was read once need
@@ -35,11 +36,7 @@ export interface ScanMeasure {
   hint?: MetadataHint | undefined;
 }
 
-/** A measure that failed, with why; the others of the same scan did not. */
-export interface Failed {
-  failed: string;
-}
-
+/** A value, or why its measure failed. */
 export type Measured = Cell | Failed;
 
 export const isFailed = (value: Measured | undefined): value is Failed =>

@@ -2,10 +2,10 @@ import type { Rule } from "../contracts/rule.ts";
 import type { RunOptions } from "../engine/engine.ts";
 import type { Expr, Plan } from "../engine/plan.ts";
 import type { Schema } from "../lake/schema.ts";
-import { AppError } from "../lib/errors.ts";
 import { divideDecimal, plainDecimal } from "../lib/decimal.ts";
+import { ownFailure, type Failed } from "./failure.ts";
 import { isProblem, literalOf, type Problem } from "./literals.ts";
-import { noReading, rowReading, type Reading } from "./reading.ts";
+import { failedReading, noReading, rowReading, type Reading } from "./reading.ts";
 import { findColumn, whereExpr, type FoundColumn } from "./row-test.ts";
 import { sourcePlan, type ScanDeps, type Source } from "./scan-service.ts";
 import {
@@ -30,7 +30,7 @@ export interface OwnPlanContext extends RunOptions {
   /** The dataset that a foreign key points at; undefined when there is none of that name. */
   target(dataset: string, columns: readonly string[]): Promise<Target | undefined>;
   /** Runs one SELECT of others and gives the one value that it finds. */
-  runSql(query: string): Promise<{ value: string | null } | { failed: string }>;
+  runSql(query: string): Promise<{ value: string | null } | Failed>;
 }
 
 export interface OwnReading {
@@ -54,8 +54,7 @@ export async function readOwnPlan(context: OwnPlanContext, rule: Rule, source: S
   try {
     return await read(context, rule, source);
   } catch (error) {
-    if (!(error instanceof AppError) || !ownFailures.has(error.code)) throw error;
-    return { reading: noReading("rule_error", error.found ?? error.message) };
+    return { reading: failedReading(ownFailure(error, ownFailures)) };
   }
 }
 
@@ -220,7 +219,7 @@ async function distinctSet(
 
 async function sqlReading(context: OwnPlanContext, query: string): Promise<OwnReading> {
   const answer = await context.runSql(query);
-  if ("failed" in answer) return { reading: noReading("rule_error", answer.failed) };
+  if ("failed" in answer) return { reading: failedReading(answer) };
   if (answer.value === null) return { reading: noReading("no_values", "the query gave NULL") };
   if (answer.value === "true" || answer.value === "false") {
     return {

@@ -2,6 +2,7 @@ import type { Bound, Rule } from "../contracts/rule.ts";
 import type { Verdict } from "../evidence/evidence.ts";
 import { grouped } from "../lib/text.ts";
 import type { CheckReason } from "./check.ts";
+import type { Failed } from "./failure.ts";
 import { compareDecimals, isDecimal, percentOf, plainDecimal, subtractDecimals, timesCount } from "../lib/decimal.ts";
 
 /** What a rule measured on one set of rows, before anybody says whether that is good. */
@@ -18,9 +19,17 @@ export interface Reading {
   found?: string | undefined;
   /** The test decides by itself; no bound is looked at. */
   verdict?: Verdict | undefined;
+  /** A limit or a failure of the machine stood in the way: asked again, it may be told. */
+  untold?: boolean | undefined;
 }
 
 export const noReading = (reason: CheckReason, detail?: string): Reading => ({ value: null, evaluated: null, bad: null, reason, detail });
+
+/** Why a rule or one of its measures failed. */
+export const failedReading = ({ failed, untold }: Failed): Reading => ({
+  ...noReading("rule_error", failed),
+  ...(untold === true ? { untold } : {}),
+});
 
 /** Bad rows among those that were looked at; vacuous when there was none to look at. */
 export function rowReading(evaluated: bigint, bad: bigint): Reading {

@@ -1,15 +1,15 @@
 import type { Metric, Rule, RuleColumn } from "../contracts/rule.ts";
 import { call, column, type Plan } from "../engine/plan.ts";
 import type { Schema } from "../lake/schema.ts";
-import { AppError } from "../lib/errors.ts";
 import { divideDecimal, subtractDecimals } from "../lib/decimal.ts";
 import { grouped } from "../lib/text.ts";
 import { countOf, filtered, metricRule } from "./compile.ts";
 import { drift, scaled } from "./distribution.ts";
 import { fewestRows } from "./drift.ts";
+import { ownFailure } from "./failure.ts";
 import { isProblem } from "./literals.ts";
 import { isFailed, scanMeasure } from "./measure.ts";
-import { noReading, numberText, percentText, type Reading } from "./reading.ts";
+import { failedReading, noReading, numberText, percentText, type Reading } from "./reading.ts";
 import { number, passing, type RelativeContext, type RelativeReading, type Snapshot } from "./relative-reading.ts";
 import { columnsById, idName, whereExpr } from "./row-test.ts";
 import { measureSource, sourcePlan, type Source } from "./scan-service.ts";
@@ -39,8 +39,7 @@ export async function readRelative(context: RelativeContext, rule: Rule): Promis
   try {
     return await read(context, rule);
   } catch (error) {
-    if (!(error instanceof AppError) || !ownFailures.has(error.code)) throw error;
-    return { reading: noReading("rule_error", error.found ?? error.message) };
+    return { reading: failedReading(ownFailure(error, ownFailures)) };
   }
 }
 
@@ -75,7 +74,7 @@ async function countOfRows(context: RelativeContext, rule: Rule, source: Source)
       ? scanMeasure({ fn: "count_all" }, columns, [], { is: "rows" })
       : scanMeasure({ fn: "count_if", of: where.expr }, columns, where.fieldIds);
   const value = (await measureSource(context.deps, source, [measure], context)).get(measure.id);
-  return isFailed(value) ? noReading("rule_error", value.failed) : countOf(value ?? 0);
+  return isFailed(value) ? failedReading(value) : countOf(value ?? 0);
 }
 
 async function rowCountChange(context: RelativeContext, rule: Rule, base: Snapshot): Promise<RelativeReading> {
@@ -209,6 +208,7 @@ async function history(context: RelativeContext, rule: Rule, test: Extract<Rule[
   const before: number[] = [];
   for (const { source } of await context.history(test.last, test.season)) {
     const reading = await metricOf(context, rule, test, source);
+    if (reading.untold === true) return { reading };
     if (reading.value !== null) before.push(Number(reading.value));
   }
   if (before.length < 3) return passing("no_history", `${before.length} of at least 3 versions`);

@@ -6,8 +6,8 @@ import { evidenceKey } from "../evidence/evidence.ts";
 import { keepEvidence, readEvidence, type KeptFinding } from "../evidence/evidence-store.ts";
 import type { LiveFile } from "../lake/data-file.ts";
 import type { Schema } from "../lake/schema.ts";
-import { AppError } from "../lib/errors.ts";
 import { decodeCell, emptyCell, encodeCell, isFailed, mergeCells, showsValues, type Measured, type ScanMeasure } from "./measure.ts";
+import { ownFailure } from "./failure.ts";
 import { metadataAnswer } from "./metadata-answers.ts";
 import { idName } from "./row-test.ts";
 
@@ -197,7 +197,7 @@ async function askEach(
     for (const row of rows) for (const { id } of measures) answers[Number(row[place])]?.set(id, row[id] ?? null);
     return answers;
   } catch (error) {
-    if (!(error instanceof AppError) || !ownFailures.has(error.code)) throw error;
+    ownFailure(error, ownFailures);
     const answers: Map<string, Measured>[] = [];
     for (const plan of plans) answers.push(await askEngine(engine, plan, measures, options));
     return answers;
@@ -215,8 +215,8 @@ async function askEngine(
     const [row] = await engine.rows(aggregate(plan, measures), options);
     return new Map(measures.map(({ id }) => [id, row?.[id] ?? null]));
   } catch (error) {
-    if (!(error instanceof AppError) || !ownFailures.has(error.code)) throw error;
-    if (measures.length === 1) return new Map([[(measures[0] as ScanMeasure).id, { failed: error.found ?? error.message }]]);
+    const failure = ownFailure(error, ownFailures);
+    if (measures.length === 1) return new Map([[(measures[0] as ScanMeasure).id, failure]]);
     const middle = measures.length >> 1;
     const halves = [
       await askEngine(engine, plan, measures.slice(0, middle), options),

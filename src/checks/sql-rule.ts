@@ -3,10 +3,10 @@ import { isMasked } from "../contracts/contract.ts";
 import { getContract } from "../contracts/contract-store.ts";
 import type { Reader } from "../db/db.ts";
 import { scan } from "../effects/table-state.ts";
-import { AppError } from "../lib/errors.ts";
 import { parseJson } from "../lib/json.ts";
 import type { CheckDeps } from "./check-deps.ts";
 import type { DatasetState } from "./dataset-state.ts";
+import { ownFailure, type Failed } from "./failure.ts";
 import { lastPart } from "../catalog/dataset.ts";
 import { wordsOf } from "../catalog/mentioned.ts";
 
@@ -65,7 +65,7 @@ export async function runRuleSql(
   state: DatasetState,
   query: string,
   signal: AbortSignal | undefined,
-): Promise<{ value: string | null } | { failed: string }> {
+): Promise<{ value: string | null } | Failed> {
   const quoted = state.dataset
     .split(".")
     .map((part) => `"${part}"`)
@@ -87,7 +87,6 @@ export async function runRuleSql(
     const [value] = Object.values(parseJson(texts[0] as string) as Record<string, unknown>);
     return { value: value === null || value === undefined ? null : String(value as string | number) };
   } catch (error) {
-    if (!(error instanceof AppError) || !ownFailures.has(error.code)) throw error;
-    return { failed: error.found ?? error.message };
+    return ownFailure(error, ownFailures);
   }
 }

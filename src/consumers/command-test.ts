@@ -6,8 +6,8 @@ import { AppError, asAppError } from "../lib/errors.ts";
 import { sha256, toJson } from "../lib/json.ts";
 import type { CommandSettings } from "./command-settings.ts";
 import { compareResults, type QueryResult } from "./compare-results.ts";
-import type { ConsumerTest, TestFinding } from "./consumer-test.ts";
-import { runCommand, type CommandRun } from "./run-command.ts";
+import type { ConsumerTest, RunFinding, TestFinding } from "./consumer-test.ts";
+import { isLimit, runCommand, type CommandRun } from "./run-command.ts";
 import { readsOf } from "./test-reads.ts";
 import type { SideTable } from "./test-sides.ts";
 
@@ -29,7 +29,7 @@ type Attempt = { ok: true; run: CommandRun } | { ok: false; error: AppError };
 type Side = "current" | "candidate";
 
 /** Runs a consumer's command on both sides: on current twice, on candidate once; its exit code and its numbers are compared. */
-export async function runCommandTest(runner: CommandRunner, test: CommandTest, sides: CommandSides): Promise<TestFinding> {
+export async function runCommandTest(runner: CommandRunner, test: CommandTest, sides: CommandSides): Promise<RunFinding> {
   const tables = sides.before ?? sides.after;
   const none: TestFinding = {
     outcome: "not_run",
@@ -60,12 +60,13 @@ async function compareRuns(
   none: TestFinding,
   isNew: boolean,
   attempt: (side: Side) => Promise<Attempt>,
-): Promise<TestFinding> {
+): Promise<RunFinding> {
   if (isNew) {
     const only = await attempt("candidate");
     if (!only.ok)
       return {
         ...none,
+        untold: isLimit(only.error),
         outcome: "broken",
         summary: `a new test that does not run: ${only.error.message}`,
         error: { before: null, after: only.error.message },
@@ -76,10 +77,11 @@ async function compareRuns(
   const again = first.ok ? await attempt("current") : undefined;
   const next = await attempt("candidate");
   const error = { before: first.ok ? null : first.error.message, after: next.ok ? null : next.error.message };
+  const untold = [first, again, next].some((item) => item?.ok === false && isLimit(item.error));
   if (!first.ok) {
     return next.ok
-      ? { ...none, outcome: "fixed", summary: `runs again; failed before: ${first.error.message}`, error }
-      : { ...none, outcome: "already_broken", summary: next.error.message, error };
+      ? { ...none, outcome: "fixed", summary: `runs again; failed before: ${first.error.message}`, error, untold }
+      : { ...none, outcome: "already_broken", summary: next.error.message, error, untold };
   }
   if (again?.ok !== true)
     return {
@@ -87,12 +89,13 @@ async function compareRuns(
       outcome: "nondeterministic",
       summary: "fails at times on current",
       error: { ...error, before: again?.error.message ?? null },
+      untold,
     };
   const options = { tolerance: test.tolerance };
   const itself = compareResults(resultOf(first.run), resultOf(again.run), options);
   if (!itself.same)
     return { ...none, outcome: "nondeterministic", summary: `differs from itself on current: ${itself.summary}`, moves: itself.moves };
-  if (!next.ok) return { ...none, outcome: "broken", summary: next.error.message, error };
+  if (!next.ok) return { ...none, outcome: "broken", summary: next.error.message, error, untold };
   const compared = compareResults(resultOf(first.run), resultOf(next.run), options);
   const milliseconds = {
     before: Math.round(Math.min(first.run.milliseconds, again.run.milliseconds)),

@@ -87,6 +87,12 @@ export interface TestFinding {
   reads: { dataset: string; columns: readonly string[] | "all" }[];
 }
 
+/** What the runs of a test found, for whoever keeps it. */
+export interface RunFinding extends TestFinding {
+  /** It hangs on a run that was stopped at a limit, or whose process died: it counts now, and is asked again next time. */
+  untold?: boolean;
+}
+
 /** One consumer test on one pair of states. */
 export interface TestResult extends TestFinding {
   consumer: string;

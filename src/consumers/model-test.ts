@@ -2,7 +2,7 @@ import type { ModelRequest, ModelRunner, Predictions } from "../engine/models.ts
 import type { ColumnsUsed } from "../engine/sandbox.ts";
 import { AppError, asAppError } from "../lib/errors.ts";
 import { comparePredictions, type SidePredictions } from "./compare-predictions.ts";
-import type { ModelTest, TestFinding } from "./consumer-test.ts";
+import type { ModelTest, RunFinding, TestFinding } from "./consumer-test.ts";
 import { predictionsText, type PredictionOptions } from "./decisions.ts";
 import { featureRows, type FeatureRows } from "./model-features.ts";
 import { runQueryOn, type QueryRunner } from "./query-run.ts";
@@ -29,7 +29,7 @@ const limits = new Set(["model.limit", "model.crashed", "model.runtime_missing",
  * Predicts with a consumer's model on both sides: on current twice (what differs from itself tells nothing), on the candidate, and as often as
  * it takes to tell slow from slower. Each run makes its features anew, and is a process of its own.
  */
-export async function runModelTest(runner: ModelTestRunner, test: ModelTest, sides: TestSides): Promise<TestFinding> {
+export async function runModelTest(runner: ModelTestRunner, test: ModelTest, sides: TestSides): Promise<RunFinding> {
   const { before, after } = sides;
   const words = wordsOf(maskedColumns(sides).size > 0);
   const on = (tables: readonly SideTable[]): Promise<ModelRun> => runModelOn(runner, test, tables);
@@ -55,10 +55,14 @@ export async function runModelTest(runner: ModelTestRunner, test: ModelTest, sid
   }
   const next = await on(after);
   if (!first.ok) {
-    if (!next.ok) return { ...none("already_broken", words(next), first, before), error: { before: words(first), after: words(next) } };
+    if (!next.ok) {
+      const error = { before: words(first), after: words(next) };
+      return { ...none("already_broken", words(next), first, before), error, untold: !next.told };
+    }
     return { ...none("fixed", `runs again; failed before: ${words(first)}`, next, after), error: { before: words(first), after: null } };
   }
   const again = await on(before);
+  if (!again.ok && !again.told) return none("not_run", `not run: current, a second time: ${words(again)}`, again, before);
   if (!again.ok)
     return {
       ...none("nondeterministic", `fails at times on current: ${words(again)}`, first, before),
@@ -68,7 +72,7 @@ export async function runModelTest(runner: ModelTestRunner, test: ModelTest, sid
   const itself = comparePredictions(first.side, again.side, { ...options, tolerance: undefined });
   if (!itself.same)
     return { ...none("nondeterministic", `differs from itself on current: ${itself.summary}`, first, before), moves: itself.moves };
-  if (!next.ok) return { ...none("broken", words(next), first, before), error: { before: null, after: words(next) } };
+  if (!next.ok) return { ...none("broken", words(next), first, before), error: { before: null, after: words(next) }, untold: !next.told };
 
   const compared = comparePredictions(first.side, next.side, options);
   const timed = async (tables: readonly SideTable[]): Promise<number | undefined> => {

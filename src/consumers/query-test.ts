@@ -1,7 +1,7 @@
 import type { QueryProfile } from "../engine/sandbox.ts";
 import { grouped } from "../lib/text.ts";
 import { compareResults, type CompareOptions, type Comparison } from "./compare-results.ts";
-import type { QueryTest, TestFinding } from "./consumer-test.ts";
+import type { QueryTest, RunFinding, TestFinding } from "./consumer-test.ts";
 import { maskedColumns, maskedResult, readsMasked } from "./masked-sides.ts";
 import { runQueryOn, type QueryRun, type QueryRunner } from "./query-run.ts";
 import type { SideTable, TestSides } from "./test-sides.ts";
@@ -12,7 +12,7 @@ type GoodRun = Extract<QueryRun, { ok: true }>;
 type BadRun = Extract<QueryRun, { ok: false }>;
 
 /** Runs a query test: current twice (what differs from itself tells nothing), candidate, and as often as it takes to tell slow from slower. */
-export async function runQueryTest(runner: QueryRunner, test: QueryTest, sides: TestSides): Promise<TestFinding> {
+export async function runQueryTest(runner: QueryRunner, test: QueryTest, sides: TestSides): Promise<RunFinding> {
   const { before, after } = sides;
   const hidden = maskedColumns(sides);
   const words = (run: BadRun): string => (hidden.size === 0 ? run.error.message : run.error.message.replaceAll(/'[^']*'/g, "'•••'"));
@@ -22,7 +22,10 @@ export async function runQueryTest(runner: QueryRunner, test: QueryTest, sides: 
   if (!first.ok && !first.told) return notRun(`current: ${words(first)}`, before, first);
   const next = await runQueryOn(runner, { tables: after }, test.sql);
   if (!first.ok) {
-    if (!next.ok) return { ...failed("already_broken", before), summary: words(next), error: { before: words(first), after: words(next) } };
+    if (!next.ok) {
+      const error = { before: words(first), after: words(next) };
+      return { ...failed("already_broken", before), summary: words(next), error, untold: !next.told };
+    }
     return {
       ...failed("fixed", after),
       reads: readsOf(next.used, after),
@@ -32,6 +35,7 @@ export async function runQueryTest(runner: QueryRunner, test: QueryTest, sides: 
   }
   const again = await runQueryOn(runner, { tables: before }, test.sql);
   const reads = readsOf(first.used, before);
+  if (!again.ok && !again.told) return notRun(`current, a second time: ${words(again)}`, before, again);
   if (!again.ok)
     return {
       ...failed("nondeterministic", before),
@@ -55,7 +59,8 @@ export async function runQueryTest(runner: QueryRunner, test: QueryTest, sides: 
       summary: `differs from itself on current: ${itself.summary}`,
       moves: itself.moves,
     };
-  if (!next.ok) return { ...failed("broken", before), reads, summary: words(next), error: { before: null, after: words(next) } };
+  if (!next.ok)
+    return { ...failed("broken", before), reads, summary: words(next), error: { before: null, after: words(next) }, untold: !next.told };
 
   const compared = await compare(first, next);
   const times = await timesOf(runner, test, sides, { before: Math.min(first.milliseconds, again.milliseconds), after: next.milliseconds });

@@ -87,7 +87,11 @@ const limit = (what: string): AppError =>
     expected: "less",
     found: "more",
     hint: "raise commands.timeoutMs in config.yaml, or do less",
+    details: { limit: true },
   });
+
+/** Whether a command was stopped at a limit, which on another day it may keep. */
+export const isLimit = ({ details }: AppError): boolean => (details as { limit?: boolean } | undefined)?.limit === true;
 
 const notStarted = (program: string, error: Error): AppError =>
   new AppError("command.failed", `${program} cannot be started: ${error.message}.`, {

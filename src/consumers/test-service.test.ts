@@ -8,6 +8,7 @@ import { treeSide, type Side } from "../catalog/side.ts";
 import type { DocumentEdit, OperationRequest } from "../changes/operation.ts";
 import type { Contract } from "../contracts/contract.ts";
 import type { Sandbox } from "../engine/sandbox.ts";
+import { AppError } from "../lib/errors.ts";
 import type { TestResult } from "./consumer-test.ts";
 import { testConsumers } from "./test-service.ts";
 
@@ -141,6 +142,28 @@ describe("outcomes", () => {
     await tests(query("endless", onlyAfter, "      timeout: 3s\n"));
     const [found] = await run([sql("shop.orders", "update shop.orders set amount = -1 where id = 1")]);
     expect(found).toMatchObject({ outcome: "broken", verdict: "fail", summary: expect.stringContaining("3000 ms") as string });
+  });
+
+  test.each<[string, string, number, string, RegExp]>([
+    ["the candidate", "select count(*) from orders where id > 0", 2, "broken", /too long/],
+    ["the second run of current", "select count(*) from orders where id > 1", 3, "not_run", /too long/],
+    ["the candidate of what is broken already", "select nothing2 from orders", 2, "already_broken", /too long/],
+  ])("what was stopped at a limit on %s is no answer: it counts once, and is asked again", async (_, text, nth, outcome, summary) => {
+    await tests(query("only", text));
+    const sides = await sidesOf([touch]);
+    let calls = 0;
+    const slow: Sandbox["query"] = (...request) => {
+      calls += 1;
+      if (calls === nth) return Promise.reject(new AppError("sql.limit", "The SQL took too long."));
+      return lake.sandbox.query(...request);
+    };
+    const [first] = await testConsumers({ ...lake, sandbox: { ...lake.sandbox, query: slow } }, sides);
+    expect(first).toMatchObject({ outcome, reused: false, summary: expect.stringMatching(summary) as string });
+    expect(Object.keys(first ?? {})).not.toContain("untold");
+    const [again] = await testConsumers(lake, sides);
+    expect(again).toMatchObject({ outcome: outcome === "already_broken" ? outcome : "same", reused: false });
+    expect(again?.summary).not.toMatch(summary);
+    expect((await testConsumers(lake, sides))[0]).toMatchObject({ outcome: again?.outcome, reused: true });
   });
 
   test("slower: the same numbers by a join that fans out", async () => {

@@ -8,7 +8,7 @@ import type { ModelRunner } from "../engine/models.ts";
 import type { Sandbox, SandboxCaps } from "../engine/sandbox.ts";
 import { evidenceKey, type Finding } from "../evidence/evidence.ts";
 import { keepEvidence, readEvidence } from "../evidence/evidence-store.ts";
-import { verdictOf, type TestFinding, type TestResult } from "./consumer-test.ts";
+import { verdictOf, type RunFinding, type TestFinding, type TestResult } from "./consumer-test.ts";
 import { noCommands, type CommandSettings } from "./command-settings.ts";
 import { filesOf, runCommandTest } from "./command-test.ts";
 import { mentionedIn } from "../catalog/mentioned.ts";
@@ -47,7 +47,7 @@ const resultCaps = { rows: 500_000, bytes: 128 * 2 ** 20 };
 /** Tests under way at the same time; the sandbox has its own limit of processes. */
 const atOnce = 2;
 /** Part of each key: what the comparison means. Counted up when the same results would be judged differently. */
-const meaning = 2;
+const meaning = 3;
 
 /**
  * Runs the consumers' tests that read what a change touches, on both of its sides. A test that the candidate changes or removes runs as base
@@ -104,9 +104,9 @@ export async function testConsumers(
   });
   await inTurns(open, atOnce, async (question) => {
     options.signal?.throwIfAborted();
-    const finding = await runTest(deps, question, options.signal);
+    const { untold = false, ...finding } = await runTest(deps, question, options.signal);
     // A limit of the machine is no answer: it is asked again.
-    if (finding.outcome !== "not_run") await keepFinding(deps, question, finding);
+    if (!untold && finding.outcome !== "not_run") await keepFinding(deps, question, finding);
     say(question, finding, false);
   });
   const told = questions.flatMap(({ id }) => results.get(id) ?? []);
@@ -143,7 +143,7 @@ async function programOf(deps: ConsumerTestDeps, { test }: StoredTest): Promise<
   return test.kind === "model" ? [deps.models.version() ?? ""] : [];
 }
 
-async function runTest(deps: ConsumerTestDeps, { item, before, after }: Question, signal: AbortSignal | undefined): Promise<TestFinding> {
+async function runTest(deps: ConsumerTestDeps, { item, before, after }: Question, signal: AbortSignal | undefined): Promise<RunFinding> {
   const { test } = item;
   if (test.kind === "command")
     return runCommandTest({ engine: deps.engine, settings: deps.commands ?? noCommands, signal }, test, { before, after });

@@ -19,6 +19,7 @@ export interface SpokenError extends Spoken {
   expected?: string;
   found?: string;
   hint?: string;
+  details?: unknown;
 }
 
 /** First character of a line that is a message; no row starts with it. */

@@ -46,8 +46,9 @@ export interface KeptFinding {
   finding: Finding<unknown>;
 }
 
-/** Keeps findings under their keys. Values of rows go to the one table from which they can be erased. */
-export async function keepEvidence(deps: EvidenceDeps, items: readonly KeptFinding[]): Promise<void> {
+/** Keeps findings under their keys; what was not told is asked again. Values of rows go to the one table from which they can be erased. */
+export async function keepEvidence(deps: EvidenceDeps, found: readonly KeptFinding[]): Promise<void> {
+  const items = found.filter(({ finding }) => finding.untold !== true);
   const at = deps.clock.now();
   for (let from = 0; from < items.length; from += 500) {
     const chunk = items.slice(from, from + 500);

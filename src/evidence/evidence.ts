@@ -10,6 +10,8 @@ export interface Finding<B, V = unknown> {
   verdict: Verdict;
   body: B;
   values?: V | undefined;
+  /** Nothing was told: a limit or a failure of the machine stood in the way. It is no answer, and is never kept. */
+  untold?: boolean | undefined;
 }
 
 /** A finding under the key of what it looked at. The same question on the same inputs is answered from the store. */

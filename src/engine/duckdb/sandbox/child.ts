@@ -73,6 +73,7 @@ function refuseExcess(job: Job, rows: number, bytes: number): void {
     expected: `at most ${job.rows} rows and ${job.bytes} bytes`,
     found: rows > job.rows ? `more than ${job.rows} rows` : `more than ${job.bytes} bytes`,
     hint: "add a LIMIT, or export the dataset (tidegate read --format parquet)",
+    details: { of: "result" },
   });
 }
 
@@ -151,7 +152,7 @@ lines.once("line", (line) => {
   void engines
     .then(async (open) => work[job.kind](open, job.kind === "plans" ? job : await narrowed(open.gate, job)))
     .catch((error: unknown) => {
-      const { code, message, expected, found, hint } = sqlError(
+      const { code, message, expected, found, hint, details } = sqlError(
         error,
         job.tables.map(({ name }) => name),
       );
@@ -162,6 +163,7 @@ lines.once("line", (line) => {
         ...(expected === undefined ? {} : { expected }),
         ...(found === undefined ? {} : { found }),
         ...(hint === undefined ? {} : { hint }),
+        ...(details === undefined ? {} : { details }),
       });
     })
     .then(() => answers.end(end));
