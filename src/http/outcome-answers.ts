@@ -5,10 +5,14 @@ import { verdicts } from "../rollouts/judge/judge.ts";
 
 const judgement = z
   .object({
-    guardrail: z.string().openapi({ description: "The metric; `consumers` is the exact guardrail." }),
+    guardrail: z
+      .string()
+      .openapi({ description: "The metric; `consumers` is the exact guardrail, `checks` and `drift` those on the data." }),
     verdict: z.enum(verdicts),
     reason: z.string().openapi({ description: "A sentence with the numbers." }),
-    candidate: z.number().openapi({ description: "Values, or consumers that have read, on the candidate." }),
+    candidate: z.number().openapi({
+      description: "Values, or consumers that have read, on the candidate; of the data, rules or columns that were looked at.",
+    }),
     current: z.number(),
     difference: z.number().nullable().openapi({ description: "How much worse the candidate is; below 0: better." }),
     halfWidth: z.number().nullable().openapi({ description: "How far the truth may be from it." }),

@@ -6,7 +6,7 @@ import { catchUp } from "./catch-up.ts";
 import { misfitText } from "./fit.ts";
 import { frozenNow } from "./plans/freeze-reads.ts";
 import { frozenText, type Frozen } from "./plans/freeze.ts";
-import { judge, judgeActor, takeBack } from "./judge/judge-service.ts";
+import { judge, judgeActor, judgeReports, takeBack } from "./judge/judge-service.ts";
 import { dueReleases, getRelease, reportedReleases, type Release } from "./release-store.ts";
 import { locked, minute, setState, startNext, tested } from "./release-turn.ts";
 import { stepsOf } from "./step-store.ts";
@@ -149,7 +149,7 @@ async function waitOut(m: Mutation, release: Release, frozen: Frozen): Promise<v
  */
 export async function takeBackHarm(deps: LakeDeps): Promise<void> {
   await eachInTurn(await reportedReleases(deps.db), async (release) => {
-    const judged = await judge(deps, release);
+    const judged = await judgeReports(deps, release);
     if (judged?.verdict === "HARM") await takeBack(deps, release, judged);
   });
 }

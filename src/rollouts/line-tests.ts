@@ -103,7 +103,7 @@ async function brokenTests(deps: RolloutDeps, request: Parameters<typeof testCon
 }
 
 /** Main before a change was merged, and with it; undefined where it is not known. */
-async function mergeSides(db: Reader, changeId: string): Promise<{ base: Side; candidate: Side } | undefined> {
+export async function mergeSides(db: Reader, changeId: string): Promise<{ base: Side; candidate: Side } | undefined> {
   const change = await db.selectFrom("changes").select("merge_commit").where("id", "=", changeId).executeTakeFirst();
   if (change?.merge_commit == null) return undefined;
   const merge = await readCommit(db, change.merge_commit);

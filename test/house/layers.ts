@@ -47,6 +47,7 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
     "catalog",
     "contracts",
     "effects",
+    "evidence",
     "checks",
     "lineage",
     "consumers",

@@ -1,10 +1,11 @@
 import { z } from "zod";
+import { dataText, type DataGuardrails, type DriftGuardrail } from "./data-guardrail.ts";
 import { reportsForSafe, short, type Guardrail, type Margin } from "./judge.ts";
 
 /* Guardrails as people write them: `guardrails: [{outcome: conversion, worse: lower, margin: 2 %}]` beside the steps of a plan. */
 
 /** What the judge looks at beside the consumers themselves. */
-export interface Guardrails {
+export interface Guardrails extends DataGuardrails {
   outcomes: readonly Guardrail[];
   /** When no consumer fails and all have read, a step goes on although outcomes are not proved yet. */
   exactDecides: boolean;
@@ -32,36 +33,75 @@ const alpha = z.union([z.number(), z.string()]).transform((written, context): nu
   return z.NEVER;
 });
 
-const guardrail = z
-  .strictObject({
-    outcome: z.string().regex(metricPattern, "expected a name of letters, digits, blanks, _ . / or -, of at most 100"),
-    worse: z.enum(["higher", "lower"]).optional(),
-    kind: z.enum(["mean", "rate"]).optional(),
-    margin,
-    alpha: alpha.optional(),
-    minimum: z.number().int().min(30).max(1_000_000).optional(),
-  })
-  .transform((written, context): Guardrail => {
-    const known = written.outcome === errorsMetric || written.outcome === latencyMetric;
-    if (!known && written.worse === undefined) {
-      context.addIssue({ code: "custom", message: "expected worse: higher or lower", path: ["worse"] });
-      return z.NEVER;
-    }
-    return {
-      metric: written.outcome,
-      worse: written.worse ?? "higher",
-      kind: written.kind ?? (written.outcome === errorsMetric ? "rate" : "mean"),
-      margin: written.margin,
-      alpha: written.alpha ?? 0.05,
-      minimum: written.minimum ?? 100,
-    };
-  });
+const columnNames = z.union([
+  z
+    .string()
+    .min(1)
+    .transform((name) => [name]),
+  z.array(z.string().min(1)).min(1).max(100),
+]);
+
+const writtenGuardrail = z.strictObject({
+  outcome: z.string().regex(metricPattern, "expected a name of letters, digits, blanks, _ . / or -, of at most 100").optional(),
+  worse: z.enum(["higher", "lower"]).optional(),
+  kind: z.enum(["mean", "rate"]).optional(),
+  margin: margin.optional(),
+  alpha: alpha.optional(),
+  minimum: z.number().int().min(30).max(1_000_000).optional(),
+  checks: z.literal(true).optional(),
+  drift: z.union([z.literal(true).transform((): "all" => "all"), columnNames]).optional(),
+  harm: z.boolean().optional(),
+});
+
+type WrittenGuardrail = z.output<typeof writtenGuardrail>;
+type ReadGuardrail = { outcome: Guardrail } | { checks: true } | { drift: DriftGuardrail };
+
+const guardrail = writtenGuardrail.transform((written, context): ReadGuardrail => {
+  const wrong = (message: string, path: string[] = []): never => {
+    context.addIssue({ code: "custom", message, path });
+    return z.NEVER;
+  };
+  const { outcome, checks, drift, harm, ...ofOutcome } = written;
+  if ([outcome, checks, drift].filter((item) => item !== undefined).length !== 1) return wrong("expected one of: outcome, checks, drift");
+  const [stray] = outcome === undefined ? Object.keys(ofOutcome) : [];
+  if (stray !== undefined) return wrong("expected beside an outcome only", [stray]);
+  if (harm !== undefined && drift === undefined) return wrong("expected beside drift only", ["harm"]);
+  if (checks !== undefined) return { checks };
+  if (drift !== undefined) return { drift: { columns: drift, harm: harm ?? false } };
+  const metric = outcome ?? "";
+  if (written.margin === undefined) return wrong("expected what is tolerated: 0.01, 5 % of what current has, or 0.25 sd", ["margin"]);
+  const isKnown = metric === errorsMetric || metric === latencyMetric;
+  if (!isKnown && written.worse === undefined) return wrong("expected worse: higher or lower", ["worse"]);
+  return { outcome: outcomeOf(metric, written.margin, written) };
+});
+
+function outcomeOf(metric: string, tolerated: Margin, written: WrittenGuardrail): Guardrail {
+  return {
+    metric,
+    worse: written.worse ?? "higher",
+    kind: written.kind ?? (metric === errorsMetric ? "rate" : "mean"),
+    margin: tolerated,
+    alpha: written.alpha ?? 0.05,
+    minimum: written.minimum ?? 100,
+  };
+}
+
+const nameOf = (item: ReadGuardrail): string => ("outcome" in item ? `outcome ${item.outcome.metric}` : Object.keys(item).join());
 
 /** The list of a plan; an empty one switches the judge off. */
 export const guardrailsShape = z
   .array(guardrail)
   .max(20)
-  .refine((list) => new Set(list.map(({ metric }) => metric)).size === list.length, "expected each outcome once");
+  .refine((list) => new Set(list.map(nameOf)).size === list.length, "expected each outcome once, and checks and drift once each")
+  .transform((list): Omit<Guardrails, "exactDecides"> | "off" => {
+    if (list.length === 0) return "off";
+    const drift = list.flatMap((item) => ("drift" in item ? [item.drift] : []))[0];
+    return {
+      outcomes: list.flatMap((item) => ("outcome" in item ? [item.outcome] : [])),
+      ...(list.some((item) => "checks" in item) ? { checks: true } : {}),
+      ...(drift === undefined ? {} : { drift }),
+    };
+  });
 
 const keptShape = z.union([
   z.literal("off"),
@@ -77,6 +117,8 @@ const keptShape = z.union([
       }),
     ),
     exactDecides: z.boolean(),
+    checks: z.literal(true).optional(),
+    drift: z.object({ columns: z.union([z.literal("all"), z.array(z.string())]), harm: z.boolean() }).optional(),
   }),
 ]);
 
@@ -93,7 +135,7 @@ export function keptGuardrails(value: unknown): Judging {
 /** Guardrails as people write them. */
 export function guardrailsDocument(judging: Judging): { guardrails?: Record<string, unknown>[]; exact?: "decides" } {
   if (judging === "off") return { guardrails: [] };
-  const guardrails = judging.outcomes.map((item) => ({
+  const outcomes = judging.outcomes.map((item) => ({
     outcome: item.metric,
     worse: item.worse,
     ...(item.kind === "rate" ? { kind: "rate" } : {}),
@@ -101,6 +143,12 @@ export function guardrailsDocument(judging: Judging): { guardrails?: Record<stri
     ...(item.alpha === 0.05 ? {} : { alpha: item.alpha }),
     ...(item.minimum === 100 ? {} : { minimum: item.minimum }),
   }));
+  const { checks, drift } = judging;
+  const guardrails: Record<string, unknown>[] = [
+    ...outcomes,
+    ...(checks === undefined ? [] : [{ checks }]),
+    ...(drift === undefined ? [] : [{ drift: drift.columns === "all" ? true : drift.columns, ...(drift.harm ? { harm: true } : {}) }]),
+  ];
   return { ...(guardrails.length === 0 ? {} : { guardrails }), ...(judging.exactDecides ? { exact: "decides" } : {}) };
 }
 
@@ -117,7 +165,7 @@ export interface KnownMetric {
 /** What the judge looks at, one line each, with how many reports SAFE needs. */
 export function judgingText(judging: Judging, known: ReadonlyMap<string, KnownMetric> = new Map()): string[] {
   if (judging === "off") return ["nobody judges: steps go on by time alone"];
-  const decides = judging.exactDecides ? "; that is enough to go on" : "";
+  const decides = judging.exactDecides ? "; that is enough to go on, whatever outcomes do not prove yet" : "";
   return [
     `each moved consumer must read the candidate, and none may fail where it worked${decides}`,
     ...judging.outcomes.map((item) => {
@@ -125,6 +173,7 @@ export function judgingText(judging: Judging, known: ReadonlyMap<string, KnownMe
       const count = needs === undefined ? unknownNeeds(item) : `SAFE needs about ${needs} reports, both sides together`;
       return `${item.metric}: ${item.worse === "higher" ? "not higher" : "not lower"} by more than ${marginWords(item.margin)}; ${count}`;
     }),
+    ...dataText(judging),
   ];
 }
 

@@ -2,6 +2,7 @@ import type { Reader } from "../../db/db.ts";
 import type { Clock } from "../../edges/clock.ts";
 import type { LakeDeps } from "../../effects/lake-deps.ts";
 import { AppError } from "../../lib/errors.ts";
+import { judgeData } from "./data-service.ts";
 import { movedConsumers, reportedOn } from "./judge-reads.ts";
 import { judgeExact, judgeReported, worst, type Judgement, type Verdict } from "./judge.ts";
 import { isActive } from "../release-machine.ts";
@@ -19,8 +20,22 @@ export interface Judged {
   guardrails: Judgement[];
 }
 
-/** What the judge says of the step under way; undefined when none is, or when the plan has switched it off. */
-export async function judge({ db, clock }: { db: Reader; clock: Clock }, release: Release): Promise<Judged | undefined> {
+/**
+ * What the judge says of the step under way, by reports and by the data; undefined when none is, or when the plan has switched it off. What it
+ * found of the same data before is answered from the evidence.
+ */
+export async function judge(deps: LakeDeps, release: Release): Promise<Judged | undefined> {
+  const reported = await judgeReports(deps, release);
+  const judging = reported && (await judgingOf(deps.db, release.id));
+  if (reported === undefined || judging === undefined || judging === "off") return undefined;
+  const data = await judgeData(deps, release, judging);
+  if (data.length === 0) return reported;
+  const { verdict, reason } = worst<Pick<Judgement, "verdict" | "reason">>([reported, ...data]) ?? reported;
+  return { verdict, reason, guardrails: [...reported.guardrails, ...data] };
+}
+
+/** What the judge says by what consumers read and report alone: asked with each report, and answered without looking at data. */
+export async function judgeReports({ db, clock }: { db: Reader; clock: Clock }, release: Release): Promise<Judged | undefined> {
   if (!release.planned || release.step === 0 || !isActive(release.state)) return undefined;
   const judging = await judgingOf(db, release.id);
   if (judging === "off") return undefined;

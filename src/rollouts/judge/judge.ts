@@ -283,6 +283,6 @@ export function judgeExact(moved: readonly MovedConsumer[]): Judgement {
 }
 
 /** What several guardrails say together: the worst of them. */
-export function worst(judgements: readonly Judgement[]): Judgement | undefined {
+export function worst<T extends Pick<Judgement, "verdict">>(judgements: readonly T[]): T | undefined {
   return judgements.toSorted((a, b) => verdicts.indexOf(b.verdict) - verdicts.indexOf(a.verdict))[0];
 }

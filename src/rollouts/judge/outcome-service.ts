@@ -1,7 +1,7 @@
 import { resolveDataset } from "../../catalog/dataset-store.ts";
 import { AppError } from "../../lib/errors.ts";
 import { hashOf } from "../../lib/json.ts";
-import { judge, takeBack, type Judged } from "./judge-service.ts";
+import { judgeReports, takeBack, type Judged } from "./judge-service.ts";
 import { addReport, placeOf, type Place } from "./outcome-store.ts";
 import { measuredIn, notARate, ReportRate, reportsPerMinute, type Measured, type Outcome } from "./outcome.ts";
 import { activeReleases, findRelease, getRelease, judgingOf, releaseEntries, type Release } from "../release-store.ts";
@@ -211,7 +211,7 @@ async function judgeAfter(
   const matters =
     (ok === false && place.arm === "candidate") || judging.outcomes.some(({ metric }) => measured.some((item) => item.metric === metric));
   if (!matters) return undefined;
-  const judged = await judge(deps, release);
+  const judged = await judgeReports(deps, release);
   if (judged?.verdict === "HARM") await takeBack(deps, release, judged);
   return judged;
 }

@@ -81,13 +81,17 @@ export const planShape = writtenPlan.transform(({ steps, guardrails, exact }, co
     });
     return z.NEVER;
   }
-  if (exact !== undefined && (guardrails ?? []).length === 0) {
-    context.addIssue({ code: "custom", message: "expected guardrails, over which consumers alone may decide", path: ["exact"] });
+  if (exact !== undefined && (guardrails === undefined || guardrails === "off" || guardrails.outcomes.length === 0)) {
+    context.addIssue({
+      code: "custom",
+      message: "expected guardrails on outcomes, over which consumers alone may decide",
+      path: ["exact"],
+    });
     return z.NEVER;
   }
   const whole = at < 0 ? [...steps, everyone] : steps;
   if (guardrails === undefined) return { steps: whole };
-  return { steps: whole, judging: guardrails.length === 0 ? "off" : { outcomes: guardrails, exactDecides: exact !== undefined } };
+  return { steps: whole, judging: guardrails === "off" ? "off" : { ...guardrails, exactDecides: exact !== undefined } };
 });
 
 /** Reads a plan; `plan.invalid` tells all that is wrong with it, each with its line. */

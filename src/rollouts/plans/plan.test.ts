@@ -36,7 +36,15 @@ test("guardrails are read with what is usual, written as they were read, and an 
   });
   const off = parsePlan("steps: [{ ring: board }]\nguardrails: []");
   expect(off.judging).toBe("off");
-  for (const item of [plan, off]) {
+  const data = parsePlan("steps: [{ ring: board }]\nguardrails: [{ checks: true }, { drift: [fare, tip], harm: true }]");
+  expect(data.judging).toEqual({ outcomes: [], exactDecides: false, checks: true, drift: { columns: ["fare", "tip"], harm: true } });
+  expect(judgingText(data.judging ?? "off").slice(1)).toEqual([
+    "checks: a rule that fails on the candidates and not on current is harm; a warning holds for a person",
+    "drift of fare, tip: a shift against current that chance does not explain is harm",
+  ]);
+  const all = parsePlan("steps: [{ ring: board }]\nguardrails: [{ drift: true }, { outcome: errors, margin: 0 }]");
+  expect(all.judging).toMatchObject({ drift: { columns: "all", harm: false } });
+  for (const item of [plan, off, data, all]) {
     expect(parsePlan(JSON.stringify(planDocument(item)))).toEqual(item);
     expect(keptPlan(JSON.parse(JSON.stringify(item)))).toEqual(item);
   }
@@ -61,7 +69,12 @@ test.each([
   ["steps: [{ ring: board }]\nguardrails: [{ outcome: errors, margin: 5 apples }]", "expected what is tolerated: 0.01"],
   ["steps: [{ ring: board }]\nguardrails: [{ outcome: errors, margin: 1 %, alpha: 60 % }]", "expected a chance from 0.01 % to 20 %"],
   ["steps: [{ ring: board }]\nguardrails: [{ outcome: errors, margin: 1 }, { outcome: errors, margin: 2 }]", "expected each outcome once"],
-  ["steps: [{ ring: board }]\nexact: decides", "expected guardrails, over which consumers alone may decide"],
+  ["steps: [{ ring: board }]\nguardrails: [{ checks: true, drift: true }]", "expected one of: outcome, checks, drift"],
+  ["steps: [{ ring: board }]\nguardrails: [{ checks: true, margin: 1 }]", "expected beside an outcome only"],
+  ["steps: [{ ring: board }]\nguardrails: [{ checks: true, harm: true }]", "expected beside drift only"],
+  ["steps: [{ ring: board }]\nguardrails: [{ drift: true }, { drift: fare }]", "checks and drift once each"],
+  ["steps: [{ ring: board }]\nguardrails: [{ checks: true }]\nexact: decides", "expected guardrails on outcomes"],
+  ["steps: [{ ring: board }]\nexact: decides", "expected guardrails on outcomes, over which consumers alone may decide"],
 ])("the plan %s is refused, and it says why", (text, why) => {
   expect(() => parsePlan(text)).toThrow(expect.objectContaining({ code: "plan.invalid", message: expect.stringContaining(why) as string }));
 });
