@@ -1,18 +1,16 @@
 import type { Rule, RuleColumn } from "../contracts/rule.ts";
 import { call, column, type Plan } from "../engine/plan.ts";
-import { evidenceKey } from "../evidence/evidence.ts";
-import { ask } from "../evidence/evidence-store.ts";
-import type { Schema } from "../lake/schema.ts";
 import { isNumber } from "../lake/types.ts";
-import { AppError } from "../lib/errors.ts";
+import { measureOf, measured } from "./column-measures.ts";
 import { filtered } from "./compile.ts";
 import { categoryDrift, distinctDrift, fewestRows, nullDrift, quantileDrift, quantileOfBins, scaleOf, type DriftFinding } from "./drift.ts";
+import { onFittingEdges } from "./histogram-edges.ts";
 import { isProblem } from "./literals.ts";
-import { decodeCell, encodeCell, isFailed, scanMeasure, topLimit, type Measured, type ScanMeasure, type TopEntry } from "./measure.ts";
+import { topLimit, type ScanMeasure, type TopEntry } from "./measure.ts";
 import { noReading } from "./reading.ts";
 import { number, passing, type RelativeContext, type RelativeReading, type Snapshot } from "./relative-reading.ts";
-import { columnsById, idName, whereExpr } from "./row-test.ts";
-import { measureSource, sourcePlan, type Source } from "./scan-service.ts";
+import { idName } from "./row-test.ts";
+import { sourcePlan, type Source } from "./scan-service.ts";
 import { groups } from "./set-tests.ts";
 
 /* Rules on how a column's values are distributed, against base: drift, and a change of unit. */
@@ -59,43 +57,11 @@ export async function drift(
     return driftReading(categoryDrift(old ?? new Map(), now ?? new Map(), { base: a.nulls, candidate: b.nulls }));
   }
   if (!isNumber(type)) return { reading: noReading("wrong_type", "quantiles need numbers") };
-  const edges = await fixedEdges(context, before, test.column.fieldId as number);
-  const bins = (source: Source) => measureOf(rule, source.schema, test.column, (of) => ({ fn: "histogram", of, edges }));
-  const [a, b] = [await ask(before, [bins(before)]), await ask(after, [bins(after)])];
+  const { edges, measured: a } = await onFittingEdges(context, rule, before, test.column);
+  const b = await ask(after, [measureOf(rule, after.schema, test.column, (of) => ({ fn: "histogram", of, edges }))]);
   return driftReading(
     quantileDrift(edges, a.values[0] as unknown as number[], b.values[0] as unknown as number[], { base: a.nulls, candidate: b.nulls }),
   );
-}
-
-function measureOf(
-  rule: Rule,
-  schema: Schema,
-  wanted: RuleColumn,
-  of: (value: Parameters<typeof call>[1]) => ScanMeasure["of"],
-): ScanMeasure {
-  const made = filtered(rule, schema, wanted);
-  if (isProblem(made)) throw new Error(made.detail);
-  return scanMeasure(of(made.value as Parameters<typeof call>[1]), columnsById(schema), made.fieldIds);
-}
-
-/** Rows, nulls among them, and further measures of a column. */
-async function measured(context: RelativeContext, rule: Rule, source: Source, wanted: RuleColumn, extra: readonly ScanMeasure[]) {
-  const made = filtered(rule, source.schema, wanted);
-  const where = whereExpr(source.schema, rule.where);
-  if (isProblem(made) || isProblem(where)) throw new Error("the column was there a moment ago");
-  const columns = columnsById(source.schema);
-  const { fieldId } = made.found;
-  const rows =
-    where.expr === undefined
-      ? scanMeasure({ fn: "count_all" }, columns, [], { is: "rows" })
-      : scanMeasure({ fn: "count_if", of: where.expr }, columns, where.fieldIds);
-  const count = scanMeasure({ fn: "count", of: made.value }, columns, made.fieldIds, made.isPlain ? { is: "values", fieldId } : undefined);
-  const values = await measureSource(context.deps, source, [rows, count, ...extra], context);
-  const failed = [...values.values()].find(isFailed);
-  if (failed !== undefined) throw new AppError("internal", failed.failed, { hint: "tidegate doctor" });
-  const valueOf = (measure: ScanMeasure): Measured => values.get(measure.id) ?? null;
-  const [all, present] = [Number(valueOf(rows)), Number(valueOf(count))];
-  return { rows: all, nulls: all - present, values: extra.map(valueOf) };
 }
 
 /** How many values occur once, twice …: a table that stays small however many values there are. */
@@ -114,23 +80,6 @@ async function countsOfCounts(context: RelativeContext, rule: Rule, source: Sour
   return new Map(rows.map((row) => [Number(row["\u0001rows"]), Number(row["values"])]));
 }
 
-/**
- * The edges of a column's histograms: quantiles of the first base that was asked about, kept, so that what was counted of a file stays true of
- * later versions.
- */
-async function fixedEdges(context: RelativeContext, source: Source, fieldId: number): Promise<number[]> {
-  const type = source.schema.fields.find(({ id }) => id === fieldId)?.type;
-  const key = evidenceKey("state", { format: 1, edges: fieldId, datasetId: context.datasetId, type });
-  const kept = await ask<object, { edges: unknown }>(context.deps, { key, kind: "state", datasetId: context.datasetId }, async () => {
-    const at = Array.from({ length: 49 }, (_, index) => (index + 1) / 50);
-    const measure = scanMeasure({ fn: "quantiles", of: column(idName(fieldId)), at }, columnsById(source.schema), [fieldId]);
-    const found = (await measureSource(context.deps, source, [measure], context)).get(measure.id);
-    const edges = Array.isArray(found) ? [...new Set(found as number[])] : [];
-    return { verdict: "pass", body: {}, values: { edges: encodeCell(edges) } };
-  });
-  return decodeCell(kept.values?.edges ?? []) as unknown as number[];
-}
-
 /** Whether the numbers are those of base times a constant. */
 export async function scaled(context: RelativeContext, rule: Rule, wanted: RuleColumn, base: Snapshot): Promise<RelativeReading> {
   const looked = await context.looked(rule);
@@ -138,10 +87,8 @@ export async function scaled(context: RelativeContext, rule: Rule, wanted: RuleC
   if (isProblem(made)) return { reading: noReading(made.reason, made.detail) };
   if (!isNumber(made.found.type)) return { reading: noReading("wrong_type", "only numbers have a unit") };
   if (isProblem(filtered(rule, base.source.schema, wanted))) return passing("no_base");
-  const edges = await fixedEdges(context, base.source, made.found.fieldId);
+  const { edges, measured: before } = await onFittingEdges(context, rule, base.source, wanted);
   const points = [0.1, 0.25, 0.5, 0.75, 0.9];
-  const bins = measureOf(rule, base.source.schema, wanted, (of) => ({ fn: "histogram", of, edges }));
-  const before = await measured(context, rule, base.source, wanted, [bins]);
   const quantiles = measureOf(rule, looked.schema, wanted, (of) => ({ fn: "quantiles", of, at: points }));
   const after = await measured(context, rule, looked, wanted, [quantiles]);
   const few = Math.min(before.rows - before.nulls, after.rows - after.nulls);

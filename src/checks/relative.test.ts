@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { bound, checkChange, checkOf, col, importText, proposeText, rule } from "../../test/harness/checks.ts";
 import { lakehouse, type Lakehouse } from "../../test/harness/lakehouse.ts";
@@ -69,6 +70,83 @@ test("a change of unit is a constant factor between quantiles; other shifts are 
   expect((await checked("unit.base", `id,x\n${rows(2000, 2500, (n) => `${n},${spread(n) + 60}`)}\n`, tests))("unit")).toMatchObject({
     verdict: "pass",
   });
+});
+
+test("a shift is seen whatever the first base was, and however far base has moved since", async () => {
+  await importText(lake, "late.base", "id,x\n1,1.5\n", ["id"]);
+  await lake.merge(await proposeText(lake, "late.base", "replace", "id,x\n"));
+  const tests: Record<string, RuleTest> = {
+    values: { kind: "drift", column: col("x"), by: "quantiles" },
+    unit: { kind: "scaled", column: col("x") },
+  };
+  const batch = (from: number, count: number, value: (n: number) => number): string =>
+    `id,x\n${rows(from, from + count, (n) => `${n},${value(n)}`)}\n`;
+  const asked = async (csv: string, merge = false) => {
+    const change = await proposeText(lake, "late.base", "append", csv);
+    const checks = await checkChange(lake, change, {
+      rulesOf: bound(Object.entries(tests).map(([id, of]) => rule(id, of, { scope: "added" }))),
+    });
+    if (merge) await lake.merge(change);
+    return ["values", "unit"].map((id) => checkOf(checks, id).verdict);
+  };
+  // The first base is empty, the second small.
+  expect(
+    await asked(
+      batch(0, 100, (n) => spread(n) + 5),
+      true,
+    ),
+  ).toEqual(["pass", "pass"]);
+  expect(
+    await asked(
+      batch(1000, 2000, (n) => spread(n) + 5),
+      true,
+    ),
+  ).toEqual(["pass", "pass"]);
+  expect(await asked(batch(5000, 500, (n) => (spread(n) + 5) * 3))).toEqual(["fail", "fail"]);
+  expect(await asked(batch(5000, 500, (n) => spread(n) + 5))).toEqual(["pass", "pass"]);
+  // All values move far beyond the edges that were made on the way; the next shift is seen none the less.
+  await lake.merge(
+    await proposeText(
+      lake,
+      "late.base",
+      "replace",
+      batch(0, 2000, (n) => 1000 * (spread(n) + 5)),
+    ),
+  );
+  expect(await asked(batch(5000, 500, (n) => 1000 * (spread(n) + 5)))).toEqual(["pass", "pass"]);
+  expect(await asked(batch(5000, 500, (n) => 3000 * (spread(n) + 5)))).toEqual(["fail", "fail"]);
+});
+
+test("edges are kept as long as they fit: a value that always was frequent renews none", async () => {
+  await importText(lake, "ties.base", `id,x\n${rows(0, 2000, (n) => `${n},${n % 2 === 0 ? 0 : spread(n)}`)}\n`, ["id"]);
+  const tests: Record<string, RuleTest> = { values: { kind: "drift", column: col("x"), by: "quantiles" } };
+  const made = async () =>
+    Number(
+      (
+        await lake.db
+          .selectFrom("samples")
+          .select((eb) => eb.fn.countAll().as("n"))
+          .where(sql`body::text`, "like", "%shares%")
+          .executeTakeFirstOrThrow()
+      ).n,
+    );
+  const before = await made();
+  for (const from of [5000, 6000]) {
+    const change = await proposeText(
+      lake,
+      "ties.base",
+      "append",
+      `id,x\n${rows(from, from + 500, (n) => `${n},${n % 2 === 0 ? 0 : spread(n)}`)}\n`,
+    );
+    expect(
+      checkOf(
+        await checkChange(lake, change, { rulesOf: bound([rule("values", tests["values"] as RuleTest, { scope: "added" })]) }),
+        "values",
+      ).verdict,
+    ).toBe("pass");
+    await lake.merge(change);
+  }
+  expect((await made()) - before).toBe(1);
 });
 
 test("a metric is compared with base by difference and ratio, exactly where digits are", async () => {
