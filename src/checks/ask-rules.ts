@@ -54,10 +54,11 @@ export async function questionOf({ deps, sides, state }: AskContext, rule: Rule)
   const usesBase = looksAtAdded(rule, state) || isRelative(rule) || rule.noWorseThanBase === true;
   const { test } = rule;
   const inputs: Record<string, unknown> = {
-    format: 1,
+    format: 2,
     rule: hash,
     candidate: state.candidate.dataKey,
     base: usesBase ? (state.base?.dataKey ?? null) : undefined,
+    besideBase: rule.noWorseThanBase === true ? await besideBase({ sides, state }, rule) : undefined,
     masked: columnsIn(test).filter((id) => state.masked.has(id)),
     engine: deps.engine.version,
   };
@@ -73,6 +74,16 @@ export async function questionOf({ deps, sides, state }: AskContext, rule: Rule)
     inputs["versions"] = versions.map(({ source }) => source.files.map(({ file }) => file.key));
   }
   return { rule, hash, key: evidenceKey("check", inputs), shown };
+}
+
+/** The other datasets that base has where the rule looks at some; undefined where it looks at its own alone, or there is no base. */
+export async function besideBase({ sides, state }: Pick<AskContext, "sides" | "state">, { test }: Rule): Promise<unknown> {
+  if (state.base === undefined) return undefined;
+  const side = sides.base ?? sides.candidate;
+  if (test.kind === "foreign_key") return keyOfNamed(side, test.to.dataset);
+  if (test.kind !== "sql") return undefined;
+  const tables = await tablesOf(side, { ...state, candidate: state.base }, test.query);
+  return tables.map(({ name, content }) => [name, dataKeyOf(content)]);
 }
 
 /** When the candidate came to be; a draft comes to be now. */

@@ -11,10 +11,17 @@ import {
   proposeContract,
   proposeText,
   rule,
+  treeOf,
 } from "../../test/harness/checks.ts";
 import { lakehouse, source, type Lakehouse } from "../../test/harness/lakehouse.ts";
+import { mainRef } from "../catalog/ref-store.ts";
+import { treeSide } from "../catalog/side.ts";
+import { sidesOfChange } from "../changes/change-sides.ts";
+import { getChange } from "../changes/change-store.ts";
 import type { Contract } from "../contracts/contract.ts";
 import type { Rule } from "../contracts/rule.ts";
+import { checkDatasets } from "./check-service.ts";
+import type { DatasetChecks } from "./check.ts";
 
 let lake: Lakehouse;
 beforeAll(async () => {
@@ -250,6 +257,40 @@ test("a foreign key is broken from either side: by a row that points nowhere, an
       badAdded: 1,
       samples: [{ key: [10], row: { customer: 1 } }],
     },
+  ]);
+});
+
+test("what is excused by base, and what a change adds, is asked again when a dataset that base looks at moves", async () => {
+  await importText(lake, "beside.customers", "id\n1\n", ["id"]);
+  await importText(lake, "beside.orders", "id,customer\n10,1\n11,7\n12,8\n", ["id"]);
+  const pointing: Rule["test"] = { kind: "foreign_key", columns: [col("customer")], to: { dataset: "beside.customers", columns: ["id"] } };
+  const query = "SELECT count(*) FROM beside.orders WHERE customer NOT IN (SELECT id FROM beside.customers)";
+  const rulesOf = bound([
+    rule("key", pointing),
+    rule("pointing", pointing, { noWorseThanBase: true }),
+    rule("sql", { kind: "sql", query }, { noWorseThanBase: true }),
+  ]);
+  const change = await proposeText(lake, "beside.orders", "upsert", "id,customer\n12,9\n");
+  const { candidate, datasetIds } = await sidesOfChange(lake.db, await getChange(lake.db, change));
+  const asked = async () => {
+    const base = treeSide(lake.db, "main", await treeOf(lake, mainRef));
+    // Of the candidate nothing moves, not the customers either.
+    const [found] = await checkDatasets(lake, { base, candidate, datasetIds }, { rulesOf });
+    return ["pointing", "sql", "key"].map((id) => {
+      const { verdict, badAdded } = checkOf(found as DatasetChecks, id);
+      return [verdict, badAdded];
+    });
+  };
+  expect(await asked()).toEqual([
+    ["pass", null],
+    ["pass", null],
+    ["fail", 0],
+  ]);
+  await lake.merge(await proposeText(lake, "beside.customers", "append", "id\n7\n"));
+  expect(await asked()).toEqual([
+    ["fail", 1],
+    ["fail", null],
+    ["fail", 1],
   ]);
 });
 

@@ -8,7 +8,7 @@ import { evidenceKey } from "../evidence/evidence.ts";
 import { ask, keepEvidence, readEvidence, type KeptFinding } from "../evidence/evidence-store.ts";
 import { AppError } from "../lib/errors.ts";
 import { askedOfBase, isLeftAlone, standingOnBase, type StandingOnBase } from "./already-failing.ts";
-import { askRules, badAdded, questionOf, type Answer, type AskContext, type Question } from "./ask-rules.ts";
+import { askRules, badAdded, besideBase, questionOf, type Answer, type AskContext, type Question } from "./ask-rules.ts";
 import type { CheckDeps, CheckOptions, CheckSides } from "./check-deps.ts";
 import { resultOf, type Asked } from "./check-result.ts";
 import { failingSince, keepRuns, pointingDatasets } from "./check-store.ts";
@@ -200,7 +200,8 @@ const asksOthers = ({ test }: Rule): boolean => test.kind === "foreign_key" || t
 /** How many bad rows are the change's own; kept under its own key, since it looks at base where the rule itself does not. */
 async function addedBy(context: AskContext, { rule, key }: Question, bad: bigint): Promise<number | null> {
   const { deps, state } = context;
-  const question = evidenceKey("check", { format: 1, of: key, base: state.base?.dataKey ?? null, added: true, isChange: state.isChange });
+  const looked = { base: state.base?.dataKey ?? null, besideBase: await besideBase(context, rule) };
+  const question = evidenceKey("check", { format: 2, of: key, ...looked, added: true, isChange: state.isChange });
   const found = await ask<{ added: string | null }>(deps, { key: question, kind: "check", datasetId: state.datasetId }, async () => {
     const added = await badAdded(context, rule, bad);
     if (added === "untold") return { verdict: "inconclusive", body: { added: null }, untold: true };
