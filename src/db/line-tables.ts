@@ -21,6 +21,7 @@ export interface ReleasesTable {
   neighbours: Generated<string[]>;
   guardrails: JsonColumn | null;
   look_at: Date | null;
+  queue: Generated<string>;
 }
 
 export interface OutcomeReportsTable {

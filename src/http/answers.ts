@@ -74,6 +74,9 @@ export const release = z
     dueAt: time.nullable().openapi({ description: "When the next step starts by itself, or the bake ends." }),
     liveAt: time.nullable().openapi({ description: "Since when all readers have it." }),
     lookAt: time.nullable().openapi({ description: "When the judge, which holds it, looks again." }),
+    queue: z.enum(["wait", "supersede"]).openapi({
+      description: "Behind a release of the same datasets under way, or in its place: then that one ends with its first step.",
+    }),
   })
   .openapi("Release");
 

@@ -134,8 +134,9 @@ function originOf({ principal }: AnyCall, { origin, sourceId }: z.output<typeof 
 
 async function proposeFor(call: AnyCall, body: z.output<typeof proposeBody>, changeId?: string) {
   const plan = body.plan === undefined ? undefined : parsePlan(body.plan);
-  // Of a change that is there, a maintainer says how it reaches readers.
-  if (plan !== undefined && changeId !== undefined) requireRole(call.principal, "maintainer");
+  // A maintainer says how a change that is there reaches readers, and what ends a release of others.
+  const isOfMaintainers = plan?.queue === "supersede" || (plan !== undefined && changeId !== undefined);
+  if (isOfMaintainers) requireRole(call.principal, "maintainer");
   const operations: OperationRequest[] = [];
   for (const item of body.operations) operations.push(await operationOf(call, item));
   const origin = originOf(call, body);

@@ -49,6 +49,10 @@ export const shownReleaseAnswer = z
     judged: judgedAnswer.openapi({
       description: "What it says of the step under way, now; null when none is, or when it is switched off.",
     }),
+    inPlace: z
+      .string()
+      .nullable()
+      .openapi({ description: "The release that comes in its place with its first step: until then it moves nobody." }),
     changes: z.array(z.string()),
     datasets: z.array(z.object({ dataset: z.string(), before: count.nullable(), after: count.nullable() })),
   })
@@ -59,6 +63,7 @@ export const plannedAnswer = z
     from: z.enum(["policy", "change", "default"]),
     rule: z.string().nullable(),
     steps: z.array(z.string()),
+    queue: z.enum(["wait", "supersede"]).openapi({ description: "Behind a release of the same datasets under way, or in its place." }),
     judging: z.array(z.string()).openapi({ description: "What the judge looks at, with how many reports SAFE needs." }),
     notes,
   })

@@ -45,7 +45,7 @@ async function planShape({ db, clock }: Services, changeId: string, { plan, from
   );
   const judging = isAtOnce(plan) ? [] : judgingText(plan.judging ?? onlyExact, known);
   const notes = unknownInPlan(plan, { consumers: await listConsumers({ db }) }).map(({ message }) => message);
-  return { from, rule, steps: plan.steps.map(stepText), judging, notes };
+  return { from, rule, steps: plan.steps.map(stepText), queue: plan.queue ?? "wait", judging, notes } as const;
 }
 
 /** Releases: how far they are, and the verbs that move, stop and end them. */
@@ -105,6 +105,7 @@ function addReads(router: Router): void {
         followUps: await followUpCounts(services, found.release),
         judging: judgingText(await judgingOf(services.db, id)),
         judged: (await judge(services, found.release)) ?? null,
+        inPlace: found.inPlace,
         changes: found.changes,
         datasets: found.datasets,
       };

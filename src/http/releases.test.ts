@@ -304,6 +304,8 @@ test("a proposal brings its plan with it; a plan that is none is refused before 
   });
   const more = { ...as("eve"), body: { operations, plan: ring } };
   expect(await app.refused("POST", `/v1/changes/${open}/operations`, more)).toMatchObject({ code: "auth.denied" });
+  const superseding = { operations, plan: `${ring}\nqueue: supersede` };
+  expect(await app.refused("POST", "/v1/changes", { ...as("eve"), body: superseding })).toMatchObject({ code: "auth.denied" });
   expect(await opened()).toBe(before);
   const steps = ["ring board, for 2 h", "everyone"];
   const { change, plan } = await app.ask("POST", "/v1/changes", { ...as("eve"), body: { operations, plan: ring } });
@@ -318,6 +320,7 @@ test("policy gives the plan, and then a change cannot bring its own", async () =
     from: "default",
     rule: null,
     steps: ["everyone"],
+    queue: "wait",
     judging: [],
     notes: [],
   });
@@ -336,6 +339,7 @@ test("policy gives the plan, and then a change cannot bring its own", async () =
     from: "policy",
     rule: "slowly",
     steps: ["ring report, for 1 d", "50 % of consumers, for 1 d", "everyone"],
+    queue: "wait",
     judging: ["each moved consumer must read the candidate, and none may fail where it worked"],
     notes: [],
   });

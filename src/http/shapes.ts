@@ -55,8 +55,9 @@ export function proposedShape(item: ProposedDataset) {
 }
 
 export function releaseShape(release: Release) {
-  const { id, environment, changeId, state, reason, createdAt, finishedAt, ordinary, planned, step, dueAt, liveAt, lookAt } = release;
-  return { id, environment, change: changeId, state, reason, createdAt, finishedAt, ordinary, planned, step, dueAt, liveAt, lookAt };
+  const { id, environment, changeId, state, reason, createdAt, finishedAt, ordinary, planned, step, dueAt, liveAt, lookAt, queue } =
+    release;
+  return { id, environment, change: changeId, state, reason, createdAt, finishedAt, ordinary, planned, step, dueAt, liveAt, lookAt, queue };
 }
 
 export function mergedShape(merged: Merged) {

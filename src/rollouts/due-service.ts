@@ -10,6 +10,7 @@ import { judge, judgeActor, judgeReports, takeBack } from "./judge/judge-service
 import { dueReleases, getRelease, reportedReleases, type Release } from "./release-store.ts";
 import { locked, minute, setState, startNext, tested } from "./release-turn.ts";
 import { stepsOf } from "./step-store.ts";
+import { tookBackOlder } from "./supersede-service.ts";
 import { testRelease, type RolloutDeps, type StepTests } from "./step-tests.ts";
 
 /* What happens to releases by itself. */
@@ -50,6 +51,7 @@ async function startDue(deps: RolloutDeps, id: string): Promise<void> {
   const release = await getRelease(deps.db, id);
   const lacks = await catchUp(deps, release);
   if (await stoppedByJudge(deps, release)) return;
+  if (await tookBackOlder(deps, release)) return;
   if (lacks !== undefined) {
     await holdAgain(deps, release, { reason: lacks, as: lacks, by: "tidegate", lookAt: new Date(deps.clock.now().getTime() + minute) });
     return;

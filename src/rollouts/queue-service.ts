@@ -85,7 +85,8 @@ async function fitOf(deps: RolloutDeps, id: string): Promise<Fit | undefined> {
   const [live, main] = [await getRef(db, liveRef(environment)), await getRef(db, mainRef)];
   const [liveTree, mainTree] = [await readTree(db, live.commitId), await readTree(db, main.commitId)];
   const datasetIds = (await releaseEntries(db, id)).map((entry) => entry.datasetId);
-  const { datasets } = await closure({ tx: db }, { environment, live, mainTree, datasetIds, ordinary, neighbours, waited });
+  const plan = waited.planned ? await planOfRelease(db, id) : undefined;
+  const { datasets } = await closure({ tx: db }, { environment, live, mainTree, datasetIds, ordinary, neighbours, waited, plan });
   const after = await readSome(db, mainTree, [...datasets]);
   const moving = new Map([...datasets].map((item) => [item, after.get(item) ?? null]));
   if ((await boundApart(db, { liveTree, mainTree, moving, byTests: false })).length === 0) return undefined;

@@ -6,7 +6,15 @@ import { holdsOf, type Hold } from "./pins/hold-store.ts";
 import { pinsBeside } from "./pins/pin-moves.ts";
 import { pinLines, type PinLine } from "./pins/pin-reads.ts";
 import { activeStates, isActive, type ReleaseState } from "./release-machine.ts";
-import { getRelease, releaseColumns, releaseContents, releaseEntries, releaseFromRow, type Release } from "./release-store.ts";
+import {
+  comingInPlaceOf,
+  getRelease,
+  releaseColumns,
+  releaseContents,
+  releaseEntries,
+  releaseFromRow,
+  type Release,
+} from "./release-store.ts";
 import { membersOfRelease, stepsOf, type Member, type ReleaseStep } from "./step-store.ts";
 
 export interface ReleaseLine extends Release {
@@ -83,6 +91,8 @@ export interface ShownRelease {
   members: Member[];
   /** Consumers that it holds back on what they had, because it would break them. */
   holds: Hold[];
+  /** The release that comes in its place with its first step; null: none. */
+  inPlace: string | null;
   changes: string[];
   datasets: { dataset: string; before: number | null; after: number | null }[];
 }
@@ -108,6 +118,7 @@ export async function showRelease(db: Reader, id: string): Promise<ShownRelease>
     steps: await stepsOf(db, release.id),
     members: await membersOfRelease(db, release.id),
     holds: await holdsOf(db, release.id),
+    inPlace: await comingInPlaceOf(db, release),
     changes: content?.changes ?? [],
     datasets,
   };

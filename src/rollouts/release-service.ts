@@ -8,6 +8,7 @@ import { getRelease, type Release } from "./release-store.ts";
 import { locked, setState, startNext, tested } from "./release-turn.ts";
 import type { RolloutDeps } from "./step-tests.ts";
 import { stepsOf, type ReleaseStep } from "./step-store.ts";
+import { tookBackOlder } from "./supersede-service.ts";
 
 /* What persons make of a release. */
 
@@ -27,6 +28,8 @@ export interface ReleaseRequest {
 export async function advance(deps: RolloutDeps, request: ReleaseRequest): Promise<Release> {
   const found = await getRelease(deps.db, request.release);
   const { id } = found;
+  // What comes of it stands in the state of this one, which contains it.
+  await tookBackOlder(deps, found);
   const judged = await judge(deps, found);
   if (judged?.verdict === "HARM") {
     await takeBack(deps, found, judged);

@@ -5,8 +5,8 @@ import type { Reader, Tx } from "../db/db.ts";
 import { AppError } from "../lib/errors.ts";
 import { toJson } from "../lib/json.ts";
 import { keptGuardrails, type Judging } from "./judge/guardrail-document.ts";
-import type { Plan, PlanStep } from "./plans/plan.ts";
-import { activeStates, type ReleaseState } from "./release-machine.ts";
+import type { Plan, PlanStep, Queue } from "./plans/plan.ts";
+import { activeStates, isActive, type ReleaseState } from "./release-machine.ts";
 
 /** The versions that merged changes offer to the readers of one environment. */
 export interface Release {
@@ -32,6 +32,8 @@ export interface Release {
   neighbours: readonly string[];
   /** When it is looked at again by itself: the judge holds it, or its datasets do not fit together; null when a person must let it go, or nobody holds it. */
   lookAt: Date | null;
+  /** What becomes of it where a release of its datasets is under way. */
+  queue: Queue;
 }
 
 export interface ReleaseEntry {
@@ -64,6 +66,7 @@ export const releaseColumns = [
   "live_at",
   "neighbours",
   "look_at",
+  "queue",
 ] as const;
 
 export function releaseFromRow(row: Pick<Selectable<ReleasesTable>, (typeof releaseColumns)[number]>): Release {
@@ -83,6 +86,7 @@ export function releaseFromRow(row: Pick<Selectable<ReleasesTable>, (typeof rele
     liveAt: row.live_at,
     neighbours: row.neighbours,
     lookAt: row.look_at,
+    queue: row.queue as Queue,
   };
 }
 
@@ -99,6 +103,7 @@ export function newRelease(facts: Pick<Release, "id" | "environment" | "changeId
     liveAt: null,
     neighbours: [],
     lookAt: null,
+    queue: "wait",
   };
 }
 
@@ -121,6 +126,7 @@ export async function insertRelease(tx: Tx, release: NewRelease): Promise<void> 
     due_at: release.dueAt,
     live_at: release.liveAt,
     neighbours: [...release.neighbours],
+    queue: release.plan?.queue ?? "wait",
     guardrails: release.plan?.judging === undefined ? null : toJson(release.plan.judging),
   });
   const changes = [...new Set(release.changes)].map((id) => ({ release_id: release.id, change_id: id }));
@@ -262,7 +268,26 @@ export async function releasesIn(db: Reader, environment: string, states: readon
   return rows.map(releaseFromRow);
 }
 
-/** Releases whose next step starts by itself, and whose time has come; and those at which the judge, which holds them, looks again. */
+/** The release under way that comes in the place of the one of the row with its first step. */
+const comesInPlace = sql<string | null>`(select newer.id from releases newer
+  where releases.live_at is null and newer.queue = 'supersede' and newer.step = 0 and newer.state = any(${[...activeStates]}::text[])
+    and newer.id <> releases.id and newer.environment = releases.environment
+    and (releases.step > 0 or newer.created_at > releases.created_at)
+    and exists (select from release_entries theirs join release_entries own using (dataset_id)
+      where theirs.release_id = newer.id and own.release_id = releases.id)
+  order by newer.created_at desc, newer.id desc limit 1)`;
+
+/** Which release comes in the place of one with its first step; null: none. */
+export async function comingInPlaceOf(db: Reader, { id, state }: Release): Promise<string | null> {
+  if (!isActive(state)) return null;
+  const row = await db.selectFrom("releases").select(comesInPlace.as("newer")).where("id", "=", id).executeTakeFirstOrThrow();
+  return row.newer;
+}
+
+/**
+ * Releases whose next step starts by itself, and whose time has come; and those at which the judge, which holds them, looks again. One in whose
+ * place another is about to come moves nobody more.
+ */
 export async function dueReleases(db: Reader, now: Date): Promise<Release[]> {
   const rows = await db
     .selectFrom("releases")
@@ -270,6 +295,7 @@ export async function dueReleases(db: Reader, now: Date): Promise<Release[]> {
     .where((eb) =>
       eb.or([eb.and([eb("state", "=", "running"), eb("due_at", "<=", now)]), eb.and([eb("state", "=", "held"), eb("look_at", "<=", now)])]),
     )
+    .where(sql<boolean>`${comesInPlace} is null`)
     .orderBy("due_at")
     .orderBy("id")
     .execute();

@@ -1,11 +1,14 @@
 import type { Mutation } from "../audit/mutation.ts";
+import { readTree } from "../catalog/commit-store.ts";
 import { liveRef, lockRefs, standingRef, type Ref } from "../catalog/ref-store.ts";
 import type { Reader } from "../db/db.ts";
 import { misfitText } from "./fit.ts";
 import { nextReleaseState, type ReleaseEvent } from "./release-machine.ts";
 import { findRelease, getRelease, lockRelease, releaseEntries, type Release, type ReleaseEntry } from "./release-store.ts";
-import { behindLive, completeRelease, startStep } from "./step-commit.ts";
+import { completeRelease } from "./release-end.ts";
+import { behindLive, startStep } from "./step-commit.ts";
 import { stepsOf } from "./step-store.ts";
+import { lackingOf, olderOf, seenOf } from "./supersede.ts";
 import { testRelease, type RolloutDeps, type StepTests } from "./step-tests.ts";
 
 /* One turn of a release, whoever brings it about: a person (release-service.ts) or time (due-service.ts). */
@@ -48,7 +51,15 @@ export async function startNext(m: Mutation, release: Release, live: Ref, tests:
   const message = await titleOf(m, release);
   if (release.step === steps.length) return completeRelease(m, release, message);
   const entries = await releaseEntries(m.tx, release.id);
-  if (tests?.liveGeneration !== live.generation || !sameEntries(tests.entries, entries)) throw new Untested();
+  const older = await olderOf(m.tx, release, entries);
+  const isTested = tests?.liveGeneration === live.generation && sameEntries(tests.entries, entries) && tests.older === seenOf(older);
+  if (!isTested) throw new Untested();
+  const lacking = await lackingOf(m.tx, older, { liveTree: await readTree(m.tx, live.commitId), entries });
+  if (lacking !== undefined) {
+    const [name] = await namesOf(m.tx, [lacking.datasetId]);
+    const reason = `readers of ${lacking.release} have what its candidates lack of ${name ?? lacking.datasetId}`;
+    return setState(m, release, { event: "hold", reason, dueAt: null, lookAt: new Date(m.at.getTime() + minute) });
+  }
   if (tests.misfits.length > 0) {
     const lookAt = new Date(m.at.getTime() + minute);
     return setState(m, release, { event: "hold", reason: misfitText(tests.misfits), dueAt: null, lookAt });
@@ -70,8 +81,16 @@ async function titleOf(m: Mutation, release: Release): Promise<string> {
 export async function behindNames(db: Reader, live: Ref, release: Release): Promise<string[]> {
   if (release.liveAt !== null) return [];
   const ids = await behindLive(db, live, await releaseEntries(db, release.id));
-  if (ids.length === 0) return [];
-  const rows = await db.selectFrom("datasets").select("name").where("id", "in", ids).orderBy("name").execute();
+  return ids.length === 0 ? [] : namesOf(db, ids);
+}
+
+async function namesOf(db: Reader, ids: readonly string[]): Promise<string[]> {
+  const rows = await db
+    .selectFrom("datasets")
+    .select("name")
+    .where("id", "in", [...ids])
+    .orderBy("name")
+    .execute();
   return rows.map((row) => row.name);
 }
 

@@ -28,6 +28,7 @@ import {
 } from "./release-store.ts";
 import { startStep } from "./step-commit.ts";
 import { planOfRelease, putSteps, stepsOf } from "./step-store.ts";
+import { canEnd } from "./supersede.ts";
 
 export interface Shipment {
   environment: string;
@@ -75,7 +76,8 @@ export interface Fit {
 export async function ship(m: Mutation, ids: Ids, shipment: Shipment): Promise<Release> {
   const { live } = shipment;
   const contained = await closure(m, shipment);
-  const active = contained.releases.filter((release) => isActive(release.state));
+  const older = new Set(contained.older);
+  const active = contained.releases.filter((release) => isActive(release.state) && !older.has(release));
   const waiting = contained.releases.filter((release) => release.state === "waiting");
   const datasets = [...contained.datasets];
   const after = await readSome(m.tx, shipment.mainTree, datasets);
@@ -206,9 +208,10 @@ interface Planned extends Parcel {
 async function startPlan(m: Mutation, shipment: Shipment, work: Planned): Promise<Release> {
   const { plan, contained } = work;
   const entries = [...contained.datasets].map(work.entry);
-  const { neighbours = [] } = shipment;
-  const release: Release = { ...work.release, planned: true, ordinary: false, neighbours };
   const [batches, others] = [work.waiting.filter((item) => item.ordinary), work.waiting.filter((item) => !item.ordinary)];
+  const bound = [...(shipment.neighbours ?? []), ...[...others, ...contained.older].flatMap((item) => item.neighbours)];
+  const neighbours = [...new Set(bound)];
+  const release: Release = { ...work.release, planned: true, ordinary: false, neighbours, queue: plan.queue ?? "wait" };
   const contains = contained.changesOf(others);
   const changes = [...work.own, ...contains];
   if (shipment.waited === undefined) await insertRelease(m.tx, { ...release, entries, changes, plan });
@@ -219,7 +222,7 @@ async function startPlan(m: Mutation, shipment: Shipment, work: Planned): Promis
     const guardrails = plan.judging === undefined ? null : toJson(plan.judging);
     await m.tx
       .updateTable("releases")
-      .set({ planned: true, ordinary: false, neighbours: [...neighbours], guardrails })
+      .set({ planned: true, ordinary: false, neighbours: [...neighbours], guardrails, queue: release.queue })
       .where("id", "=", release.id)
       .execute();
   }
@@ -227,23 +230,26 @@ async function startPlan(m: Mutation, shipment: Shipment, work: Planned): Promis
   await putHolds(m.tx, release.id, await heldAhead(m, [release, ...others]), { versions, at: m.at });
   await endContained(m, release.id, others);
   for (const batch of batches) m.enqueue("release.waiting", { release: batch.id });
-  const payload = { change: shipment.changeId, datasets: entries.length, contains, steps: plan.steps.length };
+  const older = contained.older.map(({ id }) => id);
+  const payload = { change: shipment.changeId, datasets: entries.length, contains, steps: plan.steps.length, supersedes: older };
   m.record({ action: "release.start", subject: release.id, payload });
   const steps = await stepsOf(m.tx, release.id);
+  const inPlace = older.length === 0 ? "" : `, in place of ${older.join(", ")}`;
   if (plan.steps[0]?.approval === true) {
-    const reason = "its first step waits for somebody to advance it";
+    const reason = `its first step waits for somebody to advance it${inPlace}`;
     await m.tx.updateTable("releases").set({ state: "running", reason }).where("id", "=", release.id).execute();
     // Nothing starts, but somebody must be told.
     m.enqueue("release.waiting", { release: release.id });
     return { ...release, state: "running", reason };
   }
   if (work.frozen !== undefined) {
-    const [reason, due_at] = [frozenText(work.frozen), work.frozen.until];
+    const [reason, due_at] = [`${frozenText(work.frozen)}${inPlace}`, work.frozen.until];
     await m.tx.updateTable("releases").set({ state: "running", reason, due_at }).where("id", "=", release.id).execute();
     return { ...release, state: "running", reason, dueAt: due_at };
   }
-  if (!isTested(shipment, entries)) {
-    const reason = "its first step is due once its consumers' tests have run on it";
+  // Whoever is on the candidates of an older one is moved from those: the merge has not tested that.
+  if (older.length > 0 || !isTested(shipment, entries)) {
+    const reason = `its first step is due once its consumers' tests have run on it${inPlace}`;
     await m.tx.updateTable("releases").set({ state: "running", reason, due_at: m.at }).where("id", "=", release.id).execute();
     return { ...release, state: "running", reason, dueAt: m.at };
   }
@@ -275,15 +281,20 @@ async function endContained(m: Mutation, releaseId: string, contained: readonly 
 export interface Closure {
   datasets: ReadonlySet<string>;
   releases: Release[];
+  /** Those under way in whose place the shipment comes. */
+  older: Release[];
   changesOf(releases: readonly Release[]): string[];
 }
 
 /** The datasets to ship, with those of waiting releases that main's versions contain: half a release is never shipped. */
 export async function closure(
   { tx }: { tx: Reader },
-  shipment: Pick<Shipment, "environment" | "live" | "mainTree" | "datasetIds" | "ordinary" | "neighbours" | "waited">,
+  shipment: Pick<Shipment, "environment" | "live" | "mainTree" | "datasetIds" | "ordinary" | "neighbours" | "waited" | "plan">,
 ): Promise<Closure> {
   const datasets = new Set(shipment.datasetIds);
+  const own = new Set(shipment.datasetIds);
+  const supersedes = shipment.plan?.queue === "supersede" && !shipment.ordinary;
+  const older: Release[] = [];
   const releases = new Map<string, Release>();
   const changes = new Map<string, readonly string[]>();
   for (;;) {
@@ -298,15 +309,19 @@ export async function closure(
     );
     for (const release of more) {
       releases.set(release.id, release);
-      // What is under way is nobody's part: it is gone round.
-      if (release.state !== "waiting") continue;
-      for (const entry of contents.get(release.id)?.entries ?? []) datasets.add(entry.datasetId);
+      const entries = contents.get(release.id)?.entries ?? [];
+      const isOlder = supersedes && canEnd(release) && entries.some((entry) => own.has(entry.datasetId));
+      if (isOlder) older.push(release);
+      // What is under way is nobody's part: it is gone round. One whose place is taken is contained whole, unless all have it.
+      if (release.state !== "waiting" && !(isOlder && release.liveAt === null)) continue;
+      for (const entry of entries) datasets.add(entry.datasetId);
       changes.set(release.id, contents.get(release.id)?.changes ?? []);
     }
   }
   return {
     datasets,
     releases: [...releases.values()],
+    older,
     changesOf: (of) => [...new Set(of.flatMap((release) => changes.get(release.id) ?? []))],
   };
 }

@@ -6,11 +6,12 @@ import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import { containsAll } from "../catalog/change-set.ts";
 import { heldOnOlder, putHolds, standingHolds } from "./pins/hold-store.ts";
 import { moveLive } from "./live-line.ts";
-import { keepPinned, keepsSomebodyBack, movingOf, pinsConcerned } from "./pins/pin-moves.ts";
+import { keepPinned, movingOf, pinsConcerned } from "./pins/pin-moves.ts";
 import { membersOf } from "./plans/plan.ts";
-import { finishRelease, type Release, type ReleaseEntry } from "./release-store.ts";
-import { nextReleaseState } from "./release-machine.ts";
+import { completeRelease } from "./release-end.ts";
+import { type Release, type ReleaseEntry } from "./release-store.ts";
 import type { Broken } from "./step-tests.ts";
+import { endOlder } from "./supersede.ts";
 import { addMembers, beginStep, plannedConsumers, type ReleaseStep } from "./step-store.ts";
 
 export interface StepStart {
@@ -36,10 +37,12 @@ export async function startStep(m: Mutation, start: StepStart): Promise<Release>
   const ordinal = release.step + 1;
   const step = steps[ordinal - 1]?.step;
   if (step === undefined) throw new Error(`${release.id} has no step ${ordinal}`);
+  const liveTree = await readTree(m.tx, start.live.commitId);
+  const carried = await endOlder(m, { release, entries: start.entries, liveTree });
   await beginStep(m.tx, release.id, ordinal, m.at);
   const last = ordinal === steps.length;
   if (last) return startLast(m, start, step.waitMs);
-  const chosen = membersOf(step, release.id, await plannedConsumers(m.tx));
+  const chosen = [...new Set([...membersOf(step, release.id, await plannedConsumers(m.tx)), ...carried])];
   const back = start.broken.filter(({ consumer }) => chosen.includes(consumer));
   const pinned = (await pinsConcerned(m.tx, { environment: release.environment, at: m.at }, movingOf(start.entries))).map(
     (pin) => pin.consumer,
@@ -100,15 +103,6 @@ async function holdBack(m: Mutation, { release, entries, broken }: StepStart, li
     subject: release.id,
     payload: { consumers: holds.map(({ consumer, reason }) => ({ consumer, reason })) },
   });
-}
-
-/** Ends a release that all readers have, but those that are held back or pinned; what waits behind it begins by the event. */
-export async function completeRelease(m: Mutation, release: Release, message: string): Promise<Release> {
-  const state = nextReleaseState(release, (await keepsSomebodyBack(m.tx, release, m.at)) ? "complete_with_holds" : "complete");
-  await finishRelease(m.tx, release.id, { state, at: m.at, reason: message });
-  m.record({ action: "release.complete", subject: release.id, payload: { change: release.changeId, state } });
-  m.enqueue("release.completed", { release: release.id });
-  return { ...release, state, finishedAt: m.at, dueAt: null, reason: message };
 }
 
 /** Datasets of which readers have something that the candidates lack: a step would take it from them. */

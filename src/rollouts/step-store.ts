@@ -1,7 +1,7 @@
 import type { Reader, Tx } from "../db/db.ts";
 import { toJson } from "../lib/json.ts";
 import { keptStep } from "./plans/plan-document.ts";
-import type { Plan, PlannedConsumer, PlanStep } from "./plans/plan.ts";
+import type { Plan, PlannedConsumer, PlanStep, Queue } from "./plans/plan.ts";
 import { judgingOf } from "./release-store.ts";
 
 export type StepState = "waiting" | "running" | "done" | "aborted";
@@ -28,7 +28,9 @@ export async function stepsOf(db: Reader, releaseId: string): Promise<ReleaseSte
 
 /** The plan of a release: its steps, and what the judge looks at. */
 export async function planOfRelease(db: Reader, releaseId: string): Promise<Plan> {
-  return { steps: (await stepsOf(db, releaseId)).map(({ step }) => step), judging: await judgingOf(db, releaseId) };
+  const row = await db.selectFrom("releases").select("queue").where("id", "=", releaseId).executeTakeFirstOrThrow();
+  const steps = (await stepsOf(db, releaseId)).map(({ step }) => step);
+  return { steps, judging: await judgingOf(db, releaseId), queue: row.queue as Queue };
 }
 
 /** Gives a release that has not begun the steps of a plan, in place of those that it had. */

@@ -2,9 +2,11 @@ import { readTree } from "../catalog/commit-store.ts";
 import { getRef, liveRef, mainRef } from "../catalog/ref-store.ts";
 import { treeSide, type Side } from "../catalog/side.ts";
 import { getVersions } from "../catalog/version-store.ts";
+import type { Version } from "../catalog/version.ts";
 import { testConsumers, type ConsumerTestDeps } from "../consumers/test-service.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { misfitsOf } from "./fit.ts";
+import { olderOf, seenOf } from "./supersede.ts";
 import { releaseEntries, type Release, type ReleaseEntry } from "./release-store.ts";
 
 /** What rollouts work with: the lake, and what runs the tests of consumers. */
@@ -24,6 +26,8 @@ export interface StepTests {
   broken: readonly Broken[];
   /** What binds datasets to one another and does not hold in what the step gives. */
   misfits: readonly string[];
+  /** In whose place the step comes, as it was when it was tested. */
+  older: string;
 }
 
 /**
@@ -34,23 +38,37 @@ export async function testRelease(deps: RolloutDeps, release: Release): Promise<
   const live = await getRef(deps.db, liveRef(release.environment));
   const entries = await releaseEntries(deps.db, release.id);
   const tree = await readTree(deps.db, live.commitId);
-  const versions = await getVersions(
-    deps.db,
-    entries.flatMap((entry) => entry.afterVersion ?? []),
-  );
-  const edits = new Map(entries.map((entry) => [entry.datasetId, versions.get(entry.afterVersion ?? "") ?? null]));
+  const edits = await versionsOf(deps, entries);
   // The tests are documents of main: those hold, whatever readers have.
   const main = treeSide(deps.db, mainRef, await readTree(deps.db, (await getRef(deps.db, mainRef)).commitId));
   const { documents } = main;
   const served: Side = { ...treeSide(deps.db, live.name, tree), documents };
   const next: Side = { ...treeSide(deps.db, release.id, tree, edits), documents };
   const datasetIds = entries.map((entry) => entry.datasetId);
-  const results = await testConsumers(deps, { base: served, candidate: next, datasetIds });
   const broken = new Map<string, Broken>();
-  for (const result of results.filter(({ outcome }) => outcome === "broken")) {
-    const { consumer, owner, test, error, summary } = result;
-    if (!broken.has(consumer)) broken.set(consumer, { consumer, owner, reason: `test ${test}: ${error.after ?? summary}` });
+  const misfits = new Set<string>();
+  const look = async (base: Side, ids: readonly string[], only?: readonly string[]): Promise<void> => {
+    const results = await testConsumers(deps, { base, candidate: next, datasetIds: ids });
+    for (const { consumer, owner, test, error, summary, outcome } of results) {
+      if (outcome !== "broken" || broken.has(consumer) || only?.includes(consumer) === false) continue;
+      broken.set(consumer, { consumer, owner, reason: `test ${test}: ${error.after ?? summary}` });
+    }
+    for (const text of await misfitsOf(deps, { now: base, next, main, datasetIds: ids })) misfits.add(text);
+  };
+  await look(served, datasetIds);
+  const older = await olderOf(deps.db, release, entries);
+  // Whoever is on the candidates of an older one is moved from those.
+  for (const { release: other, entries: theirs, members } of older.filter((item) => item.members.length > 0)) {
+    const had: Side = { ...treeSide(deps.db, other.id, tree, await versionsOf(deps, theirs)), documents };
+    await look(had, [...new Set([...datasetIds, ...theirs.map((entry) => entry.datasetId)])], members);
   }
-  const misfits = await misfitsOf(deps, { now: served, next, main, datasetIds });
-  return { liveGeneration: live.generation, entries, broken: [...broken.values()], misfits };
+  return { liveGeneration: live.generation, entries, broken: [...broken.values()], misfits: [...misfits], older: seenOf(older) };
+}
+
+async function versionsOf({ db }: Pick<RolloutDeps, "db">, entries: readonly ReleaseEntry[]): Promise<Map<string, Version | null>> {
+  const versions = await getVersions(
+    db,
+    entries.flatMap((entry) => entry.afterVersion ?? []),
+  );
+  return new Map(entries.map((entry) => [entry.datasetId, versions.get(entry.afterVersion ?? "") ?? null]));
 }

@@ -44,7 +44,7 @@ export async function noticesOf(db: Reader, { topic, event }: Happened, at: Date
     case "release.stopped":
       return releaseHeld(db, event.release, at);
     case "release.ended":
-      return releaseBack(db, event.release, at);
+      return [...(await releaseBack(db, event.release, at)), ...(await releaseSuperseded(db, event.release, at))];
     case "release.completed":
       return releaseCompleted(db, event.release, at);
     case "incident.opened":
@@ -252,6 +252,23 @@ async function releaseBack(db: Reader, id: string, at: Date): Promise<Told[]> {
     ],
     next: readers.length === 0 ? `tidegate release show ${id}` : `tidegate follow-up list ${id}`,
     data: { ...factsOf(shown), reason, by, readers },
+  };
+  return [{ notice, stands: null, notBefore: null }];
+}
+
+async function releaseSuperseded(db: Reader, id: string, at: Date): Promise<Told[]> {
+  const shown = await showRelease(db, id);
+  const { state, reason } = shown.release;
+  if (state !== "superseded") return [];
+  const moved = shown.members.map(({ consumer }) => consumer);
+  const notice: Notice = {
+    type: "release.superseded",
+    subject: id,
+    at,
+    text: sentenceOf(shown, `was ${reason}`),
+    lines: [moved.length === 0 ? "Nobody had it." : `It had moved ${moved.join(", ")}.`],
+    next: `tidegate release show ${id}`,
+    data: { ...factsOf(shown), reason, moved },
   };
   return [{ notice, stands: null, notBefore: null }];
 }

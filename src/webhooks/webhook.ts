@@ -5,6 +5,7 @@ export const noticeTypes = [
   "release.held",
   "release.rolled_back",
   "release.completed",
+  "release.superseded",
   "feed.flapping",
   "incident.opened",
   "incident.closed",

@@ -87,11 +87,13 @@ function addShow(surroundings: Surroundings, group: Command): void {
     );
 }
 
-function shownLines({ release, title, steps, holds, pins, followUps, judging, judged, changes, datasets }: ShownReleaseAnswer): string[] {
+function shownLines(shown: ShownReleaseAnswer): string[] {
+  const { release, title, steps, holds, pins, followUps, judging, judged, inPlace, changes, datasets } = shown;
   const number = (value: number | null): string => (value === null ? "–" : `@${value}`);
   return [
     releaseSentence(release),
     ...(title === null ? [] : [`  «${title}» ${changes.join(", ")}`]),
+    ...(inPlace === null ? [] : [`  ${inPlace} comes in its place with its first step: until then it moves nobody.`]),
     ...datasets.map((item) => `  ${item.dataset} ${number(item.before)} → ${number(item.after)}`),
     ...steps.map((step) => {
       const when = step.startedAt === null ? "" : `  ${shortTime(step.startedAt)}`;
@@ -231,6 +233,7 @@ function addPlan(surroundings: Surroundings, group: Command): void {
         const lines = [
           `${id}: ${says[plan.from]}.`,
           ...plan.steps.map((step, index) => `  ${index + 1}  ${step}`),
+          ...(plan.queue === "wait" ? [] : ["  ·  in the place of a release of the same datasets under way"]),
           ...plan.judging.map((line) => `  ·  ${line}`),
           ...noteLines(plan.notes),
         ];

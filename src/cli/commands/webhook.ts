@@ -22,6 +22,7 @@ const types = Object.keys({
   "release.held": 0,
   "release.rolled_back": 0,
   "release.completed": 0,
+  "release.superseded": 0,
   "feed.flapping": 0,
   "incident.opened": 0,
   "incident.closed": 0,

@@ -17,6 +17,7 @@ import { outcomes } from "./0016-outcomes.ts";
 import { incidents } from "./0017-incidents.ts";
 import { undoIndex } from "./0018-undo-index.ts";
 import { services } from "./0019-services.ts";
+import { superseding } from "./0020-supersede.ts";
 
 /** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -39,4 +40,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   incidents,
   undoIndex,
   services,
+  superseding,
 ];

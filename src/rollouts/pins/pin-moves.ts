@@ -60,11 +60,16 @@ export async function testsWords(db: Reader, consumer: string): Promise<Readonly
 
 /**
  * Before readers move: whoever is pinned on something that moves, or on something bound to it, keeps all of it as it has it now. Gives the
- * pins that stay behind. The caller has locked the environment's ref and moved nothing yet.
+ * pins that stay behind; `only` of these consumers. The caller has locked the environment's ref and moved nothing yet.
  */
-export async function keepPinned(m: Mutation, environment: string, move: { moving: Moving; liveTree: string }): Promise<KeptPin[]> {
+export async function keepPinned(
+  m: Mutation,
+  environment: string,
+  move: { moving: Moving; liveTree: string; only?: readonly string[] },
+): Promise<KeptPin[]> {
   const behind: KeptPin[] = [];
   for (const pin of await pinsConcerned(m.tx, { environment, at: m.at }, move.moving)) {
+    if (move.only?.includes(pin.consumer) === false) continue;
     const more = [...move.moving.keys()].filter((id) => !pin.versions.has(id));
     if (pin.commitId === null && more.length > 0) await extend(m, pin, { datasetIds: more, liveTree: move.liveTree });
     if (pin.commitId !== null || [...move.moving].some(([id, version]) => pin.versions.get(id) !== version)) behind.push(pin);

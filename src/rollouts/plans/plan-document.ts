@@ -4,9 +4,9 @@ import { AppError } from "../../lib/errors.ts";
 import { counted } from "../../lib/text.ts";
 import { readYaml, schemaProblems, type DocumentProblem } from "../../lib/yaml.ts";
 import { guardrailsDocument, guardrailsShape, keptGuardrails } from "../judge/guardrail-document.ts";
-import type { Audience, Plan, PlanStep } from "./plan.ts";
+import type { Audience, Plan, PlanStep, Queue } from "./plan.ts";
 
-/* A plan as people write it: `steps`, each with `ring`, `labels`, `percent` or `everyone`, and `wait` and `approval`; and `guardrails`. */
+/* A plan as people write it: `steps`, each with `ring`, `labels`, `percent` or `everyone`, and `wait` and `approval`; `guardrails`; and `queue`. */
 
 const mostDays = 366;
 
@@ -59,10 +59,11 @@ const writtenPlan = z.strictObject({
   steps: z.array(step).min(1).max(50),
   guardrails: guardrailsShape.optional(),
   exact: z.literal("decides").optional(),
+  queue: z.enum(["wait", "supersede"]).optional(),
 });
 
 /** The shape of a plan in YAML and JSON. A last step for everyone is added where none is written. */
-export const planShape = writtenPlan.transform(({ steps, guardrails, exact }, context): Plan => {
+export const planShape = writtenPlan.transform(({ steps, guardrails, exact, queue }, context): Plan => {
   const at = steps.findIndex(({ audience }) => audience.to === "everyone");
   if (at >= 0 && at < steps.length - 1) {
     context.addIssue({ code: "custom", message: "expected everyone as the last step", path: ["steps", at] });
@@ -90,8 +91,9 @@ export const planShape = writtenPlan.transform(({ steps, guardrails, exact }, co
     return z.NEVER;
   }
   const whole = at < 0 ? [...steps, everyone] : steps;
-  if (guardrails === undefined) return { steps: whole };
-  return { steps: whole, judging: guardrails === "off" ? "off" : { ...guardrails, exactDecides: exact !== undefined } };
+  const own = { steps: whole, ...(queue === "supersede" ? { queue } : {}) };
+  if (guardrails === undefined) return own;
+  return { ...own, judging: guardrails === "off" ? "off" : { ...guardrails, exactDecides: exact !== undefined } };
 });
 
 /** Reads a plan; `plan.invalid` tells all that is wrong with it, each with its line. */
@@ -130,14 +132,20 @@ export function keptStep(value: unknown): PlanStep {
   return read.success ? read.data : everyone;
 }
 
+const keptPlanShape = z.object({
+  steps: z.array(keptShape),
+  judging: z.unknown().optional(),
+  queue: z.enum(["wait", "supersede"]).optional(),
+});
+
 /** A plan that was kept as JSON. */
 export function keptPlan(value: unknown): Plan {
-  const { steps, judging } = z.object({ steps: z.array(keptShape), judging: z.unknown().optional() }).parse(value);
-  return judging === undefined ? { steps } : { steps, judging: keptGuardrails(judging) };
+  const { judging, ...plan } = keptPlanShape.parse(value);
+  return judging === undefined ? plan : { ...plan, judging: keptGuardrails(judging) };
 }
 
 /** A plan as people write it. */
-export function planDocument(plan: Plan): { steps: Record<string, unknown>[] } & ReturnType<typeof guardrailsDocument> {
+export function planDocument(plan: Plan): { steps: Record<string, unknown>[]; queue?: Queue } & ReturnType<typeof guardrailsDocument> {
   const steps = plan.steps.map(({ audience, waitMs, approval }) => ({
     ...(audience.to === "ring" && audience.consumers.length > 0 ? { ring: audience.consumers } : {}),
     ...(audience.to === "ring" && Object.keys(audience.labels).length > 0 ? { labels: audience.labels } : {}),
@@ -146,5 +154,6 @@ export function planDocument(plan: Plan): { steps: Record<string, unknown>[] } &
     ...(waitMs === null ? {} : { wait: durationText(waitMs) }),
     ...(approval ? { approval } : {}),
   }));
-  return { steps, ...(plan.judging === undefined ? {} : guardrailsDocument(plan.judging)) };
+  const queue = plan.queue === "supersede" ? { queue: plan.queue } : {};
+  return { steps, ...queue, ...(plan.judging === undefined ? {} : guardrailsDocument(plan.judging)) };
 }

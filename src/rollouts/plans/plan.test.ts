@@ -20,6 +20,11 @@ test("a plan is read as it is written, and a last step for everyone is added", (
   expect(parsePlan(JSON.stringify(planDocument(plan)))).toEqual(plan);
   expect(keptPlan(JSON.parse(JSON.stringify(plan)))).toEqual(plan);
   expect(isAtOnce(parsePlan("steps: [{ everyone: true }]"))).toBe(true);
+  const inPlace = parsePlan("steps: [{ everyone: true }]\nqueue: supersede");
+  expect(isAtOnce(inPlace)).toBe(false);
+  expect(parsePlan(JSON.stringify(planDocument(inPlace)))).toEqual(inPlace);
+  expect(keptPlan(JSON.parse(JSON.stringify(inPlace)))).toEqual(inPlace);
+  expect(parsePlan("steps: [{ everyone: true }]\nqueue: wait")).toEqual(parsePlan("steps: [{ everyone: true }]"));
   expect(isAtOnce(parsePlan("steps: [{ everyone: true, wait: 1d }]"))).toBe(false);
 });
 

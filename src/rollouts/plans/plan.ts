@@ -24,7 +24,12 @@ export interface Plan {
   steps: readonly PlanStep[];
   /** What the judge looks at; left out: the consumers alone. */
   judging?: Judging | undefined;
+  /** What becomes of it where a release of the same datasets is under way; it waits where nothing is said. */
+  queue?: Queue | undefined;
 }
+
+/** Behind a release of the same datasets under way, or in its place. */
+export type Queue = "wait" | "supersede";
 
 /** No more than no plan: all readers at once. */
 export const atOnce: Plan = { steps: [{ audience: { to: "everyone" }, waitMs: null, approval: false }] };
@@ -32,7 +37,9 @@ export const atOnce: Plan = { steps: [{ audience: { to: "everyone" }, waitMs: nu
 /** Whether a plan says no more than no plan: all readers at once. */
 export function isAtOnce(plan: Plan): boolean {
   const [first] = plan.steps;
-  return plan.steps.length === 1 && first?.audience.to === "everyone" && first.waitMs === null && !first.approval;
+  return (
+    plan.queue !== "supersede" && plan.steps.length === 1 && first?.audience.to === "everyone" && first.waitMs === null && !first.approval
+  );
 }
 
 export interface PlannedConsumer {

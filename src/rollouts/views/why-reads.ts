@@ -10,7 +10,8 @@ import { timeText } from "../pins/pin.ts";
 import { membersOf, stepText } from "../plans/plan.ts";
 import { influenceText, readerState, reasonOf, type Influence, type ReaderState } from "./reader-state.ts";
 import { isActive } from "../release-machine.ts";
-import { openReleases, releaseEntries, type Release } from "../release-store.ts";
+import { comingInPlaceOf, openReleases, releaseEntries, type Release } from "../release-store.ts";
+import { olderOf } from "../supersede.ts";
 import { membersOfRelease, plannedConsumers, stepsOf } from "../step-store.ts";
 
 /** One thing that has, or had, a say in what a consumer is served of a dataset. */
@@ -120,7 +121,8 @@ async function onRelease(db: Reader, of: OnRelease): Promise<{ say: Say; next: W
   const steps = await stepsOf(db, id);
   if (release.liveAt !== null) return { say: say("all readers have it, and its bake goes on"), next: null };
   const moved = (await membersOfRelease(db, id)).find((member) => member.consumer === consumer);
-  const moving = movingOf(await releaseEntries(db, id));
+  const entries = await releaseEntries(db, id);
+  const moving = movingOf(entries);
   const pins = (await pinsConcerned(db, of, moving)).filter((pin) => pin.consumer === consumer);
   if (pins.length > 0) return { say: say(`it does not move ${consumer}, which is pinned`), next: null };
   const held = (await standingHolds(db, id, of.at)).find((hold) => hold.consumer === consumer);
@@ -128,11 +130,18 @@ async function onRelease(db: Reader, of: OnRelease): Promise<{ say: Say; next: W
     const text = `it does not move ${consumer}, which is held back until ${timeText(held.expiresAt)}: ${held.reason}`;
     return { say: say(text), next: null };
   }
+  const newer = await comingInPlaceOf(db, release);
+  if (newer !== null) return { say: say(`it moves nobody more, because ${newer} comes in its place with its first step`), next: null };
   if (moved !== undefined) return { say: say(`step ${moved.ordinal} moved ${consumer} ${timeText(moved.movedAt)}`), next: null };
   const consumers = await plannedConsumers(db);
-  const step = steps.find((item) => item.ordinal > release.step && membersOf(item.step, id, consumers).includes(consumer));
+  const older = (await olderOf(db, release, entries)).find(({ members }) => members.includes(consumer));
+  const step =
+    older === undefined
+      ? steps.find((item) => item.ordinal > release.step && membersOf(item.step, id, consumers).includes(consumer))
+      : steps[0];
   if (step === undefined) return { say: say(`no step of it moves ${consumer}`), next: null };
-  const text = `step ${step.ordinal} of ${counted(steps.length, "step")} of ${id} (${stepText(step.step)}) moves it`;
+  const from = older === undefined ? "" : ` from ${older.release.id}`;
+  const text = `step ${step.ordinal} of ${counted(steps.length, "step")} of ${id} (${stepText(step.step)}) moves it${from}`;
   return {
     say: say(`step ${release.step} of ${steps.length} is under way, and step ${step.ordinal} moves ${consumer}`),
     next: when(release, step.ordinal, text),
