@@ -11,7 +11,7 @@ if (!args.includes("--seed") || !/^\d+$/.test(seed ?? "")) {
 }
 ensureInstalled();
 ensureBuilt();
-const suite = join("test", "simulation", args.includes("--real") ? "real.test.ts" : "light.test.ts");
+const suite = join("test", "simulation", args.includes("--real") ? "real-1.test.ts" : "light-1.test.ts");
 run(join(root, "node_modules", ".bin", "vitest"), ["run", "--project", "slow", suite], {
   env: { ...process.env, NO_COLOR: "1", TIDEGATE_SIMULATE: seed },
 });

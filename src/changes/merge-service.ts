@@ -175,8 +175,8 @@ async function buildAndCommit(
 }
 
 /**
- * Tests what was built, as it would stand on main, and decides. What passes is decided again inside the transaction of the commit, on the
- * same tests and on what people and policy say then.
+ * Tests what was built, as it would stand on main. Inside the transaction of the commit it is decided, on these tests and on what people and
+ * policy say then.
  */
 async function openGate(
   deps: MergeDeps,
@@ -190,7 +190,6 @@ async function openGate(
     requireReady(now, decision, { byPerson });
     return decision;
   };
-  await gate(deps.db, change);
   const broken = assessment.tests.some(({ outcome }) => outcome === "broken");
   return { gate, neighbours: assessment.neighbours.map((found) => found.datasetId), broken };
 }

@@ -1,4 +1,4 @@
-import { diffTrees, readCommit, readDocumentHashes } from "../catalog/commit-store.ts";
+import { diffTrees, readCommit, readDocumentHashes, readTree } from "../catalog/commit-store.ts";
 import { treeSide } from "../catalog/side.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import { consumerOfPath } from "../consumers/consumer-document.ts";
@@ -13,7 +13,7 @@ export async function planMoved(deps: ImpactDeps, commitId: string): Promise<boo
   const commit = await readCommit(deps.db, commitId);
   const parent = commit.parents[0];
   if (parent === undefined) return false;
-  const before = (await readCommit(deps.db, parent)).tree;
+  const before = await readTree(deps.db, parent);
   const hasMoved = await movesQueries(deps.db, before, commit.tree);
   if (hasMoved || (await movesColumns(deps.db, before, commit.tree))) await planAhead(deps, treeSide(deps.db, "main", commit.tree));
   return hasMoved;

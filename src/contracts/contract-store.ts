@@ -1,5 +1,6 @@
 import { AppError } from "../lib/errors.ts";
 import type { Db, Reader, Tx } from "../db/db.ts";
+import { keepContract, keptContract } from "./contract-cache.ts";
 import { parseContract, type Contract, type StoredContract } from "./contract.ts";
 
 /**
@@ -17,21 +18,29 @@ export async function putContracts(tx: Db | Tx, contracts: readonly StoredContra
 }
 
 export async function getContract(db: Reader, hash: string): Promise<Contract> {
-  const row = await db.selectFrom("contracts").select("document").where("hash", "=", hash).executeTakeFirst();
-  if (row === undefined) throw new AppError("store.corrupt", `Contract ${hash} is missing.`, { hint: "tidegate doctor" });
-  return parseContract(row.document);
+  return (await getContracts(db, [hash])).get(hash) as Contract;
 }
 
-/** Several contracts at once, by hash. */
+/** Several contracts at once, by hash. Whoever gets one changes nothing in it: others have it too. */
 export async function getContracts(db: Reader, hashes: readonly string[]): Promise<Map<string, Contract>> {
   const found = new Map<string, Contract>();
-  for (let from = 0; from < hashes.length; from += 1000) {
+  const unread: string[] = [];
+  for (const hash of hashes) {
+    const known = keptContract(hash);
+    if (known === undefined) unread.push(hash);
+    else found.set(hash, known);
+  }
+  for (let from = 0; from < unread.length; from += 1000) {
     const rows = await db
       .selectFrom("contracts")
       .selectAll()
-      .where("hash", "in", hashes.slice(from, from + 1000))
+      .where("hash", "in", unread.slice(from, from + 1000))
       .execute();
-    for (const row of rows) found.set(row.hash, parseContract(row.document));
+    for (const row of rows) {
+      const contract = parseContract(row.document);
+      keepContract(row.hash, contract, row.document.length);
+      found.set(row.hash, contract);
+    }
   }
   const missing = hashes.find((hash) => !found.has(hash));
   if (missing !== undefined) throw new AppError("store.corrupt", `Contract ${missing} is missing.`, { hint: "tidegate doctor" });

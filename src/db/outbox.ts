@@ -57,15 +57,16 @@ async function drainLocked(deps: OutboxDeps, drained: Drained, lost: AbortSignal
   }
 }
 
-function due({ db, clock }: OutboxDeps, limit: number): Promise<Selectable<OutboxTable>[]> {
+/** Of the outbox: what is to be done by now. */
+export function ofOutbox(db: Db, now: Date) {
   return db
     .selectFrom("outbox")
-    .selectAll()
     .where("done_at", "is", null)
-    .where((eb) => eb.or([eb("retry_at", "is", null), eb("retry_at", "<=", clock.now())]))
-    .orderBy("seq")
-    .limit(limit)
-    .execute();
+    .where((eb) => eb.or([eb("retry_at", "is", null), eb("retry_at", "<=", now)]));
+}
+
+function due({ db, clock }: OutboxDeps, limit: number): Promise<Selectable<OutboxTable>[]> {
+  return ofOutbox(db, clock.now()).selectAll().orderBy("seq").limit(limit).execute();
 }
 
 /** Runs what a row asks for; gives what went wrong. */

@@ -1,3 +1,4 @@
+import { atOnce } from "../db/at-once.ts";
 import type { Db, Reader } from "../db/db.ts";
 import type { Clock } from "../edges/clock.ts";
 import { parseJson, toJson } from "../lib/json.ts";
@@ -65,19 +66,16 @@ export async function keepEvidence(deps: EvidenceDeps, found: readonly KeptFindi
         ? []
         : [{ evidence_key: key, dataset_id: datasetId, name: valuesName, body: toJson({ text: toJson(finding.values) }) }],
     );
-    await deps.db.transaction().execute(async (tx) => {
-      await tx
-        .insertInto("evidence")
-        .values(rows)
-        .onConflict((oc) => oc.doNothing())
-        .execute();
-      if (samples.length === 0) return;
-      await tx
+    const evidence = deps.db
+      .insertInto("evidence")
+      .values(rows)
+      .onConflict((oc) => oc.doNothing());
+    const values = (of: typeof samples) =>
+      deps.db
         .insertInto("samples")
-        .values(samples)
-        .onConflict((oc) => oc.columns(["evidence_key", "dataset_id", "name"]).doUpdateSet((eb) => ({ body: eb.ref("excluded.body") })))
-        .execute();
-    });
+        .values(of)
+        .onConflict((oc) => oc.columns(["evidence_key", "dataset_id", "name"]).doUpdateSet((eb) => ({ body: eb.ref("excluded.body") })));
+    await atOnce(deps.db, samples.length === 0 ? [evidence] : [evidence, values(samples)]);
   }
 }
 

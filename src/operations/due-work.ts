@@ -1,10 +1,11 @@
 import type { ImpactDeps } from "../consumers/impact-service.ts";
 import type { MergeDeps } from "../changes/merge-service.ts";
 import { outboxHandlers } from "../changes/outbox-handlers.ts";
-import { drainOutbox, type Drained } from "../db/outbox.ts";
+import { drainOutbox, ofOutbox, type Drained } from "../db/outbox.ts";
 import { eachInTurn } from "../lib/each.ts";
-import { settleExpired } from "../rollouts/pins/pin-moves.ts";
+import { ofExpired, settleExpired } from "../rollouts/pins/pin-moves.ts";
 import { advanceDue, takeBackHarm } from "../rollouts/due-service.ts";
+import { ofDue, ofReported } from "../rollouts/release-store.ts";
 import type { RolloutDeps } from "../rollouts/step-tests.ts";
 
 /**
@@ -17,7 +18,23 @@ export async function doWhatIsDue(deps: MergeDeps & RolloutDeps & ImpactDeps): P
   const drain = async (): Promise<void> => {
     drained = await drainOutbox({ db, clock, handlers: outboxHandlers(deps) });
   };
+  const due = await whatIsDue(deps);
+  if (!due.harm && !due.steps && !due.ends && !due.events) return drained;
+  const first = [...(due.harm ? [takeBackHarm] : []), ...(due.steps ? [advanceDue] : []), ...(due.ends ? [settleExpired] : [])];
   // What waited for a release that has ended is due at once: so steps are looked at again after the outbox.
-  await eachInTurn([takeBackHarm, advanceDue, settleExpired, drain, advanceDue], (work) => work(deps));
+  await eachInTurn([...first, drain, advanceDue], (work) => work(deps));
   return drained;
+}
+
+/** Asks all at once, since it is asked every few seconds and after each change, and mostly nothing is due. */
+function whatIsDue({ db, clock }: Pick<MergeDeps, "db" | "clock">) {
+  const now = clock.now();
+  return db
+    .selectNoFrom((eb) => [
+      eb.exists(ofReported(db)).as("harm"),
+      eb.exists(ofDue(db, now)).as("steps"),
+      eb.exists(ofExpired(db, now)).as("ends"),
+      eb.exists(ofOutbox(db, now)).as("events"),
+    ])
+    .executeTakeFirstOrThrow();
 }

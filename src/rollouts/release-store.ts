@@ -285,34 +285,36 @@ export async function comingInPlaceOf(db: Reader, { id, state }: Release): Promi
 }
 
 /**
- * Releases whose next step starts by itself, and whose time has come; and those at which the judge, which holds them, looks again. One in whose
- * place another is about to come moves nobody more.
+ * Of releases: those whose next step starts by itself, and whose time has come; and those at which the judge, which holds them, looks again. One in
+ * whose place another is about to come moves nobody more.
  */
-export async function dueReleases(db: Reader, now: Date): Promise<Release[]> {
-  const rows = await db
+export function ofDue(db: Reader, now: Date) {
+  return db
     .selectFrom("releases")
-    .select(releaseColumns)
     .where((eb) =>
       eb.or([eb.and([eb("state", "=", "running"), eb("due_at", "<=", now)]), eb.and([eb("state", "=", "held"), eb("look_at", "<=", now)])]),
     )
-    .where(sql<boolean>`${comesInPlace} is null`)
-    .orderBy("due_at")
-    .orderBy("id")
-    .execute();
+    .where(sql<boolean>`${comesInPlace} is null`);
+}
+
+/** Releases at which something is due by now, what is due longest first. */
+export async function dueReleases(db: Reader, now: Date): Promise<Release[]> {
+  const rows = await ofDue(db, now).select(releaseColumns).orderBy("due_at").orderBy("id").execute();
   return rows.map(releaseFromRow);
 }
 
-/** Releases under way of which consumers have reported anything. */
-export async function reportedReleases(db: Reader): Promise<Release[]> {
-  const rows = await db
+/** Of releases: those under way of which consumers have reported anything. */
+export function ofReported(db: Reader) {
+  return db
     .selectFrom("releases")
-    .select(releaseColumns)
     .where("state", "in", activeStates)
     .where("planned", "=", true)
     .where("step", ">", 0)
-    .where((eb) => eb.exists(eb.selectFrom("outcome_reports").select("id").whereRef("release_id", "=", "releases.id")))
-    .orderBy("id")
-    .execute();
+    .where((eb) => eb.exists(eb.selectFrom("outcome_reports").select("id").whereRef("release_id", "=", "releases.id")));
+}
+
+export async function reportedReleases(db: Reader): Promise<Release[]> {
+  const rows = await ofReported(db).select(releaseColumns).orderBy("id").execute();
   return rows.map(releaseFromRow);
 }
 

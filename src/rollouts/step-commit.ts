@@ -4,7 +4,7 @@ import type { Reader } from "../db/db.ts";
 import type { Ref } from "../catalog/ref-store.ts";
 import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import { containsAll } from "../catalog/change-set.ts";
-import { heldOnOlder, putHolds, standingHolds } from "./pins/hold-store.ts";
+import { endHolds, heldOnOlder, holdsOf, putHolds, standingHolds } from "./pins/hold-store.ts";
 import { moveLive } from "./live-line.ts";
 import { keepPinned, movingOf, pinsConcerned } from "./pins/pin-moves.ts";
 import { membersOf } from "./plans/plan.ts";
@@ -49,13 +49,16 @@ export async function startStep(m: Mutation, start: StepStart): Promise<Release>
   );
   const { environment } = release;
   const datasetIds = start.entries.map((entry) => entry.datasetId);
+  const holds = (await holdsOf(m.tx, release.id)).filter((hold) => hold.endedAt === null);
   const held = [
-    ...(await standingHolds(m.tx, release.id, m.at)).map((hold) => hold.consumer),
+    ...holds.filter((hold) => hold.expiresAt > m.at).map((hold) => hold.consumer),
     ...(await heldOnOlder(m.tx, { environment, datasetIds, at: m.at })),
   ];
   const staying = new Set([...back.map(({ consumer }) => consumer), ...pinned, ...held]);
   const moving = chosen.filter((name) => !staying.has(name));
   const moved = await addMembers(m.tx, release.id, moving, { ordinal, at: m.at });
+  // Whoever is moved since its hold is over is held no more, also when the clock goes back.
+  for (const { consumer } of holds) if (moved.includes(consumer)) await endHolds(m.tx, release.id, { consumer, at: m.at });
   // A step whose successor needs somebody's word is due to nobody.
   const next = steps[ordinal]?.step;
   const dueAt = step.waitMs === null || next?.approval === true ? null : new Date(m.at.getTime() + step.waitMs);

@@ -40,6 +40,20 @@ export interface PinFact {
   owner: string;
 }
 
+/** What the record says of one history at one moment. */
+export interface OnRecord {
+  /** Oldest first. */
+  releases: readonly ReleaseFact[];
+  /** Changes that stand barred. */
+  barred: readonly string[];
+  /** Changes whose reverts are merged. */
+  reverted: readonly string[];
+  holds: readonly HoldFact[];
+  pins: readonly PinFact[];
+  /** The moment at which something of it ends, or is due, by the clock alone. */
+  until: number;
+}
+
 /** A verb that the system does not take now. It has changed nothing. */
 export class Refused extends Error {
   readonly code: string;
@@ -92,16 +106,11 @@ export interface Driver {
   unbar(change: string): Promise<void>;
   /** Merges the reverts that are open of these changes. */
   revert(changes: readonly string[]): Promise<void>;
-  /** Those of some changes whose reverts are merged. */
-  reverted(changes: readonly string[]): Promise<string[]>;
-  /** Releases of the history, oldest first. */
-  releases(): Promise<ReleaseFact[]>;
-  /** Changes that stand barred. */
-  barred(): Promise<string[]>;
-  holds(): Promise<HoldFact[]>;
-  pins(): Promise<PinFact[]>;
+  record(): Promise<OnRecord>;
   /** What a reader has, without that anybody reads. */
   look(consumer: string | undefined): Promise<Seen>;
+  /** What each of some readers has. */
+  lookAll(consumers: readonly (string | undefined)[]): Promise<Seen[]>;
   /** Reads one dataset; `seen` is the view that the answer came from. */
   read(
     consumer: string,

@@ -1,6 +1,17 @@
 import { sql } from "kysely";
 import type { Db } from "../../src/db/db.ts";
-import type { HoldFact, PinFact, ReleaseFact } from "./driver.ts";
+import type { OnRecord } from "./driver.ts";
+
+interface Row {
+  releases:
+    | { id: string; state: string; reason: string; live: boolean; due: boolean; datasets: string[]; changes: string[] | null }[]
+    | null;
+  barred: string[] | null;
+  reverted: string[] | null;
+  holds: { release: string; consumer: string; owner: string; reason: string; live: boolean; changes: string[] | null }[] | null;
+  pins: { consumer: string; dataset: string | null; owner: string }[] | null;
+  until: Date | null;
+}
 
 /** What the record says of one history: read from the tables, not through what decides what readers get. */
 export class Facts {
@@ -46,93 +57,60 @@ export class Facts {
     return row.state === "merged" ? "merged" : "open";
   }
 
-  async #revertsOf(changes: readonly string[]): Promise<{ id: string; state: string; reverts: string | null }[]> {
-    if (changes.length === 0) return [];
-    const ids = changes.map((name) => this.idOf(name));
-    return this.#db.selectFrom("changes").select(["id", "state", "reverts"]).where("reverts", "in", ids).orderBy("id").execute();
-  }
-
   /** Ids of the open changes that revert these. */
   async openReverts(changes: readonly string[]): Promise<string[]> {
-    return (await this.#revertsOf(changes)).filter(({ state }) => state !== "merged" && state !== "closed").map(({ id }) => id);
+    if (changes.length === 0) return [];
+    const ids = changes.map((name) => this.idOf(name));
+    const rows = await this.#db.selectFrom("changes").select(["id", "state"]).where("reverts", "in", ids).orderBy("id").execute();
+    return rows.filter(({ state }) => state !== "merged" && state !== "closed").map(({ id }) => id);
   }
 
-  /** Those of some changes whose reverts are merged. */
-  async reverted(changes: readonly string[]): Promise<string[]> {
-    return this.#named((await this.#revertsOf(changes)).filter(({ state }) => state === "merged").flatMap(({ reverts }) => reverts ?? []));
-  }
-
-  async releases(now: number): Promise<ReleaseFact[]> {
+  /** All that the record says, in one statement: so it is of one moment. */
+  async record(now: number): Promise<OnRecord> {
     const ids = await this.datasetIds();
-    const { rows } = await sql<{
-      id: string;
-      state: string;
-      reason: string;
-      live_at: Date | null;
-      due_at: Date | null;
-      datasets: string[];
-      changes: string[] | null;
-    }>`
-      select releases.id, state, reason, live_at, due_at, array_agg(distinct dataset_id) as datasets,
-        (select array_agg(change_id order by change_id) from release_changes where release_id = releases.id) as changes
-      from releases join release_entries on release_entries.release_id = releases.id
-      where dataset_id = any(${ids}) and change_id is not null group by releases.id order by created_at, releases.id`.execute(this.#db);
-    return rows.map((row) => ({
-      id: row.id,
-      state: row.state,
-      reason: row.reason,
-      datasets: row.datasets.map((id) => ids.indexOf(id)),
-      changes: this.#named(row.changes),
-      isLive: row.live_at !== null,
-      isDue: row.state === "running" && row.due_at !== null && row.due_at.getTime() <= now,
-    }));
+    const at = new Date(now);
+    const changesOf = sql`(select array_agg(change_id order by change_id) from release_changes where release_id = releases.id)`;
+    const { rows } = await sql<Row>`
+      select
+        (select jsonb_agg(found order by created_at, id) from (
+          select releases.id, state, reason, created_at, live_at is not null as live,
+            state = 'running' and coalesce(due_at <= ${at}, false) as due, array_agg(distinct dataset_id) as datasets, ${changesOf} as changes
+          from releases join release_entries on release_entries.release_id = releases.id
+          where dataset_id = any(${ids}) and change_id is not null group by releases.id) found) as releases,
+        (select array_agg(distinct change_id) from bars where dataset_id = any(${ids}) and lifted_at is null) as barred,
+        (select array_agg(reverts order by reverts) from changes where reverts = any(${[...this.#changes.keys()]}) and state = 'merged') as reverted,
+        (select jsonb_agg(found order by release, consumer) from (
+          select distinct holds.release_id as release, consumer, owner, holds.reason, live_at is not null as live, ${changesOf} as changes
+          from holds join releases on releases.id = holds.release_id
+          where dataset_id = any(${ids}) and ended_at is null and expires_at > ${at}) found) as holds,
+        (select jsonb_agg(jsonb_build_object('consumer', consumer, 'dataset', dataset_id, 'owner', owner) order by id)
+          from pins where ended_at is null and expires_at > ${at}) as pins,
+        least(
+          (select min(due_at) from releases where state = 'running' and due_at > ${at}),
+          (select min(expires_at) from holds where ended_at is null and expires_at > ${at}),
+          (select min(expires_at) from pins where ended_at is null and expires_at > ${at})) as until`.execute(this.#db);
+    return this.#told(rows[0] as Row, ids);
   }
 
-  async barred(): Promise<string[]> {
-    const rows = await this.#db
-      .selectFrom("bars")
-      .select("change_id")
-      .distinct()
-      .where("dataset_id", "in", await this.datasetIds())
-      .where("lifted_at", "is", null)
-      .execute();
-    return this.#named(rows.map((row) => row.change_id));
-  }
-
-  async holds(now: number): Promise<HoldFact[]> {
-    const { rows } = await sql<{
-      release_id: string;
-      consumer: string;
-      owner: string;
-      reason: string;
-      live_at: Date | null;
-      changes: string[] | null;
-    }>`
-      select distinct holds.release_id, consumer, owner, holds.reason, live_at,
-        (select array_agg(change_id) from release_changes where release_id = holds.release_id) as changes
-      from holds join releases on releases.id = holds.release_id
-      where dataset_id = any(${await this.datasetIds()}) and ended_at is null and expires_at > ${new Date(now)}
-      order by holds.release_id, consumer`.execute(this.#db);
-    return rows.map((row) => ({
-      release: row.release_id,
-      consumer: row.consumer,
-      owner: row.owner,
-      reason: row.reason,
-      tells: row.live_at !== null,
-      changes: this.#named(row.changes),
-    }));
-  }
-
-  async pins(now: number): Promise<PinFact[]> {
-    const ids = await this.datasetIds();
-    const rows = await this.#db
-      .selectFrom("pins")
-      .select(["consumer", "dataset_id", "owner"])
-      .where("ended_at", "is", null)
-      .where("expires_at", ">", new Date(now))
-      .orderBy("id")
-      .execute();
-    return rows.map(({ consumer, dataset_id: id, owner }) => ({ consumer, dataset: id === null ? undefined : ids.indexOf(id), owner }));
+  #told(row: Row, ids: readonly string[]): OnRecord {
+    return {
+      releases: (row.releases ?? []).map(({ live, due, datasets, changes, ...rest }) => ({
+        ...rest,
+        datasets: datasets.map((id) => ids.indexOf(id)),
+        changes: this.#named(changes),
+        isLive: live,
+        isDue: due,
+      })),
+      barred: this.#named(row.barred),
+      reverted: this.#named(row.reverted),
+      holds: (row.holds ?? []).map(({ live, changes, ...rest }) => ({ ...rest, tells: live, changes: this.#named(changes) })),
+      pins: (row.pins ?? []).map(({ consumer, dataset, owner }) => ({
+        consumer,
+        dataset: dataset === null ? undefined : ids.indexOf(dataset),
+        owner,
+      })),
+      until: row.until?.getTime() ?? Number.POSITIVE_INFINITY,
+    };
   }
 
   /** Id of the version that is called `sales.orders@42`. */

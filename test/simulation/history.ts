@@ -72,7 +72,7 @@ export interface Limits {
   hours: readonly number[];
 }
 
-export const lightLimits: Limits = { least: 8, most: 14, crashes: 0.2, backwards: true, hours: [1, 1, 1, 2, 3, 30] };
+export const lightLimits: Limits = { least: 4, most: 14, crashes: 0.2, backwards: true, hours: [1, 1, 1, 2, 3, 30] };
 
 /** Over HTTP with a real clock: nothing jumps back, and waits are short. */
 export const realLimits: Limits = { least: 5, most: 8, crashes: 0.2, backwards: false, hours: [1, 1, 2] };
@@ -89,7 +89,9 @@ export function historyOf(seed: number, limits: Limits): History {
   const bound = datasets > 1 && dice(6) === 0;
   const plan = pick(dice, plans);
   const acts: Planned[] = [{ act: { do: "bring", kind: "planned", datasets: [0] }, crash: undefined }];
-  const length = limits.least + dice(limits.most - limits.least + 1);
+  // Most are short, some are long: what two acts do to one another shows in many short ones, the rest in a few long ones.
+  const more = limits.most - limits.least + 1;
+  const length = limits.least + Math.min(dice(more), dice(more));
   while (acts.length < length) acts.push({ act: actOf(dice, datasets, limits), crash: crashOf(dice, random, limits) });
   return { seed, datasets, bound, plan, acts };
 }

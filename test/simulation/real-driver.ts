@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildCommand, kill, start } from "../harness/command.ts";
 import { testDatabase, type TestDatabase } from "../harness/postgres.ts";
-import { Crashed, expectedRefusals, Refused, type Driver, type HoldFact, type PinFact, type ReleaseFact, type Seen } from "./driver.ts";
+import { Crashed, expectedRefusals, Refused, type Driver, type OnRecord, type Seen } from "./driver.ts";
 import { Facts } from "./facts.ts";
 import { consumers, job, plans, type Crash, type History, type Kind } from "./history.ts";
 import { policyText } from "./policy.ts";
@@ -79,9 +79,10 @@ export class RealHouse {
   }
 
   async serve(): Promise<void> {
-    start(this.data, ["serve", "--port", "0"]);
+    const { child, done } = start(this.data, ["serve", "--port", "0"]);
     const before = this.#lastPid;
     for (let tries = 0; tries < 1200; tries += 1) {
+      if (child.exitCode !== null) throw new Error(`the server did not start: ${(await done).message ?? `exit ${child.exitCode}`}`);
       const found = this.#serverFile();
       if (found !== undefined && found.pid !== before) {
         this.#server = found;
@@ -139,7 +140,7 @@ export class RealDriver implements Driver {
   readonly #house: RealHouse;
   readonly #names: readonly string[];
   readonly #facts: Facts;
-  readonly #content = new Map<string, ReadonlySet<string>>();
+  readonly #content = new Map<string, Promise<ReadonlySet<string>>>();
   #killAfter: number | undefined;
   #rows = 1;
 
@@ -189,12 +190,13 @@ export class RealDriver implements Driver {
     if (!this.#house.isRunning) await this.#house.serve();
   }
 
-  /** What follows from a change a server does by itself, soon after it. */
+  /** What follows from a change a server does by itself, soon after it; what time brings, within five seconds, or soon after it is asked for anything. */
   async settle(): Promise<void> {
     await this.recover();
     for (let tries = 0; await this.#facts.isBusy(this.now()); tries += 1) {
-      if (tries > 1200) throw new Error("what follows from what was committed is not done");
-      await sleep(25);
+      if (tries > 600) throw new Error("what follows from what was committed is not done");
+      if (tries === 0) await this.#house.send("POST", "/v1/releases/rel_none/resume", { body: {} });
+      await sleep(50);
     }
   }
 
@@ -264,11 +266,7 @@ export class RealDriver implements Driver {
   }
 
   stateOf = (change: string): Promise<"none" | "open" | "merged"> => this.#facts.stateOf(change);
-  reverted = (changes: readonly string[]): Promise<string[]> => this.#facts.reverted(changes);
-  releases = (): Promise<ReleaseFact[]> => this.#facts.releases(this.now());
-  barred = (): Promise<string[]> => this.#facts.barred();
-  holds = (): Promise<HoldFact[]> => this.#facts.holds(this.now());
-  pins = (): Promise<PinFact[]> => this.#facts.pins(this.now());
+  record = (): Promise<OnRecord> => this.#facts.record(this.now());
 
   async look(consumer: string | undefined): Promise<Seen> {
     const path = `/v1/view?datasets=${this.#names.join(",")}`;
@@ -276,19 +274,19 @@ export class RealDriver implements Driver {
       as: consumer,
     });
     const versions = datasets.map((item) => `${item.dataset}@${item.version}`);
-    const contents: ReadonlySet<string>[] = [];
-    for (const version of versions) contents.push(await this.#contentOf(version));
+    const contents = await Promise.all(versions.map((version) => this.#contentOf(version)));
     return { view, datasets: contents, versions };
   }
 
+  async lookAll(readers: readonly (string | undefined)[]): Promise<Seen[]> {
+    return Promise.all(readers.map((consumer) => this.look(consumer)));
+  }
+
   /** The rows of a version, as its files have them. */
-  async #contentOf(version: string): Promise<ReadonlySet<string>> {
-    const known = this.#content.get(version);
-    if (known !== undefined) return known;
-    const answer = await this.#house.send("GET", `/v1/datasets/${version}/rows?format=ndjson`);
-    const content = changesIn(await answer.text());
-    this.#content.set(version, content);
-    return content;
+  #contentOf(version: string): Promise<ReadonlySet<string>> {
+    const known = this.#content.get(version) ?? this.#house.send("GET", `/v1/datasets/${version}/rows?format=ndjson`).then(rowsOf);
+    this.#content.set(version, known);
+    return known;
   }
 
   async read(
@@ -318,6 +316,11 @@ export class RealDriver implements Driver {
   isRecorded(consumer: string, version: string, run: string | undefined): Promise<boolean> {
     return this.#facts.isRecorded({ consumer, version, run: run === undefined ? "" : this.#runOf(run) });
   }
+}
+
+async function rowsOf(answer: Response): Promise<ReadonlySet<string>> {
+  if (answer.status !== 200) throw new Error(await answer.text());
+  return changesIn(await answer.text());
 }
 
 /** Rows of the import are nobody's change. */

@@ -155,7 +155,7 @@ class Simulation {
   }
 
   async #takeBack(of: number): Promise<void> {
-    const releases = (await this.#driver.releases()).filter((release) => release.changes.length > 0);
+    const releases = (await this.#driver.record()).releases.filter((release) => release.changes.length > 0);
     const release = releases[releases.length - 1 - (of % Math.max(1, releases.length))];
     if (release === undefined) return undefined;
     this.#oracle.takenBack();
@@ -164,7 +164,7 @@ class Simulation {
 
   /** An open release: the newest, or one before it. */
   async #open(of: number): Promise<{ id: string; changes: readonly string[] } | undefined> {
-    const open = (await this.#driver.releases()).filter((item) => ["waiting", "running", "paused", "held"].includes(item.state));
+    const open = (await this.#driver.record()).releases.filter((item) => ["waiting", "running", "paused", "held"].includes(item.state));
     return open[open.length - 1 - (of % Math.max(1, open.length))];
   }
 
@@ -186,7 +186,7 @@ class Simulation {
 
   async #hold(act: Extract<Act, { do: "hold" | "unhold" }>): Promise<void> {
     const release = await this.#open(act.of);
-    const standing = (await this.#driver.holds()).find((hold) => hold.consumer === act.consumer);
+    const standing = (await this.#driver.record()).holds.find((hold) => hold.consumer === act.consumer);
     const id = act.do === "hold" ? release?.id : (standing?.release ?? release?.id);
     if (id === undefined) return undefined;
     const until = this.#driver.now() + act.hours * hour;
@@ -203,7 +203,7 @@ class Simulation {
     const until = this.#driver.now() + hours * hour;
     const on = dataset ?? undefined;
     const isPinned = async (): Promise<boolean> =>
-      (await this.#driver.pins()).some((item) => item.consumer === consumer && item.dataset === on);
+      (await this.#driver.record()).pins.some((item) => item.consumer === consumer && item.dataset === on);
     const before = await isPinned();
     let failure: unknown;
     try {
@@ -233,7 +233,7 @@ class Simulation {
 
   /** Directly after somebody took something back, before anything that follows from it: nobody sees it. */
   async #barsHold(after: string): Promise<void> {
-    this.#found(this.#oracle.bar(await this.#driver.barred()), after);
+    this.#found(this.#oracle.bar((await this.#driver.record()).barred), after);
     if (!/rollback|takeBack|abort/.test(after)) return;
     for (const [reader, seen] of await this.#everybody()) {
       for (const name of this.#barredNames())
@@ -243,26 +243,23 @@ class Simulation {
   }
 
   async #everybody(): Promise<Map<string, Seen>> {
-    const seen = new Map<string, Seen>();
-    for (const reader of [nobody, ...consumers]) seen.set(reader, await this.#driver.look(reader === nobody ? undefined : reader));
-    return seen;
+    const readers = [nobody, ...consumers];
+    const seen = await this.#driver.lookAll(readers.map((reader) => (reader === nobody ? undefined : reader)));
+    return new Map(readers.map((reader, at) => [reader, seen[at] as Seen]));
   }
 
-  async #looked(): Promise<Looked> {
+  async #lookAround(after: string): Promise<Looked> {
     const seen = await this.#everybody();
-    return { now: this.#driver.now(), seen, holds: await this.#driver.holds(), pins: await this.#driver.pins() };
-  }
-
-  async #lookAround(after: string): Promise<void> {
-    this.#oracle.reverted(await this.#driver.reverted(this.#barredNames()));
-    const looked = await this.#looked();
+    const { holds, pins, barred, reverted, releases } = await this.#driver.record();
+    const looked: Looked = { now: this.#driver.now(), seen, holds, pins };
     if (this.#driver.isReal) this.#timePassed();
     for (const [reader, { datasets, view }] of looked.seen)
       this.#tell(
         `  ${(reader || "everybody").padEnd(9)} ${datasets.map((changes) => [...changes].sort().join("+") || "–").join(" | ")}   ${view}`,
       );
-    this.#found(this.#oracle.bar(await this.#driver.barred()), after);
-    const releases = await this.#driver.releases();
+    const names = this.#barredNames();
+    this.#oracle.reverted(reverted.filter((name) => names.includes(name)));
+    this.#found(this.#oracle.bar(barred), after);
     this.#found(this.#inEachOthersWay(releases), after);
     const due = this.#driver.isReal ? [] : releases.filter((release) => release.isDue);
     this.#found(
@@ -270,6 +267,7 @@ class Simulation {
       after,
     );
     this.#found(this.#oracle.look(looked), after);
+    return looked;
   }
 
   /** Releases that share a dataset, or that a foreign key binds, are not under way at the same time. */
@@ -288,11 +286,11 @@ class Simulation {
     this.#tell("the end: reverts are merged, everybody is let go, time passes");
     await this.#settle();
     await this.#driver.revert(this.#barredNames());
-    for (const { consumer, dataset } of await this.#driver.pins()) {
+    for (const { consumer, dataset } of (await this.#driver.record()).pins) {
       this.#oracle.touched(consumer);
       await this.#dying(() => this.#driver.unpin(consumer, dataset));
     }
-    for (const { consumer, release } of await this.#driver.holds()) {
+    for (const { consumer, release } of (await this.#driver.record()).holds) {
       this.#oracle.touched(consumer);
       await this.#dying(() => this.#driver.unhold(release, consumer));
     }
@@ -301,7 +299,7 @@ class Simulation {
     const isAsked = this.#driver.isReal || this.#history.plan.waitHours === null;
     for (let round = 0; round < 40; round += 1) {
       await this.#settle();
-      const open = (await this.#driver.releases()).filter(isOpen);
+      const open = (await this.#driver.record()).releases.filter(isOpen);
       this.#tell(`  ${open.map(({ id, state }) => `${id} ${state}`).join(", ")}`);
       if (open.length === 0) break;
       for (const { id, state, changes } of open) {
@@ -315,12 +313,12 @@ class Simulation {
       if (!isAsked) await this.#driver.pass(this.#history.plan.waitHours ?? 0);
     }
     await this.#settle();
-    await this.#lookAround("the end");
-    const open = (await this.#driver.releases()).filter(isOpen);
+    const looked = await this.#lookAround("the end");
+    const open = (await this.#driver.record()).releases.filter(isOpen);
     this.#found(
       open.map(({ id, state, reason }) => `${id} is ${state} in the end: ${reason}`),
       "the end",
     );
-    this.#found(this.#oracle.atTheEnd(await this.#looked()), "the end");
+    this.#found(this.#oracle.atTheEnd(looked), "the end");
   }
 }

@@ -263,6 +263,25 @@ test("a person holds a consumer back ahead: no step moves it, what it had of the
   expect(await values("ahead.rows", "board")).toBe("AA b");
 });
 
+test("a consumer that a step moves once its hold is over is held no more, also when the clock goes back", async () => {
+  await importText(lake, "over.rows", "id,v\n1,a\n", ["id"]);
+  const { release } = await upsert(
+    "over.rows",
+    "id,v\n1,A\n",
+    "steps: [{ ring: report, wait: 3h }, { ring: board, wait: 3h }]\nguardrails: []",
+  );
+  const until = new Date(lake.clock.now().getTime() + 7_200_000);
+  await holdBack(lake, { release, consumer: "board", reason: "audit", until, owner: "ana", actor: "ana" });
+  hours(3);
+  await lake.drain();
+  expect(await values("over.rows", "board")).toBe("A");
+  hours(-2);
+  expect((await showRelease(lake.db, release)).holds).toMatchObject([{ consumer: "board", endedAt: expect.any(Date) as Date }]);
+  expect([await values("over.rows", "board"), await reasonOf("board")]).toEqual(["A", `ring 2 of ${release}`]);
+  hours(2);
+  await rollBack(lake, "over.rows");
+});
+
 test("who is held back from a release that waits is held back from the one that brings it in its place", async () => {
   await importText(lake, "queue.rows", "id,v\n1,a\n", ["id"]);
   const first = await upsert("queue.rows", "id,v\n1,A\n", "steps: [{ ring: report }]");

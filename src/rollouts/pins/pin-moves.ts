@@ -132,19 +132,21 @@ export async function settleHeld(m: Mutation, environment: string): Promise<numb
   return settled;
 }
 
-/** Completes releases whose last hold or pin has come to its end by itself: its consumer has what all have since then. */
-export async function settleExpired(deps: MutationDeps): Promise<void> {
-  const at = deps.clock.now();
-  const rows = await deps.db
+/** Of releases: those that held somebody back until a hold or pin came to its end by itself. */
+export function ofExpired(db: Reader, at: Date) {
+  return db
     .selectFrom("releases")
-    .select("environment")
-    .distinct()
     .where("state", "=", "completed_with_holds")
     .where(
       sql<boolean>`(exists (select from holds where holds.release_id = releases.id and ended_at is null and expires_at <= ${at})
         or exists (select from pins where pins.environment = releases.environment and ended_at is null and expires_at between finished_at and ${at}))`,
-    )
-    .execute();
+    );
+}
+
+/** Completes releases whose last hold or pin has come to its end by itself: its consumer has what all have since then. */
+export async function settleExpired(deps: MutationDeps): Promise<void> {
+  const at = deps.clock.now();
+  const rows = await ofExpired(deps.db, at).select("environment").distinct().execute();
   for (const { environment } of rows) {
     const held = await releasesIn(deps.db, environment, ["completed_with_holds"]);
     const keeping = await Promise.all(held.map((release) => keepsSomebodyBack(deps.db, release, at)));

@@ -1,4 +1,4 @@
-import { readCommit, readEntries, readSome } from "../../catalog/commit-store.ts";
+import { readEntries, readSome, readTree } from "../../catalog/commit-store.ts";
 import { getRef, liveRef } from "../../catalog/ref-store.ts";
 import { getVersion, getVersions } from "../../catalog/version-store.ts";
 import type { Version } from "../../catalog/version.ts";
@@ -37,7 +37,8 @@ export class ViewResolver {
   readonly #clock: Clock;
   readonly #environment: string;
   readonly #standing: StandingAnswers;
-  readonly #stored = new Set<string>();
+  /** Views that are stored, or being stored. */
+  readonly #stored = new Map<string, Promise<unknown>>();
 
   constructor(deps: { db: Db; clock: Clock; environment: string; standing: StandingAnswers }) {
     this.#standing = deps.standing;
@@ -94,22 +95,30 @@ export class ViewResolver {
     return this.#standing.ask(consumer === undefined ? "view" : `view ${consumer}`, async () => {
       const state = await readerState(this.#db, { environment: this.#environment, consumer, at: this.#clock.now() });
       const view = await this.#keep(state.view);
-      const { tree } = await readCommit(this.#db, view.commitId);
+      const tree = await readTree(this.#db, view.commitId);
       const { until } = state;
       return { value: { view, tree, reason: reasonOf(state), leaseUntil: undefined, until }, until };
     });
   }
 
   async #keep(view: View): Promise<View> {
-    if (!this.#stored.has(view.id)) {
+    const storing = this.#stored.get(view.id) ?? this.#store(view);
+    this.#stored.set(view.id, storing);
+    await storing;
+    return view;
+  }
+
+  async #store(view: View): Promise<void> {
+    try {
       await this.#db
         .insertInto("views")
         .values({ id: view.id, environment: view.environment, commit_id: view.commitId, overlay: overlayText(view) })
         .onConflict((oc) => oc.doNothing())
         .execute();
-      this.#stored.add(view.id);
+    } catch (error) {
+      this.#stored.delete(view.id);
+      throw error;
     }
-    return view;
   }
 
   async #resolveRun(consumer: string, run: string): Promise<Resolved> {
@@ -138,15 +147,13 @@ export class ViewResolver {
 
   async #leased(consumer: string, run: string, lease: Lease): Promise<Resolved> {
     const now = this.#clock.now();
-    const commit = await readCommit(this.#db, lease.view.commitId);
+    const tree = await readTree(this.#db, lease.view.commitId);
     if (lease.endedAt === null && lease.expiresAt > now) {
       const present = await getRef(this.#db, liveRef(this.#environment));
       const moved = present.commitId !== lease.view.commitId;
       const barred =
-        moved || Object.keys(lease.view.overlay).length > 0
-          ? await barsInView(this.#db, commit.tree, lease.view.overlay)
-          : new Set<string>();
-      if (barred.size === 0) return { view: lease.view, tree: commit.tree, reason: "run", leaseUntil: lease.expiresAt, until: undefined };
+        moved || Object.keys(lease.view.overlay).length > 0 ? await barsInView(this.#db, tree, lease.view.overlay) : new Set<string>();
+      if (barred.size === 0) return { view: lease.view, tree, reason: "run", leaseUntil: lease.expiresAt, until: undefined };
       await this.#end(consumer, run, `rolled back: ${[...barred].join(", ")}`);
       throw this.#ended(run, `${[...barred].join(", ")} was rolled back`);
     }

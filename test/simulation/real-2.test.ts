@@ -1,0 +1,3 @@
+import { realSuite } from "./real-suite.ts";
+
+realSuite({ part: 1, of: 2 });
