@@ -1,5 +1,6 @@
 import { runMonitors } from "../monitors/monitor-service.ts";
 import type { ChoreRuns } from "../operations/chore-runs.ts";
+import { forgetReports } from "../rollouts/judge/report-retention.ts";
 import { forgetDeliveries } from "../webhooks/webhook-service.ts";
 import { forgetKeys } from "./idempotency.ts";
 import type { Services } from "./services.ts";
@@ -25,6 +26,7 @@ function choresOf(services: Services): readonly Chore[] {
     await forgetKeys(services);
     await forgetUploads(services);
     await forgetDeliveries(services);
+    await forgetReports(services);
   };
   return [
     { name: "outbox", everyMs: 5 * second, atStart: true, work: () => services.drainOutbox() },

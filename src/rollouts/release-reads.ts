@@ -61,7 +61,10 @@ export async function listReleases(
   }));
 }
 
-/** The release that a text names: an id, or a dataset, for which the one under way is meant, else the newest that a person merged or planned. */
+/**
+ * The release that a text names: an id, or a dataset, for which the one under way is meant, else the newest that a person merged or planned. The
+ * revert that a rollback opens by itself is not what anybody looks for: what was rolled back is.
+ */
 export async function namedRelease(db: Reader, environment: string, text: string): Promise<Release> {
   if (text.startsWith("rel_")) return getRelease(db, text);
   const { id, name } = await resolveDataset(db, text);
@@ -72,6 +75,10 @@ export async function namedRelease(db: Reader, environment: string, text: string
     .where("ordinary", "=", false)
     .where(sql<boolean>`exists (select from release_entries where release_id = releases.id and dataset_id = ${id})`)
     .orderBy(sql`state = any(${[...activeStates]}::text[])`, "desc")
+    .orderBy(
+      sql`exists (select from changes join release_changes undone on undone.change_id = changes.reverts join releases back on back.id = undone.release_id
+        where changes.id = releases.change_id and back.environment = ${environment} and back.state in ('aborted', 'rolled_back'))`,
+    )
     .orderBy("created_at", "desc")
     .orderBy("id", "desc")
     .limit(1)

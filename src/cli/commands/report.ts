@@ -31,7 +31,9 @@ export function addReportCommand(surroundings: Surroundings): void {
       withClient(surroundings, { doing: "Reporting" }, async (client) => {
         const answer = await client.ask<ReportedAnswer>("POST", "/v1/outcomes", { body: bodyOf(name, flags) });
         const lines = [placeLine(answer), ...(answer.takenBack ? [takenBackLine] : [])];
-        surroundings.output().result(answer, lines, answer.release === null ? undefined : `tidegate release show ${answer.release}`);
+        // What the judge knows of others is for persons: the reporter's own token reads data, and nothing of releases.
+        const again = answer.takenBack && !name.startsWith("rel_") ? `tidegate read ${name}` : undefined;
+        surroundings.output().result(answer, lines, again);
       }),
     );
   addFlags(command, "What", [

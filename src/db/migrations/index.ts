@@ -18,6 +18,7 @@ import { incidents } from "./0017-incidents.ts";
 import { undoIndex } from "./0018-undo-index.ts";
 import { services } from "./0019-services.ts";
 import { superseding } from "./0020-supersede.ts";
+import { reportRetention } from "./0021-report-retention.ts";
 
 /** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -41,4 +42,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   undoIndex,
   services,
   superseding,
+  reportRetention,
 ];
