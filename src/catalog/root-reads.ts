@@ -140,7 +140,7 @@ async function namedVersions(db: Reader, now: Date): Promise<string[]> {
     .execute();
   const holds = await db
     .selectFrom("holds")
-    .select(["version_id as a", "version_id as b"])
+    .select(["version_id as a", "as_version as b"])
     .where("ended_at", "is", null)
     .where("expires_at", ">", now)
     .execute();

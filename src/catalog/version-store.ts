@@ -26,6 +26,8 @@ function fromRow(row: Selectable<VersionsTable>): Version {
     inputs: row.inputs,
     buildKey: row.build_key,
     lineageKey: row.lineage_key,
+    projects: row.projects,
+    asNumber: row.as_number,
   };
 }
 
@@ -67,7 +69,7 @@ export async function insertVersions(tx: Tx, drafts: readonly VersionDraft[], at
   const versions = drafts.map(({ builtFrom: _builtFrom, ...draft }) => {
     const number = numbers.get(draft.datasetId);
     if (number === undefined) throw new AppError("dataset.not_found", `There is no dataset ${draft.datasetId}.`);
-    return { ...draft, number, createdAt: at, collectedAt: null };
+    return { ...draft, number, createdAt: at, collectedAt: null, projects: null, asNumber: null };
   });
   for (let from = 0; from < versions.length; from += 500) {
     await tx
@@ -141,6 +143,7 @@ export async function getVersionByNumber(db: Reader, dataset: { id: string; name
     .selectAll()
     .where("dataset_id", "=", dataset.id)
     .where("number", "=", number)
+    .where("projects", "is", null)
     .executeTakeFirst();
   if (row !== undefined) return fromRow(row);
   const last = await db

@@ -26,10 +26,22 @@ export interface Version {
   buildKey: string | null;
   /** Of a derived dataset: under which key it stands where its columns come from. */
   lineageKey: string | null;
+  /** Of a projection: the version whose rows it gives. It shares its number, its changes and its files. Null otherwise. */
+  projects: string | null;
+  /** Of a projection: number of the version whose columns it has. */
+  asNumber: number | null;
+}
+
+/** The field that tells of a projection; none of a version that has its own columns. */
+export const asOf = (asNumber: number | null | undefined): { as?: number } => (asNumber == null ? {} : { as: asNumber });
+
+/** A version as it is written beside its dataset's name: `@44`, or `@44 as @42` of a projection. */
+export function versionText({ number, asNumber }: Pick<Version, "number"> & Partial<Pick<Version, "asNumber">>): string {
+  return asNumber == null ? `@${number}` : `@${number} as @${asNumber}`;
 }
 
 /** A version whose files are written and durable, but which no transaction has named yet: it has no number. */
-export type VersionDraft = Omit<Version, "number" | "createdAt" | "collectedAt"> & {
+export type VersionDraft = Omit<Version, "number" | "createdAt" | "collectedAt" | "projects" | "asNumber"> & {
   /** Ids of the versions whose files it may have taken over: the commit fails when one of them has been collected meanwhile. */
   builtFrom: readonly string[];
 };

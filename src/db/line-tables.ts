@@ -103,6 +103,18 @@ export interface HoldsTable {
   created_at: Date;
   expires_at: Date;
   ended_at: Date | null;
+  as_version: Generated<string | null>;
+  stopped_at: Generated<Date | null>;
+  stopped_on: Generated<string | null>;
+  stopped_reason: Generated<string | null>;
+}
+
+export interface FormerHoldsTable {
+  release_id: string;
+  consumer: string;
+  dataset_id: string;
+  version_id: string | null;
+  until_at: Date;
 }
 
 export interface PinsTable {

@@ -6,6 +6,7 @@ import type {
   ReleaseChangesTable,
   ReleaseEntriesTable,
   FormerEntriesTable,
+  FormerHoldsTable,
   FormerMembersTable,
   HoldsTable,
   PinsTable,
@@ -129,6 +130,8 @@ export interface VersionsTable {
   inputs: string[] | null;
   build_key: string | null;
   lineage_key: string | null;
+  projects: Generated<string | null>;
+  as_number: Generated<number | null>;
 }
 
 export interface TreeNodesTable {
@@ -351,6 +354,7 @@ export interface Database {
   release_members: ReleaseMembersTable;
   former_members: FormerMembersTable;
   former_entries: FormerEntriesTable;
+  former_holds: FormerHoldsTable;
   holds: HoldsTable;
   pins: PinsTable;
   pin_versions: PinVersionsTable;

@@ -12,10 +12,13 @@ import { origins } from "../reviews/policy.ts";
 const time = z.iso.datetime().openapi({ description: "RFC 3339, UTC.", example: "2026-11-24T08:00:00.000Z" });
 const count = z.number().int().min(0);
 
+const as = count.optional().openapi({ description: "Of a projection: number of the version whose columns it has." });
+
 const version = z
   .object({
     id: z.string(),
     number: count.openapi({ description: "Counted per dataset over all branches; never reused." }),
+    as,
     rows: count,
     bytes: count,
     files: count,
@@ -158,6 +161,7 @@ export const readerOfVersion = z
     kind: z.string().optional(),
     owner: z.string().optional(),
     version: count,
+    as,
     columns: z.array(z.string()),
     doors: z.array(z.string()),
     runs: z.array(z.string()),
@@ -255,14 +259,14 @@ export const datasetAnswer = z.object({
 
 export const contractAnswer = z.record(z.string(), z.unknown()).openapi({ description: "An ODCS document." });
 export const rowAnswer = z.record(z.string(), z.unknown()).openapi({ description: "Values by column." });
-export const pathAnswer = z.object({ dataset: z.string(), version: count, path: z.string() });
+export const pathAnswer = z.object({ dataset: z.string(), version: count, as, path: z.string() });
 
 export const viewAnswer = z.object({
   view: z.string().openapi({ description: "The same content is the same view." }),
   reason: z.string().openapi({ description: "Why the reader has it.", example: "ring 1 of rel_7" }),
   leaseUntil: time.nullable().openapi({ description: "Until when a run keeps it; null without a run." }),
   datasets: z
-    .array(z.object({ dataset: z.string(), version: count }))
+    .array(z.object({ dataset: z.string(), version: count, as }))
     .openapi({ description: "What it has of the datasets that were asked for." }),
 });
 

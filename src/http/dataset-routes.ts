@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { z } from "@hono/zod-openapi";
 import { parseVersionName } from "../catalog/dataset.ts";
+import { asOf, versionText } from "../catalog/version.ts";
 import { ownersOf } from "../contracts/contract.ts";
 import { getContract } from "../contracts/contract-store.ts";
 import { derivedSqlOf } from "../contracts/derived.ts";
@@ -55,7 +56,7 @@ function headersOf(answer: Pick<Answer, "view" | "reason"> & { versions: string 
   return { "tidegate-view": answer.view, "tidegate-version": answer.versions, "tidegate-reason": answer.reason };
 }
 
-const nameOf = (answer: Answer): string => `${answer.dataset.name}@${answer.version.number}`;
+const nameOf = ({ dataset, version }: Pick<Answer, "dataset" | "version">): string => `${dataset.name}${versionText(version)}`;
 
 function namesIn(text: string | undefined): string[] | undefined {
   return text === undefined || text === "" ? undefined : text.split(",").map((name) => name.trim());
@@ -236,7 +237,13 @@ export function addDatasetRoutes(router: Router): void {
     },
     async (call) => {
       const answer = await answerFor(call.services, await reader(call, call.query, call.params.name), call.params.name);
-      return { dataset: answer.dataset.name, version: answer.version.number, path: call.services.store.uri(answer.version.metadataKey) };
+      const { dataset, version } = answer;
+      return {
+        dataset: dataset.name,
+        version: version.number,
+        ...asOf(version.asNumber),
+        path: call.services.store.uri(version.metadataKey),
+      };
     },
   );
   router.add(
@@ -260,7 +267,7 @@ export function addDatasetRoutes(router: Router): void {
         view: resolved.view.id,
         reason: resolved.reason,
         leaseUntil: resolved.leaseUntil?.toISOString() ?? null,
-        datasets: answers.map(({ dataset, version }) => ({ dataset: dataset.name, version: version.number })),
+        datasets: answers.map(({ dataset, version }) => ({ dataset: dataset.name, version: version.number, ...asOf(version.asNumber) })),
       };
     },
   );
@@ -285,7 +292,7 @@ export function addDatasetRoutes(router: Router): void {
     async (call) => {
       const run = call.principal.kind === "consumer" ? watchedQuery : runQuery;
       const answer = await run(call.services, await reader(call, call.body), call.body.sql, call.signal);
-      const versions = answer.versions.map(({ dataset, version }) => `${dataset.name}@${version.number}`).join(" ");
+      const versions = answer.versions.map(nameOf).join(" ");
       const headers = headersOf({ view: answer.view, reason: answer.reason, versions });
       return rowsResponse(call, answer.rows, {
         format: call.body.format,

@@ -4,12 +4,14 @@ import { z } from "@hono/zod-openapi";
 
 const count = z.number().int();
 const time = z.iso.datetime();
+const as = count.optional().openapi({ description: "Of a projection: number of the version whose columns it has." });
 
 export const whyAnswer = z
   .object({
     consumer: z.string(),
     dataset: z.string(),
     version: count.nullable(),
+    as,
     view: z.string(),
     reason: z.string().openapi({ description: "Why this version: live, a step of a release, a hold, or a pin." }),
     says: z
@@ -41,10 +43,12 @@ export const whatDidAnswer = z
         z.object({
           dataset: z.string(),
           had: count.nullable(),
+          as,
           live: count.nullable(),
           read: z.array(
             z.object({
               version: count,
+              as,
               columns: z.array(z.string()),
               runs: z.array(z.string()),
               doors: z.array(z.string()),
@@ -72,9 +76,10 @@ export const whoHasAnswer = z
         consumer: z.string(),
         owner: z.string().nullable(),
         version: count.nullable().openapi({ description: "What it is served now; null: it has none." }),
+        as,
         reason: z.string().openapi({ description: "Why this version: live, a step of a release, a hold, or a pin." }),
         lastRead: z
-          .object({ version: count, at: time })
+          .object({ version: count, as, at: time })
           .nullable()
           .openapi({ description: "What it read last, of the last 30 days. A client that keeps what it has read may lag behind." }),
       }),

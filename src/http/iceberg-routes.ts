@@ -1,6 +1,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { Hono, type Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { versionText } from "../catalog/version.ts";
 import type { Principal } from "../access/principal.ts";
 import { resolveCommit } from "../catalog/revision.ts";
 import { watchedRead } from "../reading/failed-read.ts";
@@ -123,7 +124,7 @@ export function addIcebergRoutes(app: OpenAPIHono, services: Services, entrance:
     const { answer, tag, body } = isOwn ? await watchedRead(services, reader, { dataset: name }, load) : await load();
     c.header("etag", tag);
     c.header("tidegate-view", answer.view);
-    c.header("tidegate-version", `${answer.dataset.name}@${answer.version.number}`);
+    c.header("tidegate-version", `${answer.dataset.name}${versionText(answer.version)}`);
     c.header("tidegate-reason", answer.reason);
     return body === undefined ? c.body(null, 304) : answerJson(c, 200, body);
   });

@@ -35,9 +35,17 @@ export const shownReleaseAnswer = z
           createdAt: time,
           expiresAt: time,
           endedAt: time.nullable(),
+          as: z.array(z.object({ dataset: z.string(), version: count })).openapi({
+            description: "Datasets of which it gets all new rows, with the columns of this version; empty when it stays on what it had.",
+          }),
+          noRowsSince: time.nullable().openapi({ description: "Since when it gets no new rows; null while it does." }),
+          stopped: z.string().nullable().openapi({ description: "Why it gets none any more with its columns." }),
         }),
       )
-      .openapi({ description: "Consumers that stay on what they had, because the release would break them." }),
+      .openapi({
+        description:
+          "Consumers that stay on what they had, or go on with the columns that they know, because the release would break them.",
+      }),
     pins: z
       .array(pinAnswer)
       .openapi({ description: "Consumers that stay on something else than it gives all others, because somebody pinned them." }),

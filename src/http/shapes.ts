@@ -1,4 +1,4 @@
-import type { Version } from "../catalog/version.ts";
+import { asOf, type Version } from "../catalog/version.ts";
 import type { Change } from "../changes/change.ts";
 import type { Merged } from "../changes/merge-commit.ts";
 import type { ProposedDataset } from "../changes/propose-service.ts";
@@ -8,8 +8,9 @@ import type { Release } from "../rollouts/release-store.ts";
 
 /** How the API tells a version; never its files' places. */
 export function versionShape(version: Version) {
-  const { id, number, rows, bytes, files, contractHash, createdAt, createdByChange } = version;
-  return { id, number, rows, bytes, files, contract: contractHash.slice(0, 16), createdAt, change: createdByChange };
+  const { id, number, asNumber, rows, bytes, files, contractHash, createdAt, createdByChange } = version;
+  const contract = contractHash.slice(0, 16);
+  return { id, number, ...asOf(asNumber), rows, bytes, files, contract, createdAt, change: createdByChange };
 }
 
 export const versionOrNull = (version: Version | undefined) => (version === undefined ? null : versionShape(version));

@@ -4,13 +4,16 @@ import { outboxHandlers } from "../changes/outbox-handlers.ts";
 import { drainOutbox, ofOutbox, type Drained } from "../db/outbox.ts";
 import { eachInTurn } from "../lib/each.ts";
 import { ofExpired, settleExpired } from "../rollouts/pins/pin-moves.ts";
+import { followProjections } from "../rollouts/projections/follow-service.ts";
+import { ofProjected } from "../rollouts/projections/projected-hold-store.ts";
 import { advanceDue, takeBackHarm } from "../rollouts/due-service.ts";
 import { ofDue, ofReported } from "../rollouts/release-store.ts";
 import type { RolloutDeps } from "../rollouts/step-tests.ts";
 
 /**
  * Does what is due by now: takes back harm that nobody took back yet, starts the steps whose time has come, ends what holds and pins kept open,
- * and does what committed events ask for. Each is done whatever becomes of the others; what failed first is thrown in the end.
+ * does what committed events ask for, and gives consumers that are served projections what all others have. Each is done whatever becomes of
+ * the others; what failed first is thrown in the end.
  */
 export async function doWhatIsDue(deps: MergeDeps & RolloutDeps & ImpactDeps): Promise<Drained> {
   const { db, clock } = deps;
@@ -19,10 +22,11 @@ export async function doWhatIsDue(deps: MergeDeps & RolloutDeps & ImpactDeps): P
     drained = await drainOutbox({ db, clock, handlers: outboxHandlers(deps) });
   };
   const due = await whatIsDue(deps);
-  if (!due.harm && !due.steps && !due.ends && !due.events) return drained;
+  if (!due.harm && !due.steps && !due.ends && !due.events && !due.projections) return drained;
   const first = [...(due.harm ? [takeBackHarm] : []), ...(due.steps ? [advanceDue] : []), ...(due.ends ? [settleExpired] : [])];
   // What waited for a release that has ended is due at once: so steps are looked at again after the outbox.
-  await eachInTurn([...first, drain, advanceDue], (work) => work(deps));
+  const isBusy = first.length > 0 || due.events;
+  await eachInTurn([...first, ...(isBusy ? [drain, advanceDue] : []), followProjections], (work) => work(deps));
   return drained;
 }
 
@@ -35,6 +39,7 @@ function whatIsDue({ db, clock }: Pick<MergeDeps, "db" | "clock">) {
       eb.exists(ofDue(db, now)).as("steps"),
       eb.exists(ofExpired(db, now)).as("ends"),
       eb.exists(ofOutbox(db, now)).as("events"),
+      eb.exists(ofProjected(db, now)).as("projections"),
     ])
     .executeTakeFirstOrThrow();
 }

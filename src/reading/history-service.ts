@@ -1,5 +1,6 @@
 import { readSome, readTree } from "../catalog/commit-store.ts";
 import { getDatasets } from "../catalog/dataset-store.ts";
+import { asOf } from "../catalog/version.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Reader } from "../db/db.ts";
 import { readerStateAt } from "../rollouts/views/reader-history.ts";
@@ -18,7 +19,7 @@ export interface WhatDid {
   /** Runs under way, each with the view that it kept. */
   runs: { run: string; view: string; startedAt: Date }[];
   /** What it had otherwise than live, and what it had read by then. A number is null where there was none. */
-  datasets: { dataset: string; had: number | null; live: number | null; read: Omit<LastRead, "datasetId" | "dataset">[] }[];
+  datasets: { dataset: string; had: number | null; as?: number; live: number | null; read: Omit<LastRead, "datasetId" | "dataset">[] }[];
 }
 
 /** Tells from the record which versions a consumer had at a moment, why, and which it had read last by then. */
@@ -38,7 +39,13 @@ export async function whatDid(db: Reader, of: { environment: string; consumer: s
   const numberOf = (id: string | undefined): number | null => versions.get(id ?? "")?.number ?? null;
   const datasets = ids.map((id) => {
     const read = reads.filter(({ datasetId }) => datasetId === id).map(({ datasetId: _id, dataset: _name, ...line }) => line);
-    return { dataset: names.get(id)?.name ?? id, had: numberOf(had.get(id)), live: numberOf(live.get(id)), read };
+    return {
+      dataset: names.get(id)?.name ?? id,
+      had: numberOf(had.get(id)),
+      ...asOf(versions.get(had.get(id) ?? "")?.asNumber),
+      live: numberOf(live.get(id)),
+      read,
+    };
   });
   return {
     consumer: of.consumer,

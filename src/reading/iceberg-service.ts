@@ -1,4 +1,5 @@
 import { versionCollected } from "../catalog/version-store.ts";
+import { versionText } from "../catalog/version.ts";
 import { metadataText } from "../lake/iceberg/metadata.ts";
 import { servedMetadata } from "../lake/iceberg/served.ts";
 import { readTable } from "../lake/iceberg/table.ts";
@@ -60,7 +61,7 @@ export async function loadTable(deps: ReadDeps, request: LoadRequest): Promise<L
   if (request.known.includes(tag)) return { answer, tag, body: undefined };
   const served = servedMetadata(metadata, {
     location: deps.store.address(placeOf(request.warehouse, dataset.name)),
-    properties: { "tidegate.version": `${dataset.name}@${version.number}` },
+    properties: { "tidegate.version": `${dataset.name}${versionText(version)}` },
     history,
   });
   const location = toJson(deps.store.address(version.metadataKey));

@@ -5,7 +5,7 @@ import { readEntries, readSome } from "../catalog/commit-store.ts";
 import { mainRef } from "../catalog/ref-store.ts";
 import { resolveCommit, versionInCommit } from "../catalog/revision.ts";
 import { getVersionByNumber, getVersions } from "../catalog/version-store.ts";
-import type { Version } from "../catalog/version.ts";
+import { versionText, type Version } from "../catalog/version.ts";
 import type { LakeDeps } from "../effects/lake-deps.ts";
 import { keyFields } from "../effects/keys.ts";
 import { scan, type TableState } from "../effects/table-state.ts";
@@ -140,7 +140,7 @@ export async function lookUp(deps: ReadDeps, reader: ReaderIdentity, name: strin
   const row = await rowCalled(deps, answer, state, key);
   exposure.done({ rows: row === undefined ? 0 : 1, bytes: 0 });
   if (row === undefined) {
-    throw new AppError("row.not_found", `${answer.dataset.name}@${answer.version.number} has no row ${key.join(", ")}.`, {
+    throw new AppError("row.not_found", `${answer.dataset.name}${versionText(answer.version)} has no row ${key.join(", ")}.`, {
       found: key.join(", "),
       hint: `tidegate read ${answer.dataset.name}`,
     });

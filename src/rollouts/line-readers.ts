@@ -1,6 +1,6 @@
 import type { Reader } from "../db/db.ts";
 import type { Line } from "./lines.ts";
-import { heldOnOlder, standingHolds } from "./pins/hold-store.ts";
+import { heldOnOlder, standingHolds, stayingBack } from "./pins/hold-store.ts";
 import { pinsConcerned, type Moving } from "./pins/pin-moves.ts";
 import { membersOfRelease } from "./step-store.ts";
 
@@ -26,6 +26,6 @@ export async function readersOfLine(
 
 /** Consumers that a release has moved; one that somebody holds back has what all have. */
 async function movedBy(db: Reader, releaseId: string, at: Date): Promise<Set<string>> {
-  const held = new Set((await standingHolds(db, releaseId, at)).map((hold) => hold.consumer));
+  const held = new Set(stayingBack(await standingHolds(db, releaseId, at)).map((hold) => hold.consumer));
   return new Set((await membersOfRelease(db, releaseId)).map(({ consumer }) => consumer).filter((name) => !held.has(name)));
 }

@@ -1,5 +1,6 @@
 import type { Mutation } from "../audit/mutation.ts";
 import { readTree } from "../catalog/commit-store.ts";
+import { DoomedProjection } from "../catalog/projection-store.ts";
 import { liveRef, lockRefs, standingRef, type Ref } from "../catalog/ref-store.ts";
 import type { Reader } from "../db/db.ts";
 import { misfitText } from "./fit.ts";
@@ -64,7 +65,7 @@ export async function startNext(m: Mutation, release: Release, live: Ref, tests:
     const lookAt = new Date(m.at.getTime() + minute);
     return setState(m, release, { event: "hold", reason: misfitText(tests.misfits), dueAt: null, lookAt });
   }
-  return startStep(m, { release, live, entries, steps, message, broken: tests.broken });
+  return startStep(m, { release, live, entries, steps, message, broken: tests.broken, projected: tests.projected });
 }
 
 const sameEntries = (a: readonly ReleaseEntry[], b: readonly ReleaseEntry[]): boolean =>
@@ -108,7 +109,7 @@ export async function tested<T>(deps: RolloutDeps, id: string, work: (tests: Ste
     try {
       return await work(tests);
     } catch (error) {
-      if (!(error instanceof Untested) || attempt >= attempts) throw error;
+      if (!(error instanceof Untested || error instanceof DoomedProjection) || attempt >= attempts) throw error;
     }
   }
 }

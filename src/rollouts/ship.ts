@@ -8,7 +8,7 @@ import type { Ids } from "../edges/ids.ts";
 import { toJson } from "../lib/json.ts";
 import { barsOn } from "./rollback/bar-store.ts";
 import { boundApart, misfitText } from "./fit.ts";
-import { endHolds, putHolds, standingHolds, type Hold } from "./pins/hold-store.ts";
+import { endHolds, putHolds, standingHolds, stayingBack, type Hold } from "./pins/hold-store.ts";
 import { moveLive } from "./live-line.ts";
 import { freezesOf } from "./plans/freeze-reads.ts";
 import { frozenAt, frozenText, type Frozen } from "./plans/freeze.ts";
@@ -253,7 +253,7 @@ async function startPlan(m: Mutation, shipment: Shipment, work: Planned): Promis
     await m.tx.updateTable("releases").set({ state: "running", reason, due_at: m.at }).where("id", "=", release.id).execute();
     return { ...release, state: "running", reason, dueAt: m.at };
   }
-  return startStep(m, { release, live: shipment.live, entries, steps, message: shipment.reason, broken: [] });
+  return startStep(m, { release, live: shipment.live, entries, steps, message: shipment.reason, broken: [], projected: [] });
 }
 
 /** Whether the merge's own tests were those of the first step: readers have what main had, and nothing broke. */
@@ -266,7 +266,8 @@ function isTested({ tested }: Shipment, entries: readonly ReleaseEntry[]): boole
 async function heldAhead(m: Mutation, releases: readonly Release[]): Promise<Hold[]> {
   const holds = new Map<string, Hold>();
   for (const release of releases)
-    for (const hold of await standingHolds(m.tx, release.id, m.at)) if (!holds.has(hold.consumer)) holds.set(hold.consumer, hold);
+    for (const hold of stayingBack(await standingHolds(m.tx, release.id, m.at)))
+      if (!holds.has(hold.consumer)) holds.set(hold.consumer, hold);
   return [...holds.values()];
 }
 

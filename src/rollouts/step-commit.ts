@@ -4,13 +4,13 @@ import type { Reader } from "../db/db.ts";
 import type { Ref } from "../catalog/ref-store.ts";
 import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import { containsAll } from "../catalog/change-set.ts";
-import { endHolds, heldOnOlder, holdsOf, putHolds, standingHolds } from "./pins/hold-store.ts";
+import { endHolds, heldOnOlder, holdsOf, putHolds, standingHolds, stayingBack } from "./pins/hold-store.ts";
 import { moveLive } from "./live-line.ts";
 import { keepPinned, movingOf, pinsConcerned } from "./pins/pin-moves.ts";
 import { membersOf } from "./plans/plan.ts";
 import { completeRelease } from "./release-end.ts";
+import { serveProjected, type Broken, type Projecting } from "./projections/step-projections.ts";
 import { type Release, type ReleaseEntry } from "./release-store.ts";
-import type { Broken } from "./step-tests.ts";
 import { endOlder } from "./supersede.ts";
 import { addMembers, beginStep, plannedConsumers, type ReleaseStep } from "./step-store.ts";
 
@@ -25,6 +25,8 @@ export interface StepStart {
   message: string;
   /** Consumers that their tests say the candidates would break: no step moves them. */
   broken: readonly Broken[];
+  /** Consumers that are served projections of the candidates, since the candidates would break them. */
+  projected: readonly Projecting[];
 }
 
 /**
@@ -59,6 +61,8 @@ export async function startStep(m: Mutation, start: StepStart): Promise<Release>
   const moved = await addMembers(m.tx, release.id, moving, { ordinal, at: m.at });
   // Whoever is moved since its hold is over is held no more, also when the clock goes back.
   for (const { consumer } of holds) if (moved.includes(consumer)) await endHolds(m.tx, release.id, { consumer, at: m.at });
+  const projected = start.projected.filter(({ consumer }) => moved.includes(consumer));
+  await serveProjected(m.tx, { releaseId: release.id, actor: m.actor, at: m.at }, projected);
   // A step whose successor needs somebody's word is due to nobody.
   const next = steps[ordinal]?.step;
   const dueAt = step.waitMs === null || next?.approval === true ? null : new Date(m.at.getTime() + step.waitMs);
@@ -67,7 +71,7 @@ export async function startStep(m: Mutation, start: StepStart): Promise<Release>
   m.record({
     action: "release.step",
     subject: release.id,
-    payload: { step: ordinal, of: steps.length, moved, heldBack: back, pinned, held },
+    payload: { step: ordinal, of: steps.length, moved, projected: projected.map(asWords), heldBack: back, pinned, held },
   });
   m.enqueue("release.step_started", { release: release.id, step: ordinal });
   return { ...release, state: "running", step: ordinal, dueAt, reason };
@@ -77,11 +81,18 @@ async function startLast(m: Mutation, start: StepStart, bakeMs: number | null): 
   const { release, live, entries, steps, message } = start;
   const parentTree = await readTree(m.tx, live.commitId);
   await holdBack(m, start, parentTree);
+  const staying = new Set((await standingHolds(m.tx, release.id, m.at)).map((hold) => hold.consumer));
+  const projected = start.projected.filter(({ consumer }) => !staying.has(consumer));
+  await serveProjected(m.tx, { releaseId: release.id, actor: m.actor, at: m.at }, projected);
   const edits = new Map(entries.map((entry) => [entry.datasetId, entry.afterVersion]));
   await keepPinned(m, release.environment, { moving: edits, liveTree: parentTree });
   const { commit: liveCommit, at: liveAt } = await moveLive(m, live, { edits, message, releaseId: release.id, parentTree });
   const step = steps.length;
-  m.record({ action: "release.step", subject: release.id, payload: { step, of: steps.length, everyone: true } });
+  m.record({
+    action: "release.step",
+    subject: release.id,
+    payload: { step, of: steps.length, everyone: true, projected: projected.map(asWords) },
+  });
   m.enqueue("release.step_started", { release: release.id, step });
   const dueAt = bakeMs === null ? null : new Date(m.at.getTime() + bakeMs);
   const reason = bakeMs === null ? message : `step ${step} of ${step}, baking`;
@@ -91,9 +102,11 @@ async function startLast(m: Mutation, start: StepStart, bakeMs: number | null): 
   return bakeMs === null ? completeRelease(m, started, message) : started;
 }
 
+const asWords = ({ consumer, reason, datasets }: Projecting) => ({ consumer, reason, as: datasets.map(({ as }) => as.number) });
+
 /** Keeps consumers that the candidates would break, and those that somebody holds back, on what all readers have until now. Who had the candidates already goes back to it, for this cause. */
 async function holdBack(m: Mutation, { release, entries, broken }: StepStart, liveTree: string): Promise<void> {
-  const ahead = await standingHolds(m.tx, release.id, m.at);
+  const ahead = stayingBack(await standingHolds(m.tx, release.id, m.at));
   if (broken.length === 0 && ahead.length === 0) return;
   const ids = entries.map((entry) => entry.datasetId);
   const now = await readSome(m.tx, liveTree, ids);

@@ -1,29 +1,25 @@
 import { readTree } from "../catalog/commit-store.ts";
 import { getRef, liveRef, mainRef } from "../catalog/ref-store.ts";
-import { treeSide, type Side } from "../catalog/side.ts";
+import { treeSide, type Side, type SideEdits } from "../catalog/side.ts";
 import { getVersions } from "../catalog/version-store.ts";
 import type { Version } from "../catalog/version.ts";
-import { testConsumers, type ConsumerTestDeps } from "../consumers/test-service.ts";
-import type { LakeDeps } from "../effects/lake-deps.ts";
+import { testConsumers } from "../consumers/test-service.ts";
 import { misfitsOf } from "./fit.ts";
+import { standingProjections } from "./projections/projected-hold-store.ts";
+import { projectBroken, type Broken, type ProjectionDeps, type Projecting } from "./projections/step-projections.ts";
 import { olderOf, seenOf } from "./supersede.ts";
 import { releaseEntries, type Release, type ReleaseEntry } from "./release-store.ts";
 
 /** What rollouts work with: the lake, and what runs the tests of consumers. */
-export interface RolloutDeps extends LakeDeps, Pick<ConsumerTestDeps, "models" | "commands"> {}
-
-/** A consumer that works on what it has and would not on what a step gives it. */
-export interface Broken {
-  consumer: string;
-  owner: string | null;
-  reason: string;
-}
+export type RolloutDeps = ProjectionDeps;
 
 /** What consumers' tests say of a step, and what they looked at: another state needs other tests. */
 export interface StepTests {
   liveGeneration: bigint;
   entries: readonly ReleaseEntry[];
   broken: readonly Broken[];
+  /** Consumers that the candidates would break, and that work with their columns over them. */
+  projected: readonly Projecting[];
   /** What binds datasets to one another and does not hold in what the step gives. */
   misfits: readonly string[];
   /** In whose place the step comes, as it was when it was tested. */
@@ -43,16 +39,25 @@ export async function testRelease(deps: RolloutDeps, release: Release): Promise<
   const main = treeSide(deps.db, mainRef, await readTree(deps.db, (await getRef(deps.db, mainRef)).commitId));
   const { documents } = main;
   const served: Side = { ...treeSide(deps.db, live.name, tree), documents };
-  const next: Side = { ...treeSide(deps.db, release.id, tree, edits), documents };
+  const nextWith = (more: SideEdits): Side => ({ ...treeSide(deps.db, release.id, tree, new Map([...edits, ...more])), documents });
+  const next = nextWith(new Map());
   const datasetIds = entries.map((entry) => entry.datasetId);
   const broken = new Map<string, Broken>();
+  const projected = new Map<string, Projecting>();
   const misfits = new Set<string>();
+  // Whoever is served a projection already goes on with it, or stops, by tests of its own.
+  const known = new Set((await standingProjections(deps.db, deps.clock.now(), release.id)).map((hold) => hold.consumer));
   const look = async (base: Side, ids: readonly string[], only?: readonly string[]): Promise<void> => {
+    const isAsked = (name: string): boolean => ![known, broken, projected].some((some) => some.has(name)) && only?.includes(name) !== false;
     const results = await testConsumers(deps, { base, candidate: next, datasetIds: ids });
-    for (const { consumer, owner, test, error, summary, outcome } of results) {
-      if (outcome !== "broken" || broken.has(consumer) || only?.includes(consumer) === false) continue;
-      broken.set(consumer, { consumer, owner, reason: `test ${test}: ${error.after ?? summary}` });
-    }
+    const step = { served: base, candidates: edits, nextWith };
+    const found = await projectBroken(
+      deps,
+      step,
+      results.filter(({ consumer }) => isAsked(consumer)),
+    );
+    for (const item of found.broken) broken.set(item.consumer, item);
+    for (const item of found.projected) projected.set(item.consumer, item);
     for (const text of await misfitsOf(deps, { now: base, next, main, datasetIds: ids })) misfits.add(text);
   };
   await look(served, datasetIds);
@@ -62,7 +67,14 @@ export async function testRelease(deps: RolloutDeps, release: Release): Promise<
     const had: Side = { ...treeSide(deps.db, other.id, tree, await versionsOf(deps, theirs)), documents };
     await look(had, [...new Set([...datasetIds, ...theirs.map((entry) => entry.datasetId)])], members);
   }
-  return { liveGeneration: live.generation, entries, broken: [...broken.values()], misfits: [...misfits], older: seenOf(older) };
+  return {
+    liveGeneration: live.generation,
+    entries,
+    broken: [...broken.values()],
+    projected: [...projected.values()],
+    misfits: [...misfits],
+    older: seenOf(older),
+  };
 }
 
 async function versionsOf({ db }: Pick<RolloutDeps, "db">, entries: readonly ReleaseEntry[]): Promise<Map<string, Version | null>> {

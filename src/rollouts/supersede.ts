@@ -3,7 +3,7 @@ import { containsAll } from "../catalog/change-set.ts";
 import { readSome } from "../catalog/commit-store.ts";
 import { getVersions, settledChangeSet } from "../catalog/version-store.ts";
 import type { Reader } from "../db/db.ts";
-import { endHolds, putHolds, standingHolds } from "./pins/hold-store.ts";
+import { endHolds, putHolds, standingHolds, stayingBack } from "./pins/hold-store.ts";
 import { keepPinned, movingOf } from "./pins/pin-moves.ts";
 import { completeRelease } from "./release-end.ts";
 import { isActive, nextReleaseState } from "./release-machine.ts";
@@ -128,7 +128,8 @@ export async function endOlder(
 
 async function takeHolds(m: Mutation, of: { from: string; to: string; entries: readonly ReleaseEntry[]; liveTree: string }): Promise<void> {
   const own = new Set((await standingHolds(m.tx, of.to, m.at)).map(({ consumer }) => consumer));
-  const holds = (await standingHolds(m.tx, of.from, m.at)).filter(({ consumer }) => !own.has(consumer));
+  // Who is served a projection of the older candidates is served one of the new, by the tests of the step.
+  const holds = stayingBack(await standingHolds(m.tx, of.from, m.at)).filter(({ consumer }) => !own.has(consumer));
   const ids = of.entries.map((entry) => entry.datasetId);
   const now = await readSome(m.tx, of.liveTree, ids);
   await putHolds(m.tx, of.to, holds, { versions: new Map(ids.map((id) => [id, now.get(id) ?? null])), at: m.at });

@@ -6,6 +6,8 @@ export interface LastRead {
   datasetId: string;
   dataset: string;
   version: number;
+  /** Number of the version whose columns it was served, of a projection. */
+  as?: number;
   columns: string[];
   runs: string[];
   doors: string[];
@@ -45,6 +47,7 @@ export async function lastReads(db: Reader, of: { consumer: string; at: Date }):
       "last.dataset_id",
       "datasets.name",
       "versions.number",
+      "versions.as_number",
       sql<string[][]>`jsonb_agg(column_sets.columns)`.as("columns"),
       sql<string[]>`array_agg(distinct exposures.door order by exposures.door)`.as("doors"),
       sql<string[]>`array_remove(array_agg(distinct exposures.run order by exposures.run), '')`.as("runs"),
@@ -52,7 +55,7 @@ export async function lastReads(db: Reader, of: { consumer: string; at: Date }):
       sql<Date>`max(exposures.last_at)`.as("last_at"),
     ])
     .where("exposures.first_at", "<=", at)
-    .groupBy(["last.dataset_id", "datasets.name", "versions.number"])
+    .groupBy(["last.dataset_id", "datasets.name", "versions.number", "versions.as_number"])
     .orderBy("datasets.name")
     .orderBy("first_at")
     .execute();
@@ -60,6 +63,7 @@ export async function lastReads(db: Reader, of: { consumer: string; at: Date }):
     datasetId: row.dataset_id,
     dataset: row.name,
     version: row.number,
+    ...(row.as_number === null ? {} : { as: row.as_number }),
     columns: [...new Set(row.columns.flat())].sort(),
     runs: row.runs,
     doors: row.doors,

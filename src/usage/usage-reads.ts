@@ -8,6 +8,8 @@ export interface ReaderOfVersion {
   kind: string | undefined;
   owner: string | undefined;
   version: number;
+  /** Number of the version whose columns it was served, of a projection. */
+  as?: number;
   columns: string[];
   doors: string[];
   runs: string[];
@@ -19,9 +21,23 @@ export interface ReaderOfVersion {
   mixed: boolean;
 }
 
-/** Who read these versions: one line per consumer and version of a dataset, first reader first. An index look-up on the version. */
+/** These versions and their projections: whoever is served one of them reads the rows of the version. */
+export async function withProjections(db: Reader, versionIds: readonly string[]): Promise<string[]> {
+  const rows = await db
+    .selectFrom("versions")
+    .select("id")
+    .where("projects", "in", ["", ...versionIds])
+    .execute();
+  return [...new Set([...versionIds, ...rows.map((row) => row.id)])];
+}
+
+/**
+ * Who read these versions, also as projections: one line per consumer and version of a dataset, first reader first. An index look-up on the
+ * version.
+ */
 export async function readersOf(db: Reader, versionIds: readonly string[]): Promise<ReaderOfVersion[]> {
   if (versionIds.length === 0) return [];
+  const ids = await withProjections(db, versionIds);
   const rows = await db
     .selectFrom("exposures")
     .innerJoin("versions", "versions.id", "exposures.version_id")
@@ -34,6 +50,7 @@ export async function readersOf(db: Reader, versionIds: readonly string[]): Prom
       "consumers.kind",
       "consumers.owner",
       "versions.number",
+      "versions.as_number",
       sql<string[][]>`jsonb_agg(column_sets.columns)`.as("columns"),
       sql<string[]>`array_agg(distinct exposures.door order by exposures.door)`.as("doors"),
       sql<string[]>`array_remove(array_agg(distinct exposures.run order by exposures.run), '')`.as("runs"),
@@ -44,12 +61,13 @@ export async function readersOf(db: Reader, versionIds: readonly string[]): Prom
       sql<Date>`max(exposures.last_at)`.as("last_at"),
       sql<boolean>`bool_or(exposures.mixed)`.as("mixed"),
     ])
-    .where("exposures.version_id", "in", [...versionIds])
-    .groupBy(["datasets.name", "exposures.consumer", "consumers.kind", "consumers.owner", "versions.number"])
+    .where("exposures.version_id", "in", ids)
+    .groupBy(["datasets.name", "exposures.consumer", "consumers.kind", "consumers.owner", "versions.number", "versions.as_number"])
     .orderBy("first_at")
     .orderBy("exposures.consumer")
     .orderBy("datasets.name")
     .orderBy("versions.number")
+    .orderBy("versions.as_number")
     .execute();
   return rows.map((row) => ({
     dataset: row.dataset,
@@ -57,6 +75,7 @@ export async function readersOf(db: Reader, versionIds: readonly string[]): Prom
     kind: row.kind ?? undefined,
     owner: row.owner ?? undefined,
     version: row.number,
+    ...(row.as_number === null ? {} : { as: row.as_number }),
     columns: columnsIn(row.columns),
     doors: row.doors,
     runs: row.runs,
@@ -132,7 +151,7 @@ export async function uptakeSince(
       .select("exposures.consumer")
       .distinct()
       .where("versions.dataset_id", "=", item.datasetId)
-      .where("exposures.version_id", "!=", item.versionId)
+      .where("exposures.version_id", "not in", await withProjections(db, [item.versionId]))
       .where("exposures.last_at", ">=", new Date(item.releasedAt.getTime() - 7 * 86_400_000))
       .execute();
     const readers = new Set(now.map((row) => row.consumer));

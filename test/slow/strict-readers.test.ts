@@ -15,7 +15,7 @@ import { source, type Lakehouse } from "../harness/lakehouse.ts";
 import { sparkTables } from "../harness/spark-fixture.ts";
 import { deletesOf, proposed, versionOf } from "../harness/spark-line.ts";
 import { installReaders, openReader, readers, type Fixture, type ReaderName, type Reading } from "./strict/readers.ts";
-import { buildSparkStates, buildStates, parquet, stateOf, type State } from "./strict/states.ts";
+import { buildProjected, buildSparkStates, buildStates, parquet, stateOf, type State } from "./strict/states.ts";
 import { matrixOf, showMatrix } from "./strict/matrix.ts";
 import { soundFilters, soundRows, writerErrors, writeWithError } from "./strict/writer-errors.ts";
 
@@ -30,6 +30,7 @@ let missing: string | undefined;
 let states: State[] = [];
 let moved: State[] = [];
 const errors: Fixture[] = [];
+const projections: Fixture[] = [];
 const diagnoses = new Map<string, string[]>();
 const reports: Record<"before" | "after", DoctorReport | undefined> = { before: undefined, after: undefined };
 const readings = new Map<ReaderName | "expected", Map<string, Reading>>();
@@ -95,7 +96,8 @@ beforeAll(async () => {
       ...(await buildSparkStates(lake, app.services, await sparkTables(lake.store, lake.engine))),
     ];
     await buildErrors();
-    await readAll([...states, ...errors]);
+    projections.push(await buildProjected(lake, app.services));
+    await readAll([...states, ...errors, ...projections]);
     moved = await moveAway();
     await readAll(moved);
   } finally {
@@ -141,6 +143,17 @@ describe.each(readers)("%s", (reader) => {
       }
     }
     expect(pruned).toBeGreaterThanOrEqual(24);
+  });
+
+  test("reads a projection: the old columns in their old order, with the new rows, and finds all of them by a filter", (context) => {
+    if (missing !== undefined) context.skip(`not run: ${missing}`);
+    const [own, found] = [readings.get("expected")?.get("projected"), reading("projected")];
+    expect(own?.rows).toBe(650);
+    expect(own?.columns?.slice(0, 3)).toEqual(["id", "qty", "amount"]);
+    expect(contentOf(found)).toEqual(contentOf(own ?? { name: "" }));
+    expect(found.count).toBe(650);
+    const rowsIn = ({ filters = {} }: Reading) => Object.entries(filters).map(([name, filter]) => [name, filter.rows, filter.error]);
+    expect(rowsIn(found)).toEqual(rowsIn(own ?? { name: "" }));
   });
 
   test("reads the same after the folder has moved and was relocated: branches, old versions, position deletes", (context) => {

@@ -11,7 +11,8 @@ export function addHistoryCommands(surroundings: Surroundings): void {
   addWhatDid(surroundings);
 }
 
-const number = (value: number | null): string => (value === null ? "–" : `@${value}`);
+const number = (value: number | null, as?: number): string =>
+  value === null ? "–" : as === undefined ? `@${value}` : `@${value} as @${as}`;
 
 function addWhy(surroundings: Surroundings): void {
   addVerb(surroundings.program, "why", "Why a consumer is served the version that it is served, and what moves it next.", [
@@ -30,7 +31,7 @@ function addWhy(surroundings: Surroundings): void {
 }
 
 function whyLines(why: WhyAnswer): string[] {
-  const has = why.version === null ? `no ${why.dataset}` : `${why.dataset}@${why.version}`;
+  const has = why.version === null ? `no ${why.dataset}` : `${why.dataset}${number(why.version, why.as)}`;
   const next = why.next === null ? "nothing is under way" : `${why.next.at === null ? "" : `${shortTime(why.next.at)}  `}${why.next.text}`;
   return [
     `${why.consumer} is served ${has}: ${why.reason}.`,
@@ -53,12 +54,12 @@ function addWhoHas(surroundings: Surroundings): void {
         const table = out.table(who.consumers, [
           { title: "consumer", value: (line) => line.consumer, flexible: true },
           { title: "owner", value: (line) => line.owner ?? "" },
-          { title: "has", value: (line) => number(line.version) },
-          { title: "read last", value: (line) => number(line.lastRead?.version ?? null) },
+          { title: "has", value: (line) => number(line.version, line.as) },
+          { title: "read last", value: (line) => number(line.lastRead?.version ?? null, line.lastRead?.as) },
           { title: "when", value: (line) => (line.lastRead === null ? "" : shortTime(line.lastRead.at)) },
           { title: "why", value: (line) => line.reason, flexible: true },
         ]);
-        const apart = who.consumers.find((line) => line.version !== who.live)?.consumer;
+        const apart = who.consumers.find((line) => line.version !== who.live || line.as !== undefined)?.consumer;
         const next = apart === undefined ? `tidegate usage ${who.dataset}` : `tidegate why ${apart} ${who.dataset}`;
         out.result(who, [whoHasHead(who), ...table], next);
       }),
@@ -93,9 +94,9 @@ function addWhatDid(surroundings: Surroundings): void {
         );
         const table = out.table(lines, [
           { title: "dataset", value: (line) => line.dataset, flexible: true },
-          { title: "had", value: (line) => number(line.had) },
+          { title: "had", value: (line) => number(line.had, line.as) },
           { title: "live", value: (line) => number(line.live) },
-          { title: "had read", value: (line) => number(line.read?.version ?? null) },
+          { title: "had read", value: (line) => number(line.read?.version ?? null, line.read?.as) },
           { title: "last", value: (line) => (line.read === undefined ? "" : shortTime(line.read.lastAt)) },
           { title: "columns", value: (line) => line.read?.columns.join(" "), flexible: true },
           { title: "runs", value: (line) => line.read?.runs.join(" "), flexible: true },

@@ -100,9 +100,7 @@ function shownLines(shown: ShownReleaseAnswer): string[] {
       const who = step.moved.length === 0 ? "" : `  moved ${step.moved.join(", ")}`;
       return `  ${marks[step.state]} ${step.ordinal}  ${step.text}${when}${who}`;
     }),
-    ...holds
-      .filter((hold) => hold.endedAt === null)
-      .map((hold) => `  ‖ ${hold.consumer} is held back until ${shortTime(hold.expiresAt)}, ${hold.owner} mends it: ${hold.reason}`),
+    ...holds.filter((hold) => hold.endedAt === null).map(holdLine),
     ...pins.map((pin) => `  ‖ ${pin.consumer} is pinned by ${pin.owner} until ${shortTime(pin.expiresAt)}: ${pin.reason}`),
     ...(followUps === null || followUps.open + followUps.notified + followUps.done === 0
       ? []
@@ -111,6 +109,14 @@ function shownLines(shown: ShownReleaseAnswer): string[] {
       ? waiting(judging, release)
       : judged.guardrails.map((item) => `  ${verdictMarks[item.verdict]} ${item.verdict}  ${item.reason}`)),
   ];
+}
+
+function holdLine({ consumer, owner, reason, expiresAt, as, noRowsSince, stopped }: ShownReleaseAnswer["holds"][number]): string {
+  const columns = as.map((item) => `${item.dataset}@${item.version}`).join(", ");
+  const what =
+    as.length === 0 ? "is held back" : stopped === null ? `goes on with the columns of ${columns}` : `stays with the columns of ${columns}`;
+  const since = noRowsSince === null ? "" : `; no new rows since ${shortTime(noRowsSince)}${stopped === null ? "" : `, since ${stopped}`}`;
+  return `  ‖ ${consumer} ${what} until ${shortTime(expiresAt)}, ${owner} mends it: ${reason}${since}`;
 }
 
 const verdictMarks = { SAFE: "✓", HARM: "⊘", SRM: "‖", NO_DATA: "·", INCONCLUSIVE: "·" } satisfies Record<

@@ -33,7 +33,7 @@ function addWhoRead(surroundings: Surroundings): void {
         const out = surroundings.output();
         const table = out.table(readers, [
           { title: "consumer", value: (line) => line.consumer, flexible: true },
-          { title: "version", value: (line) => `@${line.version}` },
+          { title: "version", value: (line) => `@${line.version}${line.as === undefined ? "" : ` as @${line.as}`}` },
           { title: "columns", value: (line) => line.columns.join(" "), flexible: true },
           { title: "reads", value: (line) => line.reads, right: true },
           { title: "first", value: (line) => shortTime(line.firstAt) },

@@ -19,6 +19,7 @@ import { undoIndex } from "./0018-undo-index.ts";
 import { services } from "./0019-services.ts";
 import { superseding } from "./0020-supersede.ts";
 import { reportRetention } from "./0021-report-retention.ts";
+import { projections } from "./0022-projections.ts";
 
 /** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -43,4 +44,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   services,
   superseding,
   reportRetention,
+  projections,
 ];

@@ -36,11 +36,12 @@ export async function movedConsumers(
           select consumer from exposures join versions on versions.id = exposures.version_id
             where versions.dataset_id in ${datasets} and exposures.hour >= date_trunc('hour', ${liveAt}::timestamptz) and exposures.first_at >= ${liveAt}
           union select consumer from outcome_reports where release_id = ${id} and arm = 'candidate' and not ok) readers
-        where consumer <> ${unattributed} and not exists (select from holds where release_id = ${id} and holds.consumer = readers.consumer and ended_at is null and expires_at > ${at})`;
+        where consumer <> ${unattributed} and not exists (select from holds where release_id = ${id} and holds.consumer = readers.consumer and ended_at is null and expires_at > ${at}
+          and (as_version is null or stopped_at is not null))`;
   // A read that began before the step, or of a branch, may be written down after it: it was of something else.
   const isCandidate =
     liveAt === null
-      ? sql`exposures.version_id in (select after_version from release_entries where release_id = ${id}
+      ? sql`coalesce(versions.projects, versions.id) in (select after_version from release_entries where release_id = ${id}
           union all select version_id from former_entries where release_id = ${id})`
       : sql`true`;
   const { rows } = await sql<MovedRow>`

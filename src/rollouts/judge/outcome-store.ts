@@ -38,8 +38,9 @@ export async function placeOf(db: Reader, reporter: Reporter, datasetIds: readon
       (select max(ordinal) from release_steps steps where steps.release_id = releases.id and steps.started_at <= ${at}) as step
     from releases
       left join release_members members on members.release_id = releases.id and members.consumer = ${consumer} and members.moved_at <= ${at}
-      left join lateral (select min(created_at) as created_at from holds where holds.release_id = releases.id and holds.consumer = ${consumer}
-        and holds.created_at <= ${at} and holds.expires_at > ${at} and (holds.ended_at is null or holds.ended_at > ${at})) holds on true
+      left join lateral (select min(case when as_version is null then created_at else stopped_at end) as created_at from holds where holds.release_id = releases.id and holds.consumer = ${consumer}
+        and holds.created_at <= ${at} and holds.expires_at > ${at} and (holds.ended_at is null or holds.ended_at > ${at})
+        and (holds.as_version is null or holds.stopped_at <= ${at})) holds on true
     where releases.environment = ${environment} and releases.planned and (releases.finished_at is null or releases.finished_at > ${at})
       and exists (select from release_entries where release_id = releases.id and dataset_id = any(${[...datasetIds]}::text[]))
       and exists (select from release_steps steps where steps.release_id = releases.id and steps.started_at <= ${at})

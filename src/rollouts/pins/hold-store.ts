@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { Reader, Tx } from "../../db/db.ts";
 
 /** How long a consumer is held back at most: then it gets what all have. */
@@ -12,6 +13,11 @@ export interface Hold {
   createdAt: Date;
   expiresAt: Date;
   endedAt: Date | null;
+  /** It goes on with what all others get of these datasets, with the columns of an older version. Empty: it stays on what it had. */
+  as: { dataset: string; version: number }[];
+  /** Since when it gets no new rows, and why it is not what others get with its columns; null while it does, or before it begins to tell. */
+  noRowsSince: Date | null;
+  stopped: string | null;
 }
 
 /** Who is to be held back, and until when; 30 days where nothing else is said. */
@@ -54,6 +60,10 @@ export async function putHolds(
           created_at: eb.ref("excluded.created_at"),
           expires_at: eb.ref("excluded.expires_at"),
           ended_at: null,
+          as_version: null,
+          stopped_at: null,
+          stopped_on: null,
+          stopped_reason: null,
         })),
       )
       .execute();
@@ -69,9 +79,18 @@ export async function standingHolds(db: Reader, releaseId: string, at: Date): Pr
 export async function holdsOf(db: Reader, releaseId: string): Promise<Hold[]> {
   const rows = await db
     .selectFrom("holds")
-    .select(["consumer", "owner", "reason", "created_at", "expires_at", "ended_at"])
-    .distinct()
+    .innerJoin("releases", "releases.id", "holds.release_id")
+    .innerJoin("datasets", "datasets.id", "holds.dataset_id")
+    .leftJoin("versions", "versions.id", "holds.as_version")
+    .select(["consumer", "owner", "holds.reason", "holds.created_at", "expires_at", "ended_at"])
+    .select((eb) => [
+      sql<Hold["as"] | null>`jsonb_agg(jsonb_build_object('dataset', datasets.name, 'version', versions.number) order by datasets.name)
+        filter (where as_version is not null)`.as("served"),
+      sql<Date | null>`min(case when as_version is null then releases.live_at else stopped_at end)`.as("no_rows"),
+      eb.fn.min("stopped_reason").as("stopped"),
+    ])
     .where("release_id", "=", releaseId)
+    .groupBy(["consumer", "owner", "holds.reason", "holds.created_at", "expires_at", "ended_at", "releases.live_at"])
     .orderBy("consumer")
     .execute();
   return rows.map((row) => ({
@@ -81,8 +100,14 @@ export async function holdsOf(db: Reader, releaseId: string): Promise<Hold[]> {
     createdAt: row.created_at,
     expiresAt: row.expires_at,
     endedAt: row.ended_at,
+    as: row.served ?? [],
+    noRowsSince: row.no_rows,
+    stopped: row.stopped,
   }));
 }
+
+/** Those that stay on what they had; all others go on, with their columns. */
+export const stayingBack = (holds: readonly Hold[]): Hold[] => holds.filter((hold) => hold.as.length === 0);
 
 /** Lets consumers of a release go, one or all; gives those that were held. */
 export async function endHolds(tx: Tx, releaseId: string, end: { consumer?: string | undefined; at: Date }): Promise<string[]> {
@@ -97,7 +122,10 @@ export async function endHolds(tx: Tx, releaseId: string, end: { consumer?: stri
   return [...new Set(rows.map((row) => row.consumer))].sort();
 }
 
-/** The versions that holds keep now, with the release and the consumer of each; one that is put ahead keeps none yet. */
+/**
+ * The versions that consumers stay on now, with the release and the consumer of each; a hold that is put ahead keeps none yet, and one that is
+ * served projections goes on.
+ */
 export async function heldVersions(db: Reader, now: Date): Promise<{ releaseId: string; consumer: string; versionId: string }[]> {
   const rows = await db
     .selectFrom("holds")
@@ -107,6 +135,7 @@ export async function heldVersions(db: Reader, now: Date): Promise<{ releaseId: 
     .where("ended_at", "is", null)
     .where("expires_at", ">", now)
     .where("version_id", "is not", null)
+    .where("as_version", "is", null)
     .execute();
   return rows.map((row) => ({ releaseId: row.release_id, consumer: row.consumer, versionId: row.version_id as string }));
 }

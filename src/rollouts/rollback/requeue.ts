@@ -2,6 +2,7 @@ import type { Mutation } from "../../audit/mutation.ts";
 import { getVersions } from "../../catalog/version-store.ts";
 import { barsByVersion, barsOn } from "./bar-store.ts";
 import { endHolds, heldVersions } from "../pins/hold-store.ts";
+import { endProjected } from "../projections/projected-hold-store.ts";
 import { endBarredPins } from "../pins/pin-moves.ts";
 import { keepFormerEntries, keepFormerMembers } from "../views/reader-history.ts";
 import { forgetOutcomes } from "../judge/outcome-store.ts";
@@ -30,6 +31,7 @@ export async function requeueBarred(m: Mutation, environment: string): Promise<v
     const reason = `waits for the revert of ${[...barred].join(", ")}`;
     await keepFormerMembers(m.tx, release.id, { at: m.at });
     await keepFormerEntries(m.tx, release.id, { at: m.at });
+    await endProjected(m.tx, release.id, m.at);
     await forgetMembers(m.tx, release.id);
     await forgetOutcomes(m.tx, release.id);
     await putSteps(m.tx, release.id, { steps: (await stepsOf(m.tx, release.id)).map(({ step }) => step) });

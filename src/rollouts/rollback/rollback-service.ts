@@ -23,6 +23,7 @@ import {
   type Release,
   type ReleaseEntry,
 } from "../release-store.ts";
+import { returnProjected } from "../projections/return-barred.ts";
 import { requeueBarred } from "./requeue.ts";
 
 export interface RollbackRequest {
@@ -78,6 +79,7 @@ export async function rollback(deps: LakeDeps, request: RollbackRequest): Promis
     const reached = now.filter((release) => release.liveAt !== null);
     await requeueBarred(m, environment);
     if (reached.length === 0) {
+      await returnProjected(m, new Map());
       const payload = { barred: changes, reason, datasets: released.length };
       for (const id of releaseIds) m.record({ action: "release.rollback", subject: id, payload });
       const candidates = now.filter((release) => isActive(release.state)).flatMap(({ id }) => contents.get(id)?.entries ?? []);
@@ -86,6 +88,7 @@ export async function rollback(deps: LakeDeps, request: RollbackRequest): Promis
       return { releases, barred: changes, stays: [], liveCommit: live.commitId, datasets };
     }
     const good = await goodState(m.tx, { environment, tree }, released);
+    await returnProjected(m, good);
     const datasetIds = [...good.keys()];
     const datasets = await lockDatasets(m.tx, datasetIds);
     const from = await readSome(m.tx, tree, datasetIds);

@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { liveRef, refHistory } from "../../catalog/ref-store.ts";
 import type { Reader, Tx } from "../../db/db.ts";
 import { AppError } from "../../lib/errors.ts";
-import { stateOf, type InfluenceRow, type ReaderState } from "./reader-state.ts";
+import { projectedColumns, stateOf, type InfluenceRow, type ReaderState } from "./reader-state.ts";
 
 /** Before a release's candidates are replaced: remembers which versions its readers had of them until now. */
 export async function keepFormerEntries(tx: Tx, releaseId: string, of: { datasetIds?: readonly string[]; at: Date }): Promise<void> {
@@ -58,7 +58,7 @@ async function influencing(db: Reader, who: { environment: string; consumer: str
         order by until_at nulls last limit 1) had
       where entries.release_id = releases.id) as versions,
       null::text as pin, null::text as owner, null::text as reason, null::timestamptz as until,
-      null::text as pinned_commit, null::text[] as barred
+      null::text as pinned_commit, null::text[] as barred, null::jsonb as as_numbers, null::jsonb as stopped
     from moved
       join releases on releases.id = moved.release_id
       join release_steps steps on steps.release_id = releases.id and steps.ordinal = moved.ordinal
@@ -66,20 +66,34 @@ async function influencing(db: Reader, who: { environment: string; consumer: str
       and (moved.left_at is not null or coalesce(releases.live_at, releases.finished_at) is null
         or coalesce(releases.live_at, releases.finished_at) > ${at})
     union all
-    select 'hold', 0, min(releases.created_at), releases.id, 0, null, jsonb_object_agg(holds.dataset_id, holds.version_id),
-      null, min(holds.owner), min(holds.reason), max(holds.expires_at), null, null
-    from holds join releases on releases.id = holds.release_id
+    select 'hold', 0, min(releases.created_at), releases.id, coalesce(moved.ordinal, 0), steps.plan,
+      jsonb_object_agg(holds.dataset_id, had.version_id),
+      null, min(holds.owner), min(holds.reason), max(holds.expires_at), null, null, ${projectedColumns}
+    from (select release_id, consumer, dataset_id, version_id, as_version, owner, reason, created_at, expires_at, ended_at, stopped_reason,
+        case when stopped_at <= ${at} then stopped_at end as stopped_at from holds) holds
+      join releases on releases.id = holds.release_id
+      cross join lateral (
+        select version_id from (
+          select former.version_id, former.until_at from former_holds former
+          where former.release_id = holds.release_id and former.consumer = holds.consumer and former.dataset_id = holds.dataset_id
+            and former.until_at > ${at}
+          union all select holds.version_id, null) present
+        order by until_at nulls last limit 1) had
+      left join versions on versions.id = holds.as_version
+      left join moved on moved.release_id = releases.id and moved.moved_at <= ${at} and (moved.left_at is null or moved.left_at > ${at})
+        and (releases.live_at is null or releases.live_at > ${at})
+      left join release_steps steps on steps.release_id = releases.id and steps.ordinal = moved.ordinal
     where holds.consumer = ${consumer} and releases.environment = ${environment} and holds.created_at <= ${at} and holds.expires_at > ${at}
-      and (holds.ended_at is null or holds.ended_at > ${at}) and releases.live_at <= ${at}
-    group by releases.id
+      and (holds.ended_at is null or holds.ended_at > ${at}) and (releases.live_at <= ${at} or holds.as_version is not null)
+    group by releases.id, moved.ordinal, steps.plan
     union all
     select 'pin', case when pins.view_id is null then 1 else 2 end, pins.created_at, null, 0, null,
       coalesce(views.overlay, (select jsonb_object_agg(kept.dataset_id, kept.version_id) from pin_versions kept
         where kept.pin_id = pins.id and kept.since <= ${at})),
-      pins.id, pins.owner, pins.reason, pins.expires_at, views.commit_id, null
+      pins.id, pins.owner, pins.reason, pins.expires_at, views.commit_id, null, null, null
     from pins left join views on views.id = pins.view_id
     where pins.consumer = ${consumer} and pins.environment = ${environment} and pins.created_at <= ${at} and pins.expires_at > ${at}
       and (pins.ended_at is null or pins.ended_at > ${at})
-    order by rank, created_at desc, release desc, pin`.execute(db);
+    order by rank, created_at desc, release desc, kind desc, pin`.execute(db);
   return rows;
 }

@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { readSome, readTree } from "../../catalog/commit-store.ts";
 import type { Dataset } from "../../catalog/dataset.ts";
 import { getRef, liveRef } from "../../catalog/ref-store.ts";
+import { asOf } from "../../catalog/version.ts";
 import { getVersions } from "../../catalog/version-store.ts";
 import type { Reader } from "../../db/db.ts";
 import { unattributed } from "../../usage/exposure.ts";
@@ -13,9 +14,11 @@ export interface Holder {
   owner: string | null;
   /** Null: it has none. */
   version: number | null;
+  /** Of a projection: number of the version whose columns it has. */
+  as?: number;
   reason: string;
   /** Of the last 30 days; null: it has not read it. A client that keeps what it has read may lag behind what it is served. */
-  lastRead: { version: number; at: Date } | null;
+  lastRead: { version: number; as?: number; at: Date } | null;
 }
 
 export interface WhoHas {
@@ -50,14 +53,22 @@ export async function whoHas(db: Reader, of: { environment: string; dataset: Dat
     .filter(({ name }) => served.has(name) || read.has(name))
     .map(({ name, owner }): Holder => {
       const { version, reason } = served.get(name) ?? { version: live, reason: "live" };
-      return { consumer: name, owner, version: numberOf(version), reason, lastRead: read.get(name) ?? null };
+      return {
+        consumer: name,
+        owner,
+        version: numberOf(version),
+        ...asOf(versions.get(version ?? "")?.asNumber),
+        reason,
+        lastRead: read.get(name) ?? null,
+      };
     });
   const liveNumber = numberOf(live);
+  const isApart = ({ version, as }: Holder): boolean => version !== liveNumber || as !== undefined;
   return {
     dataset: dataset.name,
     live: liveNumber,
     versions: countsOf(consumers),
-    consumers: [...consumers.filter(({ version }) => version !== liveNumber), ...consumers.filter(({ version }) => version === liveNumber)],
+    consumers: [...consumers.filter(isApart), ...consumers.filter((line) => !isApart(line))],
   };
 }
 
@@ -92,11 +103,11 @@ function reasonFor({ influences, lost }: ReaderState, datasetId: string): string
   return decisive === undefined ? reasonOf({ influences: [], lost }) : influenceText(decisive);
 }
 
-async function lastReadBy(db: Reader, datasetId: string, since: Date): Promise<Map<string, { version: number; at: Date }>> {
-  const { rows } = await sql<{ consumer: string; number: number; last_at: Date }>`
-    select distinct on (exposures.consumer) exposures.consumer, versions.number, exposures.last_at
+async function lastReadBy(db: Reader, datasetId: string, since: Date): Promise<Map<string, NonNullable<Holder["lastRead"]>>> {
+  const { rows } = await sql<{ consumer: string; number: number; as_number: number | null; last_at: Date }>`
+    select distinct on (exposures.consumer) exposures.consumer, versions.number, versions.as_number, exposures.last_at
     from versions join exposures on exposures.version_id = versions.id
     where versions.dataset_id = ${datasetId} and exposures.hour >= ${since} and exposures.consumer <> ${unattributed}
     order by exposures.consumer, exposures.last_at desc, versions.number desc`.execute(db);
-  return new Map(rows.map((row) => [row.consumer, { version: row.number, at: row.last_at }]));
+  return new Map(rows.map((row) => [row.consumer, { version: row.number, ...asOf(row.as_number), at: row.last_at }]));
 }

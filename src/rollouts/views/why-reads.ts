@@ -1,14 +1,15 @@
 import { readSome, readTree } from "../../catalog/commit-store.ts";
 import type { Dataset } from "../../catalog/dataset.ts";
 import { getRef, liveRef } from "../../catalog/ref-store.ts";
+import { asOf } from "../../catalog/version.ts";
 import { getVersions } from "../../catalog/version-store.ts";
 import type { Reader } from "../../db/db.ts";
 import { counted } from "../../lib/text.ts";
-import { standingHolds } from "../pins/hold-store.ts";
+import { standingHolds, stayingBack } from "../pins/hold-store.ts";
 import { movingOf, pinsConcerned } from "../pins/pin-moves.ts";
 import { timeText } from "../pins/pin.ts";
 import { membersOf, stepText } from "../plans/plan.ts";
-import { influenceText, readerState, reasonOf, type Influence, type ReaderState } from "./reader-state.ts";
+import { influenceText, isRetold, readerState, reasonOf, type Influence, type ReaderState } from "./reader-state.ts";
 import { isActive } from "../release-machine.ts";
 import { comingInPlaceOf, openReleases, releaseEntries, type Release } from "../release-store.ts";
 import { olderOf } from "../supersede.ts";
@@ -28,6 +29,8 @@ export interface Why {
   dataset: string;
   /** Null: it has none. */
   version: number | null;
+  /** Of a projection: number of the version whose columns it has. */
+  as?: number;
   view: string;
   /** Why this dataset, where the view's reason is of all of them. */
   reason: string;
@@ -59,11 +62,15 @@ export async function whyServed(db: Reader, of: { environment: string; consumer:
     consumer,
     dataset: dataset.name,
     version: numberOf(id),
+    ...asOf(versions.get(id ?? "")?.asNumber),
     view: state.view.id,
     reason: decisive === undefined ? reasonOf({ influences: [], lost: state.lost }) : influenceText(decisive),
     says: [
       await liveSays(db, { environment, dataset, number: numberOf(live) }),
-      ...state.influences.filter((influence) => influence === decisive || dataset.id in influence.versions).map(influenceSays),
+      ...state.influences
+        .filter((influence) => influence === decisive || dataset.id in influence.versions)
+        .filter((influence) => !isRetold(influence, decisive === undefined ? [] : [decisive]))
+        .map((influence) => influenceSays(influence, dataset)),
       ...releases.map(({ say }) => say),
       ...(await barSays(db, dataset)),
     ],
@@ -92,10 +99,15 @@ async function liveSays(db: Reader, of: { environment: string; dataset: Dataset;
   return { by: "live", id: row?.id ?? null, text: `live has ${of.dataset.name}@${of.number}${since}` };
 }
 
-function influenceSays(influence: Influence): Say {
+function influenceSays(influence: Influence, dataset: Dataset): Say {
   const text = influenceText(influence);
   if (influence.by === "step") return { by: "step", id: influence.release, text };
   if (influence.by === "pin") return { by: "pin", id: influence.pin, text: `${text}: ${influence.reason}` };
+  const stopped = influence.by === "projection" ? influence.stopped[dataset.id] : undefined;
+  if (stopped !== undefined) {
+    const since = timeText(new Date(stopped.at));
+    return { by: "hold", id: influence.release, text: `${text}: no new rows since ${since}, since ${stopped.reason}` };
+  }
   return {
     by: "hold",
     id: influence.release,
@@ -125,7 +137,7 @@ async function onRelease(db: Reader, of: OnRelease): Promise<{ say: Say; next: W
   const moving = movingOf(entries);
   const pins = (await pinsConcerned(db, of, moving)).filter((pin) => pin.consumer === consumer);
   if (pins.length > 0) return { say: say(`it does not move ${consumer}, which is pinned`), next: null };
-  const held = (await standingHolds(db, id, of.at)).find((hold) => hold.consumer === consumer);
+  const held = stayingBack(await standingHolds(db, id, of.at)).find((hold) => hold.consumer === consumer);
   if (held !== undefined) {
     const text = `it does not move ${consumer}, which is held back until ${timeText(held.expiresAt)}: ${held.reason}`;
     return { say: say(text), next: null };
@@ -173,6 +185,8 @@ async function barSays(db: Reader, dataset: Dataset): Promise<Say[]> {
 /** A pin and a hold keep it until they end; else the first thing that is due, else the first that somebody must start. */
 function nextOf(decisive: Influence | undefined, steps: readonly NonNullable<Why["next"]>[]): Why["next"] {
   if (decisive?.by === "pin") return { at: decisive.until, text: "its pin ends, and it has what all have" };
+  if (decisive?.by === "projection")
+    return { at: decisive.until, text: `the projection by ${decisive.release} ends, and it has what all have` };
   if (decisive?.by === "hold") return { at: decisive.until, text: `the hold by ${decisive.release} ends, and it has what all have` };
   const due = steps.filter((step) => step.at !== null).toSorted((a, b) => Number(a.at) - Number(b.at));
   return due[0] ?? steps[0] ?? null;

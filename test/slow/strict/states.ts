@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import type { OperationRequest, SchemaEdit } from "../../../src/changes/operation.ts";
+import { projectVersion } from "../../../src/effects/projections.ts";
 import { createRouter } from "../../../src/http/app.ts";
 import type { Services } from "../../../src/http/services.ts";
 import { readParquet } from "../../../src/reading/read-service.ts";
@@ -138,6 +139,41 @@ export async function buildStates(lake: Lakehouse, services: Services): Promise<
   await lake.merge(await proposed(lake, { kind: "create", dataset: "strict.times", source: source(times), key: ["id"] }));
   await keep("times", "main", { without: ["spark"], filters: { key: "id < 10" } }, "strict.times");
   return states;
+}
+
+/**
+ * A projection: the columns of the first version over what the dataset holds after a rename, an addition, a new order and new rows. The same rows
+ * are made by plain DuckDB from what the new version gives.
+ */
+export async function buildProjected(lake: Lakehouse, services: Services): Promise<Fixture> {
+  const dataset = "strict.projected";
+  const first = await parquet(lake, "projected-first.parquet", allTypes(0, 600));
+  await lake.merge(await proposed(lake, { kind: "create", dataset, source: source(first), key: ["id"] }));
+  const edits: SchemaEdit[] = [
+    { edit: "rename", name: "qty", to: "quantity" },
+    { edit: "rename", name: "Country/Region", to: "land" },
+    { edit: "add", name: "note", type: "string" },
+    { edit: "reorder", names: ["tags", "note", "price"] },
+  ];
+  await lake.merge(await proposed(lake, { kind: "schema", dataset, edits }));
+  const renamed = `select 'new' as note, * rename (qty as quantity, "Country/Region" as land) from (${allTypes(580, 650)})`;
+  const more = await parquet(lake, "projected-more.parquet", renamed);
+  await lake.merge(await proposed(lake, { kind: "upsert", dataset, source: source(more) }));
+  const read = { consumer: undefined, run: undefined, at: "main" };
+  const now = join(lake.dir, "projected-now.parquet");
+  const { version } = await readParquet(services, read, dataset, { path: now });
+  const old = join(lake.dir, "projected-old.parquet");
+  const was = await readParquet(services, read, `${dataset}@1`, { path: old });
+  const names = (await duck(`describe select * from '${old}'`)).map(([name]) => String(name));
+  const expected = await parquet(
+    lake,
+    "expected-projected.parquet",
+    `select ${names.map((name) => `"${name}"`).join(", ")} from (select * rename (quantity as qty, land as "Country/Region") from '${now}')`,
+  );
+  const projected = await projectVersion(services, version, was.version);
+  if (projected.kind !== "draft") throw new Error(`no projection: ${projected.kind}`);
+  const filters = { key: "id >= 640", renamed: "qty = 3", old: "id < 10", price: "price < 100.00" };
+  return { name: "projected", metadata: lake.store.uri(projected.version.metadataKey), expected, filters };
 }
 
 /** Tables that Spark wrote, with position deletes, and what becomes of them in our hands. */
