@@ -1,8 +1,10 @@
-import { checkDatasets } from "../checks/check-service.ts";
+import { checkDatasets, type CheckSides } from "../checks/check-service.ts";
 import type { CheckResult } from "../checks/check.ts";
 import { acceptChecks, type AcceptEdit, type Accepted } from "../contracts/accept.ts";
+import { readRules } from "../contracts/contract-rules.ts";
 import { getContract } from "../contracts/contract-store.ts";
 import { differingFiles } from "../effects/table-state.ts";
+import type { Schema } from "../lake/schema.ts";
 import type { ChangeDeps } from "./change-deps.ts";
 import { sidesOfChange } from "./change-sides.ts";
 import { getChange } from "./change-store.ts";
@@ -39,7 +41,14 @@ export async function acceptChange(
     const files = before === undefined ? state.files : differingFiles(before, state).after;
     const batch = await profileFiles(deps, files, { fields: state.schema.fields, isAppend: true, signal: request.signal });
     const contract = await getContract(deps.db, candidate.contractHash);
-    const accepted = acceptChecks(contract, state.schema, failed, batch);
+    const first = acceptChecks(contract, state.schema, failed, batch);
+    const failing = await stillFailing(deps, { ...sides, datasetIds: [datasetId] }, first, request.signal);
+    const settled = failed.filter((check) => !failing.has(check.rule.id));
+    const accepted = failing.size === 0 ? first : acceptChecks(contract, state.schema, settled, batch);
+    const unsettled = failed.filter((check) => failing.has(check.rule.id));
+    said.left.push(
+      ...unsettled.map(({ rule }) => ({ rule: rule.id, why: "it would fail with its bound moved, too: edit the contract by hand" })),
+    );
     said.edits.push(...accepted.edits);
     const errors = new Set(failed.filter(({ effect }) => effect === "block").map((check) => check.rule.id));
     said.rules.push(...accepted.rules.map(({ rule, to }) => ({ dataset, rule, to, blocks: errors.has(rule) })));
@@ -52,6 +61,21 @@ export async function acceptChange(
     said.versions = datasets.flatMap(({ dataset, candidate }) => (candidate === undefined ? [] : [{ dataset, version: candidate.number }]));
   }
   return said;
+}
+
+/** Rules that would fail all the same: an edit of them would loosen the contract, and let nothing through. */
+async function stillFailing(
+  deps: ChangeDeps,
+  sides: CheckSides,
+  { contract, rules }: Accepted,
+  signal: AbortSignal | undefined,
+): Promise<Set<string>> {
+  const edited = new Set(rules.map(({ rule }) => rule));
+  const [datasetId] = sides.datasetIds;
+  const rulesOf = (_: unknown, schema: Schema) => readRules(contract, schema).rules.filter(({ id }) => edited.has(id));
+  const found = edited.size === 0 ? [] : await checkDatasets(deps, sides, { rulesOf, signal });
+  const checks = found.filter((item) => item.datasetId === datasetId).flatMap((item) => item.checks);
+  return new Set(checks.flatMap(({ rule, verdict }) => (verdict === "fail" ? [rule.id] : [])));
 }
 
 /** Checks by the change's own contract. A rule that it has edited is checked as base has it too, behind its own: what base says was accepted. */

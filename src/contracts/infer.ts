@@ -109,7 +109,7 @@ function has(property: Item, name: string): boolean {
 const canBeKey = (type: FieldType): boolean => type === "int" || type === "long" || type === "string" || type === "uuid";
 
 /** Bounds of the share of nulls: what was seen, with room for chance (four standard errors), for how it varied, and a floor for the effect. */
-export function nullBand({ rows, profiles }: Pick<Whole, "rows" | "profiles">) {
+export function nullBand({ rows, profiles }: { rows: number; profiles: readonly Pick<ColumnProfile, "rows" | "nulls">[] }) {
   const shares = profiles.filter((profile) => profile.rows > 0).map((profile) => profile.nulls / profile.rows);
   const [low, high] = [Math.min(...shares), Math.max(...shares)];
   const size = Math.max(enoughRows, Math.min(rows, ...profiles.filter((profile) => profile.rows > 0).map((profile) => profile.rows)));
@@ -127,7 +127,7 @@ export function nullBand({ rows, profiles }: Pick<Whole, "rows" | "profiles">) {
         ? { mustBeGreaterOrEqualTo: percent(from) }
         : { mustBeBetween: [percent(from), percent(to)] };
   const text = from === 0 ? `≤ ${percent(to)} %` : to === 1 ? `≥ ${percent(from)} %` : `${percent(from)} … ${percent(to)} %`;
-  return { low, high, operator, most: percent(to), text };
+  return { low, high, operator, least: percent(from), most: percent(to), text };
 }
 
 const percent = (share: number): number => Math.round(share * 10_000) / 100;

@@ -71,7 +71,14 @@ function oneSetting(reader: RuleReader, property: string, value: unknown, at: Do
   }
 }
 
-const ruleSettingNames = ["tidegate.severity", "tidegate.scope", "tidegate.warn", "tidegate.noWorseThanBase", "tidegate.where"] as const;
+/** Settings of rules; on a column they hold of the rules that stand in its own keys. */
+export const ruleSettingNames: ReadonlySet<string> = new Set([
+  "tidegate.severity",
+  "tidegate.scope",
+  "tidegate.warn",
+  "tidegate.noWorseThanBase",
+  "tidegate.where",
+]);
 
 /** Settings of columns and datasets, read elsewhere. */
 const documentSettings = new Set(["tidegate.fieldId", "tidegate.derivedSql", "tidegate.tags"]);
