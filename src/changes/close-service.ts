@@ -5,19 +5,19 @@ import type { LakeDeps } from "../effects/lake-deps.ts";
 import { AppError } from "../lib/errors.ts";
 import { changeDatasets, everMerged, getChange, lockChange, moveChange } from "./change-store.ts";
 import type { Change } from "./change.ts";
+import { entryOfChange, finishEntry } from "./merge-queue-store.ts";
 
-/** Closes a change without merging it. Its branch goes, its record stays. */
+/** Closes a change without merging it, also one that waits in the queue. Its branch goes, its record stays. */
 export async function closeChange(deps: LakeDeps, request: { changeId: string; actor: string; reason: string }): Promise<Change> {
   const { id } = await getChange(deps.db, request.changeId);
   return mutate(deps, request.actor, async (m) => {
     const refs = await lockRefs(m.tx, [changeRef(id)]);
     const change = await lockChange(m.tx, id);
-    if (change.state === "queued") {
-      throw new AppError("change.closed", `${id} is being merged.`, {
-        expected: "an open change",
-        found: "queued",
-        hint: `tidegate change show ${id}`,
-      });
+    const entry = change.state === "queued" ? await entryOfChange(m.tx, id) : undefined;
+    if (entry !== undefined) {
+      // Whoever builds it meanwhile finds it closed at the commit; nobody takes it up again.
+      const error = new AppError("change.closed", `${id} was closed while it waited to be merged.`, { hint: `tidegate change show ${id}` });
+      await finishEntry(m.tx, entry.id, { state: "failed", at: m.at, error });
     }
     const state = await moveChange(m.tx, change, "close", { at: m.at, closedReason: request.reason });
     const branch = refs.get(changeRef(id));

@@ -244,10 +244,15 @@ async function recordFailure(deps: MergeDeps, entry: QueueEntry, actor: string, 
   await mutate(deps, actor, async (m) => {
     // A commit that is still under way holds the change's row: the entry is read behind it.
     const change = await lockChange(m.tx, entry.changeId);
-    if ((await readEntry(m.tx, entry.id)).state === "merged") throw new MergedAfterAll();
+    const { state } = await readEntry(m.tx, entry.id);
+    if (state === "merged") throw new MergedAfterAll();
+    // Closed meanwhile: that stands there already, and nothing waits for anybody.
+    const isOver = state === "failed" || state === "conflicted";
     if (change.state === "queued") await moveChange(m.tx, change, conflicted ? "conflict" : "fail", { at: m.at });
-    await finishEntry(m.tx, entry.id, { state: conflicted ? "conflicted" : "failed", at: m.at, error });
-    m.enqueue("change.waits", { change: entry.changeId });
+    if (!isOver) {
+      await finishEntry(m.tx, entry.id, { state: conflicted ? "conflicted" : "failed", at: m.at, error });
+      m.enqueue("change.waits", { change: entry.changeId });
+    }
     m.record({
       action: conflicted ? "change.conflict" : "change.merge_failed",
       subject: entry.changeId,

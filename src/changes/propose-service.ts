@@ -34,6 +34,8 @@ export interface ProposeRequest {
   changeId?: string | undefined;
   /** The person or consumer who asks. */
   actor: string;
+  /** May put a batch in the place of one that somebody else sent. */
+  isMaintainer?: boolean | undefined;
   origin: ChangeOrigin;
   sourceId?: string | undefined;
   /** Replaces the merged batch of the same `sourceId` by this one. */

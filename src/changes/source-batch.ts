@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { AppError } from "../lib/errors.ts";
 import type { Reader, Tx } from "../db/db.ts";
+import { personsOf } from "../access/principal.ts";
+import { authorsOf } from "../reviews/reviewer-reads.ts";
 import { resolveDataset } from "../catalog/dataset-store.ts";
 import type { ChangeState } from "./change.ts";
 import type { OperationRequest } from "./operation.ts";
@@ -117,7 +119,13 @@ export interface BatchPlan {
 
 export async function planBatch(
   db: Reader,
-  request: { sourceId?: string | undefined; correct?: boolean | undefined; operations: readonly OperationRequest[] },
+  request: {
+    sourceId?: string | undefined;
+    correct?: boolean | undefined;
+    operations: readonly OperationRequest[];
+    actor: string;
+    isMaintainer?: boolean | undefined;
+  },
 ): Promise<BatchPlan> {
   const { sourceId, operations } = request;
   if (sourceId === undefined) return {};
@@ -137,9 +145,26 @@ export async function planBatch(
   const known = await findBatch(db, dataset.id, sourceId);
   const advice = adviseBatch(known, contentHash, { sourceId, correct: request.correct === true, dataset: dataset.name });
   if (advice.do === "same") return { known: advice.changeId };
-  if (advice.do === "supersede") return { record, supersedes: advice.changeId };
+  if (advice.do === "supersede") {
+    if (request.isMaintainer !== true) await requireSender(db, { changeId: advice.changeId, sourceId, actor: request.actor });
+    return { record, supersedes: advice.changeId };
+  }
   if (advice.do === "correct") return { record, undo: advice.changeId };
   return { record };
+}
+
+/** An open batch gives way to whoever sent it; the id that somebody chose for it is no key to it. */
+async function requireSender(
+  db: Reader,
+  { changeId, sourceId, actor }: { changeId: string; sourceId: string; actor: string },
+): Promise<void> {
+  const authors = await authorsOf(db, changeId);
+  if (personsOf(actor).some((person) => authors.includes(person))) return;
+  throw new AppError("auth.denied", `${sourceId} stands open as ${changeId}, with other content, and ${actor} did not send it.`, {
+    expected: `one of ${authors.join(", ")}, or a maintainer`,
+    found: actor,
+    hint: `tidegate change show ${changeId}`,
+  });
 }
 
 async function findDataset(db: Reader, name: string) {

@@ -11,7 +11,7 @@ import { openRestore } from "../changes/restore-service.ts";
 import { openRevert } from "../changes/revert-service.ts";
 import { parseType } from "../changes/type-text.ts";
 import { listConsumers } from "../access/consumer-service.ts";
-import { requireRole } from "../access/principal.ts";
+import { isAtLeast, requireRole, selfOf } from "../access/principal.ts";
 import { resolveDataset } from "../catalog/dataset-store.ts";
 import { unknownInPlan } from "../reviews/unknown-names.ts";
 import { parsePlan } from "../rollouts/plans/plan-document.ts";
@@ -26,7 +26,6 @@ import {
   restoredAnswer,
   shownChangeAnswer,
 } from "./answers.ts";
-import { selfOf } from "../access/principal.ts";
 import { AppError } from "../lib/errors.ts";
 import { mayMerge } from "./may-merge.ts";
 import type { Call, Router } from "./router.ts";
@@ -141,7 +140,8 @@ async function proposeFor(call: AnyCall, body: z.output<typeof proposeBody>, cha
   for (const item of body.operations) operations.push(await operationOf(call, item));
   const origin = originOf(call, body);
   const { title, sourceId, correct } = body;
-  const request = { operations, title, changeId, actor: call.actor, origin, sourceId, correct, plan, signal: call.signal };
+  const isMaintainer = call.principal.kind === "person" && isAtLeast(call.principal.role, "maintainer");
+  const request = { operations, title, changeId, actor: call.actor, isMaintainer, origin, sourceId, correct, plan, signal: call.signal };
   const sources = operations.map((operation) => ("source" in operation ? operation.source : undefined));
   const { proposed, merged } = await withUploads(sources, async () =>
     body.auto === true
