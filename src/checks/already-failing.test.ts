@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { checkChange, importText, proposeContract, proposeText } from "../../test/harness/checks.ts";
+import { checkChange, importText, proposeContract, proposeText, treeOf } from "../../test/harness/checks.ts";
 import { lakehouse, source, type Lakehouse } from "../../test/harness/lakehouse.ts";
+import { mainRef } from "../catalog/ref-store.ts";
+import { treeSide } from "../catalog/side.ts";
 import type { Contract } from "../contracts/contract.ts";
 
 /* What a rule of a dataset that the change leaves alone says when it fails before the change as after it. */
@@ -96,4 +98,39 @@ test("a foreign key is compared row by row: one row that finds its partner makes
   expect(await standing(await proposeText(lake, "fk.customers", "replace", "id,name\n1,a\n9,i\n"))).toEqual([...blocks, 1]);
   expect(await standing(await proposeText(lake, "fk.customers", "replace", "id,name\n1,a\n"))).toEqual([...blocks, 2]);
   expect(await standing(await proposeText(lake, "fk.customers", "append", "id,name\n9,i\n"))).toEqual(["pass", "none", null, 0]);
+});
+
+test("of the datasets whose rules look at others only those that look at a changed one are opened", async () => {
+  await importText(lake, "near.changed", "id\n1\n", ["id"]);
+  await importText(lake, "near.other", "id\n1\n", ["id"]);
+  for (const [name, to] of [
+    ["near.looks", "near.changed"],
+    ["near.away", "near.other"],
+  ] as const) {
+    await importText(lake, name, "id,ref\n1,1\n", ["id"]);
+    await lake.merge(
+      await proposeContract(lake, name, (contract) => ({
+        ...contract,
+        schema: contract.schema.map((table) => ({
+          ...table,
+          properties: table.properties.map((property) =>
+            property.name === "ref" ? { ...property, relationships: [{ type: "foreignKey", to: `${to}.id` }] } : property,
+          ),
+        })),
+      })),
+    );
+  }
+  const change = await proposeText(lake, "near.changed", "append", "id\n2\n");
+  const opened = new Set<string>();
+  const tables = {
+    open: (version: Parameters<typeof lake.tables.open>[0]) => {
+      opened.add(version.metadataKey);
+      return lake.tables.open(version);
+    },
+  } as typeof lake.tables;
+  const found = await checkChange(lake, change, { deps: { tables } });
+  expect(found.map(({ dataset }) => dataset)).toEqual(["near.changed", "near.looks"]);
+  const side = treeSide(lake.db, "main", await treeOf(lake, mainRef));
+  const keys = await Promise.all(["near.looks", "near.away"].map(async (name) => (await side.named(name))?.content.metadataKey ?? ""));
+  expect(keys.map((key) => opened.has(key))).toEqual([true, false]);
 });

@@ -1,5 +1,6 @@
 import { getDataset } from "../catalog/dataset-store.ts";
-import { ownersOf } from "../contracts/contract.ts";
+import { ownersOf, type Contract } from "../contracts/contract.ts";
+import { rulesOf } from "../contracts/contract-rules.ts";
 import { getContract } from "../contracts/contract-store.ts";
 import type { Rule, RuleTest } from "../contracts/rule.ts";
 import { builtIn } from "../contracts/rule.ts";
@@ -68,8 +69,10 @@ async function openAll(deps: CheckDeps, sides: CheckSides, options: CheckOptions
     asked.push({ context: { deps, sides, state, options }, rules });
   }
   if (sides.base === undefined) return asked;
-  for (const neighbour of await neighbours(deps, sides, options)) {
-    const rules = neighbour.rules.filter(({ test }) => looksAt(test, names, sides.datasetIds.length));
+  const looks = ({ test }: Rule): boolean => looksAt(test, names, sides.datasetIds.length);
+  const isNear = (contract: Contract): boolean => options.rulesOf !== undefined || rulesOf(contract, undefined).some(looks);
+  for (const neighbour of await neighbours(deps, sides, options, isNear)) {
+    const rules = neighbour.rules.filter(looks);
     const chosen = options.rules === undefined ? rules : rules.filter(({ id }) => options.rules?.includes(id) === true);
     if (chosen.length > 0) asked.push({ context: { deps, sides, state: neighbour, options }, rules: chosen });
   }
@@ -84,17 +87,26 @@ export function looksAt(test: RuleTest, names: ReadonlySet<string>, changed: num
   return names.size < changed || [...names].some((full) => full === dataset || full.endsWith(`.${dataset}`));
 }
 
-/** Datasets beside those that are checked whose contracts may look at others. */
+/** Datasets beside those that are checked whose contract, on either side, is near: only those are opened. */
 export async function neighbours(
   deps: CheckDeps,
   sides: CheckSides,
   options: CheckOptions & { scratch: Scratch },
+  isNear: (contract: Contract) => boolean,
 ): Promise<DatasetState[]> {
   const found: DatasetState[] = [];
+  const known = new Map<string, boolean>();
+  const near = async (hash: string): Promise<boolean> => {
+    const told = known.get(hash) ?? isNear(await getContract(deps.db, hash));
+    known.set(hash, told);
+    return told;
+  };
   for (const [datasetId, hashes] of await pointingDatasets(deps.db)) {
     if (sides.datasetIds.includes(datasetId)) continue;
     const content = await sides.candidate.get(datasetId);
     if (content === undefined || !hashes.has(content.contractHash)) continue;
+    const before = (await sides.base?.get(datasetId))?.contractHash ?? content.contractHash;
+    if (!(await near(content.contractHash)) && !(await near(before))) continue;
     const state = await openDataset(deps, sides, datasetId, options);
     if (state !== undefined) found.push(state);
   }

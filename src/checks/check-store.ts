@@ -39,22 +39,31 @@ export async function failingSince(
   upTo: number | undefined,
 ): Promise<Map<string, FailingSince>> {
   if (rules.length === 0) return new Map();
-  let query = db
-    .selectFrom("check_runs")
-    .innerJoin("versions", "versions.id", "check_runs.version_id")
-    .select(["check_runs.rule_hash", "check_runs.verdict", "versions.number", "versions.created_at"])
-    .where("check_runs.dataset_id", "=", dataset.id)
-    .where("check_runs.rule_hash", "in", [...rules])
-    .orderBy("versions.number", "desc");
-  if (upTo !== undefined) query = query.where("versions.number", "<=", upTo);
-  const found = new Map<string, FailingSince>();
-  const ended = new Set<string>();
-  for (const row of await query.execute()) {
-    if (ended.has(row.rule_hash)) continue;
-    if (row.verdict === "fail") found.set(row.rule_hash, { version: `${dataset.name}@${row.number}`, at: row.created_at });
-    else ended.add(row.rule_hash);
-  }
-  return found;
+  const rows = await db
+    .with("runs", (eb) => {
+      const runs = eb
+        .selectFrom("check_runs")
+        .innerJoin("versions", "versions.id", "check_runs.version_id")
+        .select(["check_runs.rule_hash", "check_runs.verdict", "versions.number", "versions.created_at"])
+        .where("check_runs.dataset_id", "=", dataset.id)
+        .where("check_runs.rule_hash", "in", [...rules]);
+      return upTo === undefined ? runs : runs.where("versions.number", "<=", upTo);
+    })
+    .with("told", (eb) =>
+      eb
+        .selectFrom("runs")
+        .selectAll()
+        // The last version that did not fail: what fails fails since the first after it.
+        .select(sql<number | null>`max(number) filter (where verdict <> 'fail') over (partition by rule_hash)`.as("ended")),
+    )
+    .selectFrom("told")
+    .distinctOn("rule_hash")
+    .select(["rule_hash", "number", "created_at"])
+    .where((eb) => eb.or([eb("ended", "is", null), eb("number", ">", eb.ref("ended"))]))
+    .orderBy("rule_hash")
+    .orderBy("number")
+    .execute();
+  return new Map(rows.map((row) => [row.rule_hash, { version: `${dataset.name}@${row.number}`, at: row.created_at }]));
 }
 
 /** Datasets whose contracts may look at other datasets, by a foreign key or a query, among all versions there are. */

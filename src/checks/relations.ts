@@ -44,8 +44,9 @@ export async function checkRelations(
       names.add(state.dataset);
       asked.push({ context: { deps, sides, state, options: own }, rules: state.rules });
     }
-    for (const state of await neighbours(deps, sides, own)) {
-      const rules = state.rules.filter(({ test }) => looksAt(test, names, datasetIds.length));
+    const looks = ({ test }: Rule): boolean => looksAt(test, names, datasetIds.length);
+    for (const state of await neighbours(deps, sides, own, (contract) => bindingRules(contract, undefined).some(looks))) {
+      const rules = state.rules.filter(looks);
       asked.push({ context: { deps, sides, state, options: own }, rules });
     }
     const found: Relation[] = [];

@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { getContracts } from "../contracts/contract-store.ts";
 import type { Contract } from "../contracts/contract.ts";
 import type { Reader } from "../db/db.ts";
+import { stopped } from "./rhythm.ts";
 
 /** One release that brought a dataset something new. */
 export interface DatasetArrival {
@@ -86,8 +87,12 @@ export interface ReadHours {
   hours: Date[];
 }
 
-/** In which hours each consumer read each dataset since a time. Who is disabled, or has no name, is not watched. */
-export async function readHours(db: Reader, since: Date): Promise<ReadHours[]> {
+/**
+ * In which hours each consumer that may have stopped read each dataset since a time: who read a moment ago has not. Who is disabled, or has no
+ * name, is not watched.
+ */
+export async function readHours(db: Reader, since: Date, now: Date): Promise<ReadHours[]> {
+  const silentSince = new Date(now.getTime() - stopped.silentMs);
   const { rows } = await sql<{ consumer: string; dataset_id: string; name: string; hours: Date[] }>`
     select x.consumer, x.dataset_id, d.name, array_agg(x.hour order by x.hour) as hours
     from (
@@ -96,6 +101,7 @@ export async function readHours(db: Reader, since: Date): Promise<ReadHours[]> {
       join consumers c on c.name = x.consumer and c.disabled_at is null
       join datasets d on d.id = x.dataset_id and d.dropped_at is null
     group by x.consumer, x.dataset_id, d.name
+    having max(x.hour) < ${silentSince} and max(x.hour) - min(x.hour) >= make_interval(secs => ${stopped.seenMs / 1000})
     order by x.consumer, d.name`.execute(db);
   return rows.map(({ dataset_id: datasetId, name: dataset, consumer, hours }) => ({ consumer, datasetId, dataset, hours }));
 }

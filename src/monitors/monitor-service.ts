@@ -51,7 +51,7 @@ async function look({ db }: MonitorDeps, environment: string, settled: boolean, 
   const stale = datasets.flatMap((dataset) => staleness(dataset, contracts.get(dataset.contractHash), now) ?? []);
   const odd = datasets.flatMap((dataset) => volume(dataset) ?? []);
   if (!settled) return [...stale, ...odd];
-  const reads = await readHours(db, new Date(now.getTime() - readersWindowMs));
+  const reads = await readHours(db, new Date(now.getTime() - readersWindowMs), now);
   return [...stale, ...odd, ...stoppedReaders(reads, new Set(stale.flatMap(({ datasetId }) => datasetId ?? [])), now)];
 }
 

@@ -99,11 +99,14 @@ export function oddVolume(before: readonly Arrival[], newest: Arrival): OddVolum
   return { expected, low: Math.max(0, Math.floor(expected - band)), high: Math.ceil(expected + band), season };
 }
 
+/** How long a reader must have been seen, and how long it must be silent, before it can have stopped. */
+export const stopped = { seenMs: 14 * dayMs, silentMs: dayMs } as const;
+
 /** After so long a reader that came regularly has stopped: half as long again as its longest silence. Undefined: it was not seen for two weeks. */
 export function stoppedAfter(times: readonly Date[]): number | undefined {
   const sorted = times.map((at) => at.getTime()).toSorted((a, b) => a - b);
   const [first, last] = [sorted[0], sorted.at(-1)];
   const gaps = sorted.slice(1).map((at, index) => at - (sorted[index] as number));
-  if (first === undefined || last === undefined || gaps.length < leastHistory || last - first < 14 * dayMs) return undefined;
-  return Math.max(dayMs, 1.5 * Math.max(...gaps));
+  if (first === undefined || last === undefined || gaps.length < leastHistory || last - first < stopped.seenMs) return undefined;
+  return Math.max(stopped.silentMs, 1.5 * Math.max(...gaps));
 }
