@@ -3,6 +3,7 @@ import type { Events, Topic } from "../db/events.ts";
 import { flapText } from "../feeds/feed.ts";
 import { feedOfChange } from "../feeds/feed-reads.ts";
 import { counted } from "../lib/text.ts";
+import { stayingBack } from "../rollouts/pins/hold-store.ts";
 import { followUpsOf } from "../rollouts/rollback/follow-up-reads.ts";
 import { pinsBesideRelease, showRelease, type ShownRelease } from "../rollouts/release-reads.ts";
 import { stepText } from "../rollouts/plans/plan.ts";
@@ -286,15 +287,19 @@ async function releaseCompleted(db: Reader, id: string, at: Date): Promise<Told[
   if (ordinary || change === undefined || change.origin === "import" || (state !== "completed" && state !== "completed_with_holds"))
     return [];
   const holds = shown.holds.filter(({ endedAt, expiresAt }) => endedAt === null && expiresAt > at);
-  const held = [...new Set([...holds, ...(await pinsBesideRelease(db, shown.release, at))].map(({ consumer }) => consumer))];
+  const held = [...new Set([...stayingBack(holds), ...(await pinsBesideRelease(db, shown.release, at))].map(({ consumer }) => consumer))];
+  const projected = holds.filter(({ as }) => as.length > 0).map(({ consumer }) => consumer);
   const notice: Notice = {
     type: "release.completed",
     subject: id,
     at,
     text: sentenceOf(shown, `has reached ${state === "completed" ? "all its readers" : "its readers"}`),
-    lines: held.length === 0 ? [] : [`Held back or pinned: ${held.join(", ")}.`],
+    lines: [
+      ...(held.length === 0 ? [] : [`Held back or pinned: ${held.join(", ")}.`]),
+      ...(projected.length === 0 ? [] : [`With the columns that they know: ${projected.join(", ")}.`]),
+    ],
     next: `tidegate release show ${id}`,
-    data: { ...factsOf(shown), held },
+    data: { ...factsOf(shown), held, ...(projected.length === 0 ? {} : { projected }) },
   };
   return [{ notice, stands: null, notBefore: null }];
 }

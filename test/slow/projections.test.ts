@@ -1,15 +1,20 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { addConsumer } from "../../src/access/consumer-service.ts";
 import { createToken } from "../../src/access/token-service.ts";
+import type { Version } from "../../src/catalog/version.ts";
 import { collectGarbage } from "../../src/catalog/gc-service.ts";
 import { merge } from "../../src/changes/merge-service.ts";
 import { setPlan } from "../../src/changes/plan-service.ts";
 import type { OperationRequest } from "../../src/changes/operation.ts";
 import { acknowledge } from "../../src/changes/verdict-service.ts";
 import { parseJson } from "../../src/lib/json.ts";
+import { projectVersion } from "../../src/effects/projections.ts";
+import { scan } from "../../src/effects/table-state.ts";
+import { answerFor } from "../../src/reading/read-service.ts";
 import { examine } from "../../src/reading/doctor-service.ts";
 import { testApp, type Data, type TestApp } from "../harness/app.ts";
 import { importText, proposeText, rollBack } from "../harness/changes.ts";
+import { seeded } from "../harness/seeded.ts";
 
 /*
  * A consumer that a release would break, because columns have other names and places, goes on with the columns that it knows over the new rows.
@@ -28,10 +33,7 @@ beforeAll(async () => {
     tokens.set(name!, (await createToken(lake, "root", { consumer: name!, label: "" })).token);
   }
   await importText(lake, "sales.trips", "id,fare,zone\n1,10,a\n2,20,b\n", ["id"]);
-  const documents = [
-    { path: "consumers/board", text: `tests:\n  - name: total\n    query: { sql: "${query}" }\n` },
-    { path: "consumers/report", text: `tests:\n  - name: count\n    query: { sql: "select count(*) as n from sales.trips" }\n` },
-  ];
+  const documents = [{ path: "consumers/board", text: `tests:\n  - name: total\n    query: { sql: "${query}" }\n` }];
   const { change } = await lake.propose({ operations: [], documents });
   await lake.merge(change?.id ?? "");
 });
@@ -229,4 +231,56 @@ describe("a release that renames, adds and moves columns", () => {
     const past = await app.ask("GET", "/v1/consumers/board/history?at=10s");
     expect(past).toMatchObject({ reason: "live, as @1", datasets: [{ as: 1 }] });
   });
+});
+
+/** A version's rows as plain values by field id, sorted by their text. */
+async function byField(version: Version): Promise<{ names: Map<number, string>; rows: string[] }> {
+  const { state } = await app.lake.tables.open(version);
+  const { fields } = state.schema;
+  const found = await app.lake.engine.rows(scan(app.lake.store, state.files, fields));
+  const old = fields.filter(({ id }) => id <= 4);
+  const rows = found.map((row) => JSON.stringify(old.map(({ id, name }) => [id, String(row[name])]).sort()));
+  return { names: new Map(fields.map(({ id, name }) => [id, name])), rows: rows.sort() };
+}
+
+test.each([1, 2, 3])("whatever is added, renamed and moved (seed %d), the old columns come with the new rows", async (seed) => {
+  const { lake } = app;
+  const random = seeded(seed);
+  const dataset = `laws.t${seed}`;
+  await importText(lake, dataset, "id,a,b,c\n1,10,x,1.5\n2,20,y,2.5\n", ["id"]);
+  const present = async () => (await answerFor(lake, { consumer: undefined, run: undefined, at: "main" }, dataset)).version;
+  const first = await present();
+  const old = (await lake.tables.open(first)).state.schema;
+  for (let turn = 0; turn < 4; turn += 1) {
+    const { fields } = (await lake.tables.open(await present())).state.schema;
+    const known = fields.filter(({ id }) => id <= 4);
+    const { name } = known[1 + Math.floor(random() * (known.length - 1))]!;
+    const edits: Edits = [
+      ...(turn === 0 || random() < 0.5 ? [{ edit: "rename" as const, name, to: `r${turn}` }] : []),
+      ...(random() < 0.5 ? [{ edit: "add" as const, name: `n${turn}`, type: "long" as const }] : []),
+      ...(random() < 0.5 ? [{ edit: "reorder" as const, names: [fields[Math.floor(random() * fields.length)]!.name] }] : []),
+    ].filter(
+      (edit, _at, all) => edit.edit !== "reorder" || !all.some((other) => other.edit === "rename" && edit.names.includes(other.name)),
+    );
+    if (edits.length > 0) {
+      const { change } = await lake.propose({ operations: [{ kind: "schema", dataset, edits }] });
+      if (change !== undefined) await lake.merge(change.id);
+    }
+    const now = (await lake.tables.open(await present())).state.schema.fields;
+    const line = (id: number): string =>
+      now.map((field) => ({ 1: String(id), 2: String(id * 10), 3: `t${turn}`, 4: "0.5" })[field.id] ?? String(turn)).join();
+    const csv = `${now.map((field) => field.name).join()}\n${line(2 - (turn % 2))}\n${line(10 + turn)}\n`;
+    await lake.merge(await proposeText(lake, dataset, { kind: "upsert", csv }));
+  }
+  const latest = await present();
+  const projected = await projectVersion(lake, latest, first);
+  expect(projected.kind).toBe("draft");
+  if (projected.kind !== "draft") return;
+  const [want, found] = [await byField(latest), await byField({ ...first, ...projected.version })];
+  expect([...found.names]).toEqual(old.fields.map(({ id, name }) => [id, name]));
+  expect([...want.names]).not.toEqual([...found.names]);
+  expect(found.rows).toHaveLength(6);
+  expect(found.rows).toEqual(want.rows);
+  // Asked again, the file that is there is taken.
+  expect(await projectVersion(lake, latest, first)).toMatchObject({ version: { metadataKey: projected.version.metadataKey } });
 });
