@@ -9,8 +9,9 @@ const bin = (name) => join(root, "node_modules", ".bin", name);
 const fix = process.argv.includes("--fix");
 const steps = [
   ["format", bin("oxfmt"), fix ? ["."] : ["--check", "."]],
-  ["lint", bin("oxlint"), ["--type-aware", "--deny-warnings", "src", "test", "bench", "scripts"]],
+  ["lint", bin("oxlint"), ["--type-aware", "--deny-warnings", "src", "test", "bench", "scripts", "web"]],
   ["types", bin("tsc"), ["-p", "tsconfig.json"]],
+  ["types of the console", bin("tsc"), ["-p", join("web", "tsconfig.json")]],
   ["dead code", bin("knip"), ["--no-progress"]],
   ["generated files", process.execPath, [join(root, "scripts", "generate.mjs"), "--check"]],
   ["imports and files", bin("vitest"), ["run", "--project", "house"]],

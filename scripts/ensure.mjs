@@ -38,13 +38,39 @@ function newest(folder) {
   return latest;
 }
 
+/** Whether what was built is older than what it is built from. */
+function isStale(built, sources) {
+  return !existsSync(built) || statSync(built).mtimeMs < Math.max(...sources.map(newest));
+}
+
 /** Compiles src to dist when a source is newer. */
-export function ensureBuilt() {
-  const built = join(root, "dist", "main.js");
-  if (existsSync(built) && statSync(built).mtimeMs >= newest(join(root, "src"))) return;
+export function ensureCompiled() {
+  if (!isStale(join(root, "dist", "main.js"), [join(root, "src")])) return;
   process.stderr.write("Compiling …\n");
+  buildCommand();
+}
+
+/** Compiles the command and builds the console beside it, each when a source is newer. */
+export function ensureBuilt() {
+  ensureCompiled();
+  if (isStale(join(root, "dist", "console", "index.html"), [join(root, "web")])) {
+    process.stderr.write("Building the console …\n");
+    buildConsole();
+  }
+}
+
+export function buildCommand() {
   run(join(root, "node_modules", ".bin", "tsc"), ["-p", "tsconfig.build.json"]);
-  // tsc leaves unchanged outputs alone; the mark says that all are current.
+  markBuilt("main.js");
+}
+
+export function buildConsole() {
+  run(join(root, "node_modules", ".bin", "vite"), ["build", "web", "--logLevel", "warn"]);
+  markBuilt("console", "index.html");
+}
+
+/** Compilers leave unchanged outputs alone; the mark says that all are current. */
+function markBuilt(...path) {
   const now = new Date();
-  utimesSync(built, now, now);
+  utimesSync(join(root, "dist", ...path), now, now);
 }

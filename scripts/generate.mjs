@@ -1,12 +1,13 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { ensureBuilt, ensureInstalled, root } from "./ensure.mjs";
+import { apiTypes } from "./api-types.mjs";
+import { ensureCompiled, ensureInstalled, root } from "./ensure.mjs";
 
-/* Writes what can be derived: the description of the API and the list of errors. `--check` only compares. */
+/* Writes what can be derived: the description of the API, its types for the console, and the list of errors. `--check` only compares. */
 
 ensureInstalled();
-ensureBuilt();
+ensureCompiled();
 const load = (path) => import(pathToFileURL(join(root, "dist", path)).href);
 const [{ createApp }, { describeApi }, { errorCodes, errorKinds }] = await Promise.all([
   load("http/app.js"),
@@ -15,8 +16,10 @@ const [{ createApp }, { describeApi }, { errorCodes, errorKinds }] = await Promi
 ]);
 const app = createApp({}, { local: true });
 const errors = Object.entries(errorCodes).map(([code, kind]) => `| \`${code}\` | ${errorKinds[kind].status} | ${errorKinds[kind].exit} |`);
+const api = describeApi(app);
 const outputs = {
-  "docs/openapi.json": `${JSON.stringify(describeApi(app), null, 2)}\n`,
+  "docs/openapi.json": `${JSON.stringify(api, null, 2)}\n`,
+  "web/src/api/routes.ts": apiTypes(api),
   "docs/errors.md": `# Error codes\n\nGenerated from \`src/lib/error-codes.ts\`. Codes are public: none is renamed or used twice.\n\n| code | HTTP status | exit code |\n| --- | --- | --- |\n${errors.join("\n")}\n`,
 };
 let stale = 0;

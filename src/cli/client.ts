@@ -26,6 +26,8 @@ export interface Opened {
 
 /** What a command speaks to: a server, or the same app in this process. */
 export interface Client {
+  /** The server's address. */
+  base: string;
   /** The data of an envelope; its error is thrown. */
   ask<T>(method: Method, path: string, ask?: Ask): Promise<T>;
   /** An answer that is no envelope; its error is thrown. */
@@ -59,6 +61,10 @@ interface Transport {
 class HttpClient implements Client {
   readonly #transport: Transport;
   readonly #options: ClientOptions;
+
+  get base(): string {
+    return this.#transport.base;
+  }
 
   constructor(transport: Transport, options: ClientOptions) {
     this.#transport = transport;

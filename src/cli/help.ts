@@ -6,7 +6,7 @@ const width = 80;
 
 /** How verbs stand in the list of all, by what people want to do. */
 const shelves: readonly [title: string, verbs: readonly string[]][] = [
-  ["Begin", ["demo", "init", "serve"]],
+  ["Begin", ["demo", "init", "serve", "console"]],
   ["Change data", ["import", "propose", "apply", "diff", "contract", "merge", "change", "revert", "restore"]],
   ["Test it", ["check", "impact", "feed"]],
   ["Review it", ["policy", "approve", "acknowledge", "block", "comment", "withdraw", "override"]],

@@ -6,6 +6,7 @@ import { addDatasetRoutes } from "./dataset-routes.ts";
 import { addCheckRoutes } from "./check-routes.ts";
 import { addContractRoutes } from "./contract-routes.ts";
 import { addDiffRoutes } from "./diff-routes.ts";
+import { addEventRoutes } from "./event-routes.ts";
 import { addFeedRoutes } from "./feed-routes.ts";
 import { addFollowUpRoutes } from "./follow-up-routes.ts";
 import { addIcebergRoutes } from "./iceberg-routes.ts";
@@ -21,6 +22,7 @@ import type { Entrance } from "./identify.ts";
 import { addReviewRoutes } from "./review-routes.ts";
 import { Router } from "./router.ts";
 import type { Services } from "./services.ts";
+import { addSessionRoutes } from "./session-routes.ts";
 import { addSystemRoutes } from "./system-routes.ts";
 import { addModelRoutes } from "./model-routes.ts";
 import { addUploadRoutes } from "./upload-routes.ts";
@@ -36,6 +38,8 @@ export function createApp(services: Services, entrance: Entrance): OpenAPIHono {
 export function createRouter(services: Services, entrance: Entrance): Router {
   const router = new Router(services, entrance);
   addSystemRoutes(router);
+  addSessionRoutes(router);
+  addEventRoutes(router, services, entrance);
   addUploadRoutes(router);
   addModelRoutes(router);
   addChangeRoutes(router);

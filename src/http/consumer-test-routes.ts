@@ -138,8 +138,22 @@ export function addConsumerTestRoutes(router: Router): void {
   );
 }
 
-/** What a change of columns does to stored queries. */
+/** What a change does to consumers: their tests on it, and what its columns do to stored queries. */
 export function addImpactRoute(router: Router): void {
+  router.add(
+    {
+      method: "get",
+      path: "/v1/changes/{id}/tests",
+      tag: "changes",
+      summary: "Test what consumers do with what a change proposes",
+      needs: "viewer",
+      params: z.object({ id: z.string() }),
+      answer: "What each test shows; asked once for the same content.",
+      data: testsRun.shape.tests,
+    },
+    async ({ services, params, signal }): Promise<TestResult[]> =>
+      runTests(services, { changeId: (await getChange(services.db, params.id)).id, signal }),
+  );
   router.add(
     {
       method: "get",

@@ -1,4 +1,4 @@
-/** What a browser gets that opens the address which `tidegate serve` prints. Whole in itself: it asks for nothing else. */
+/** What a browser gets where the console was not built. Whole in itself: it asks for nothing else. */
 export const frontPage = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -11,7 +11,7 @@ pre { background: #f1f4f7; padding: 0.75rem 1rem; overflow-x: auto; border-radiu
 </style>
 <h1>Tidegate</h1>
 <p>This is a Tidegate server: change management for data. Every change of data is proposed, diffed, merged, released and, if need be, rolled
-back. The web console comes in a later version; until then the command line and the API do all there is.</p>
+back. Its console was not built here (npm run build builds it); the command line and the API do all there is.</p>
 <p>In a terminal, in the folder in which the server was started:</p>
 <pre>npx tidegate change list --state waiting
 npx tidegate diff &lt;change&gt;

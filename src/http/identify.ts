@@ -5,8 +5,11 @@ import { authenticate } from "../access/token-service.ts";
 import { isAtLeast, type Principal, type Role } from "../access/principal.ts";
 import { AppError } from "../lib/errors.ts";
 import { sha256 } from "../lib/json.ts";
+import type { EventTail } from "../operations/event-tail.ts";
 import type { ReaderIdentity } from "../reading/reader.ts";
 import type { Services } from "./services.ts";
+import type { ConsolePages } from "./console-pages.ts";
+import { sessionToken, type SessionLinks } from "./session.ts";
 import type { Watch } from "../operations/watch.ts";
 
 /** How a request came in. */
@@ -21,6 +24,12 @@ export interface Entrance {
   report?: ((error: unknown, id?: string) => void) | undefined;
   /** What the server knows of its own work; none in process. */
   watch?: Watch | undefined;
+  /** One-time links into the console; none in process. */
+  links?: SessionLinks | undefined;
+  /** The event log as it grows, which others listen to as well. */
+  events?: EventTail | undefined;
+  /** The console's built pages; without them the address of the server says what to type. */
+  pages?: ConsolePages | undefined;
 }
 
 /** The machine's own user. */
@@ -28,12 +37,14 @@ export function localUser(services: Pick<Services, "localAdmin">): Principal {
   return { kind: "person", id: "local", name: services.localAdmin, role: "admin" };
 }
 
-/** Who sends a request: the bearer of a token; without one the machine's own user, in process only. */
+/** Who sends a request: the bearer of a token, or of a browser's session; without either the machine's own user, in process only. */
 export async function identify(services: Services, entrance: Entrance, c: Context): Promise<Principal> {
   const header = c.req.header("authorization");
   const token = /^Bearer +(\S+)$/i.exec(header ?? "")?.[1];
   const as = c.req.header("tidegate-as");
   if (entrance.local && header === undefined) return actingFor(services, as);
+  const session = header === undefined ? sessionToken(services, c) : undefined;
+  if (session !== undefined && as === undefined) return authenticate(services, session);
   if (token === undefined) {
     throw new AppError("auth.missing", "This server wants to know who asks.", {
       expected: "Authorization: Bearer <token>",

@@ -137,21 +137,23 @@ export class Router {
         toldOf(error, entrance, () => services.ids.next("err")),
       ),
     );
-    this.app.notFound((c) =>
-      answerError(
-        c,
-        new AppError("request.not_found", `There is no ${c.req.method} ${c.req.path}.`, {
-          found: c.req.path,
-          hint: "GET /v1/openapi.json",
-        }),
-      ),
+    this.app.notFound(
+      (c) =>
+        entrance.pages?.answer(c) ??
+        answerError(
+          c,
+          new AppError("request.not_found", `There is no ${c.req.method} ${c.req.path}.`, {
+            found: c.req.path,
+            hint: "GET /v1/openapi.json",
+          }),
+        ),
     );
     this.app.openAPIRegistry.registerComponent("securitySchemes", "token", {
       type: "http",
       scheme: "bearer",
       description: "tg_…, of a person or a consumer.",
     });
-    this.app.get("/", (c) => c.html(frontPage, 200, frontPageHeaders));
+    this.app.get("/", (c) => entrance.pages?.answer(c) ?? c.html(frontPage, 200, frontPageHeaders));
     this.app.get("/v1/openapi.json", (c) => c.json(describeApi(this.app)));
   }
 

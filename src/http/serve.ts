@@ -8,12 +8,17 @@ import { readServerFile, removeServerFile, writeServerFile } from "../lib/server
 import { newWatch } from "../operations/watch.ts";
 import { createApp } from "./app.ts";
 import { startChores } from "./chores.ts";
+import { consolePages } from "./console-pages.ts";
+import { eventTail } from "../operations/event-tail.ts";
 import { icebergError } from "./iceberg-errors.ts";
 import { isLoopback, refuseForeign } from "./origin.ts";
 import type { Services } from "./services.ts";
+import { linkPath, sessionLinks } from "./session.ts";
 
 export interface RunningServer {
   url: string;
+  /** A link that opens the console once as this machine's own user, on a page of it; undefined where others could read it in the log. */
+  link(page?: string): string | undefined;
   close(): Promise<void>;
 }
 
@@ -43,7 +48,13 @@ export async function serve(services: Services, { host, port: wanted, report }: 
   const token = randomBytes(24).toString("base64url");
   const watch = newWatch(services.clock);
   const chores = startChores(services, watch.runs, report);
-  const app = createApp(services, { local: false, localToken: token, afterMutation: () => chores.soon(), report, watch });
+  const links = sessionLinks(services);
+  const events = eventTail(services);
+  const afterMutation = (): void => {
+    chores.soon();
+    events.wake();
+  };
+  const app = createApp(services, { local: false, localToken: token, afterMutation, report, watch, links, events, pages: consolePages() });
   const guarded = (request: Request, env: object): Response | Promise<Response> => {
     const refused = local ? refuseForeign(request.headers) : undefined;
     return refused === undefined ? app.fetch(request, env) : refusal(refused, new URL(request.url).pathname);
@@ -59,9 +70,14 @@ export async function serve(services: Services, { host, port: wanted, report }: 
   await writeServerFile(dataDir, { url: own, pid: process.pid, token });
   return {
     url: addressed(host),
+    link: (page) => {
+      const { localAdmin: person } = services;
+      return local ? `${addressed(host)}${linkPath(links.make({ person, actor: person }).code, page)}` : undefined;
+    },
     close: async () => {
       await removeServerFile(dataDir, process.pid);
       chores.stop();
+      events.close();
       await stop(server);
       await services.drainOutbox();
     },

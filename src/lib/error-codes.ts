@@ -110,6 +110,7 @@ export const errorCodes = {
   "auth.missing": "unauthenticated",
   "auth.invalid": "unauthenticated",
   "auth.expired": "unauthenticated",
+  "auth.link": "unauthenticated",
   "auth.denied": "denied",
   "auth.origin": "denied",
   "person.not_found": "not_found",

@@ -8,6 +8,7 @@ import type { ChangeLine, DatasetLine, ProposedAnswer } from "../../http/answers
 import type { ContractProposed } from "../../http/contract-answers.ts";
 import type { VerdictAnswer } from "../../http/verdict-answers.ts";
 import { boardSql, delaysSql, flightsContract } from "../demo-contract.ts";
+import type { RunningServer } from "../../http/serve.ts";
 import { openClient, type Client } from "../client.ts";
 import { interrupted, type Surroundings } from "../command.ts";
 import { addFlags, addVerb } from "../verb.ts";
@@ -47,7 +48,7 @@ export function addDemoCommand(surroundings: Surroundings): void {
         await setUp(client, async () => {
           await services.drainOutbox();
         });
-        await tell(surroundings, client, server.url);
+        await tell(surroundings, client, server);
         if (options.exit !== true) await interrupted(surroundings.signal);
       } finally {
         await server.close();
@@ -141,11 +142,13 @@ async function waitingChange(client: Client, scratch: string): Promise<void> {
   await client.ask("POST", "/v1/changes", { body: { title: "FAA airports file, November", operations } });
 }
 
-async function tell(surroundings: Surroundings, client: Client, url: string): Promise<void> {
+async function tell(surroundings: Surroundings, client: Client, server: RunningServer): Promise<void> {
+  const { url } = server;
   const datasets = await client.ask<DatasetLine[]>("GET", "/v1/datasets");
   const waiting = await client.ask<ChangeLine[]>("GET", "/v1/changes", { query: { state: "waiting" } });
   const change = waiting.find((item) => item.origin === "person");
   const verdict = change === undefined ? undefined : await client.ask<VerdictAnswer>("GET", `/v1/changes/${change.id}/verdict`);
+  const open = server.link(change === undefined ? "/" : `/changes/${change.id}`);
   const rows = datasets.map((item) => `${item.name.replace(/^demo\./, "")} ${counted(item.version.rows, "row")}`).join("   ");
   const lines = [
     `Tidegate is up at ${url}   (Ctrl-C stops; data in ${surroundings.config().dataDir})`,
@@ -154,6 +157,7 @@ async function tell(surroundings: Surroundings, client: Client, url: string): Pr
     ...(change === undefined || verdict === undefined
       ? []
       : [`  One change waits for you: ${change.id} «${change.title}»`, `  ${verdict.decision.summary}`]),
+    ...(open === undefined ? [] : ["", `Open ${open}`]),
     "",
     "In another terminal, in this folder:",
     ...(change === undefined ? [] : [`  npx tidegate check ${change.id}`]),
@@ -162,5 +166,9 @@ async function tell(surroundings: Surroundings, client: Client, url: string): Pr
   ];
   surroundings
     .output()
-    .result({ url, datasets, waiting }, lines, change === undefined ? "npx tidegate change list" : `npx tidegate change show ${change.id}`);
+    .result(
+      { url, open: open ?? null, datasets, waiting },
+      lines,
+      change === undefined ? "npx tidegate change list" : `npx tidegate change show ${change.id}`,
+    );
 }

@@ -1,10 +1,11 @@
 import { AppError } from "../../lib/errors.ts";
 import type { TokenLine, TokenMade, WhoamiAnswer } from "../../http/answers.ts";
+import type { LinkAnswer } from "../../http/session-answers.ts";
 import { interrupted, withClient, type Surroundings } from "../command.ts";
 import { addFlags, addVerb } from "../verb.ts";
 import { textOfToken } from "./token.ts";
 
-/** init and serve. */
+/** init, console and serve. */
 export function addSystemCommands(surroundings: Surroundings): void {
   addVerb(surroundings.program, "init", "Set a data folder up, and make the first admin's token.", [
     "tidegate init",
@@ -35,6 +36,17 @@ export function addSystemCommands(surroundings: Surroundings): void {
       surroundings.output().result({ dataDir, admin: me.name, token }, lines, "tidegate import <name> <file>");
     }),
   );
+  addVerb(surroundings.program, "console", "Make a link that opens the server's page in a browser, as oneself.", [
+    "tidegate console",
+    "tidegate console --as ana",
+    "tidegate console --json",
+  ]).action(() =>
+    withClient(surroundings, { doing: "Making a link" }, async (client) => {
+      const made = await client.ask<LinkAnswer>("POST", "/v1/session-links");
+      const open = `${client.base}${made.path}`;
+      surroundings.output().result({ open, expiresAt: made.expiresAt }, [open, "  once, within half an hour"]);
+    }),
+  );
   const serve = addVerb(surroundings.program, "serve", "Serve the data folder over HTTP.", [
     "tidegate serve",
     "tidegate serve --port 8000",
@@ -47,7 +59,16 @@ export function addSystemCommands(surroundings: Surroundings): void {
       const out = surroundings.output();
       const report = (error: unknown, id?: string): void => out.log(`unforeseen${id === undefined ? "" : ` ${id}`}: ${wholeText(error)}`);
       const server = await start(services, { host: options.host ?? config.host, port: portOf(options.port) ?? config.port, report });
-      out.result({ url: server.url, dataDir: config.dataDir }, [`Tidegate serves ${config.dataDir} at ${server.url}  (Ctrl-C stops)`]);
+      const link = server.link();
+      const lines = [
+        `Tidegate serves ${config.dataDir} at ${server.url}  (Ctrl-C stops)`,
+        ...(link === undefined ? [] : [`  open  ${link}`, "        once, within half an hour; `tidegate console` makes another"]),
+      ];
+      out.result(
+        { url: server.url, dataDir: config.dataDir, open: link ?? null },
+        lines,
+        link === undefined ? "tidegate console" : undefined,
+      );
       await interrupted(surroundings.signal);
       await server.close();
     } finally {
