@@ -3,7 +3,7 @@ import { AppError } from "../lib/errors.ts";
 import { hashOf, parseJson, toJson } from "../lib/json.ts";
 import type { AccessDeps } from "./access-deps.ts";
 import { checkPrincipalName } from "./name.ts";
-import type { ConsumerKind, Criticality } from "./consumer.ts";
+import type { ConsumerKind, Criticality, Sticky } from "./consumer.ts";
 
 /** Somebody or something that reads. */
 export interface NewConsumer {
@@ -12,6 +12,8 @@ export interface NewConsumer {
   criticality: Criticality;
   owner?: string | undefined;
   labels: Readonly<Record<string, string>>;
+  /** The whole consumer where nothing is said. */
+  sticky?: Sticky | undefined;
 }
 
 /** Adds a consumer. It reads with a token of its own. */
@@ -34,7 +36,7 @@ export async function addConsumer(deps: AccessDeps, actor: string, consumer: New
         criticality: consumer.criticality,
         owner: consumer.owner ?? null,
         labels: toJson(consumer.labels),
-        sticky: "consumer",
+        sticky: consumer.sticky ?? "consumer",
         created_at: m.at,
         disabled_at: null,
       })
@@ -51,6 +53,7 @@ export interface ConsumerEdit {
   criticality?: Criticality | undefined;
   owner?: string | undefined;
   labels?: Readonly<Record<string, string>> | undefined;
+  sticky?: Sticky | undefined;
   disabled?: boolean | undefined;
 }
 
@@ -63,6 +66,7 @@ export async function setConsumer(deps: AccessDeps, actor: string, edit: Consume
       kind: edit.kind ?? consumer.kind,
       criticality: edit.criticality ?? consumer.criticality,
       owner: edit.owner ?? consumer.owner,
+      sticky: edit.sticky ?? consumer.sticky,
       disabled_at: edit.disabled === undefined ? consumer.disabled_at : edit.disabled ? m.at : null,
     };
     await m.tx
@@ -79,36 +83,39 @@ export async function setConsumer(deps: AccessDeps, actor: string, edit: Consume
  * the document leaves out stays. Gives whether anything moved.
  */
 export async function putDeclared(m: Mutation, ids: AccessDeps["ids"], edit: Omit<ConsumerEdit, "disabled">): Promise<boolean> {
-  const { name, kind, criticality, owner, labels } = edit;
+  const { name, kind, criticality, owner, labels, sticky } = edit;
   const present = await m.tx.selectFrom("consumers").selectAll().where("name", "=", name).forUpdate().executeTakeFirst();
   const next = {
     kind: kind ?? present?.kind ?? "other",
     criticality: criticality ?? present?.criticality ?? "normal",
     owner: owner ?? present?.owner ?? null,
+    sticky: sticky ?? present?.sticky ?? "consumer",
     labels: toJson(labels ?? present?.labels ?? {}),
   };
   if (present === undefined) {
     checkPrincipalName(name);
     await m.tx
       .insertInto("consumers")
-      .values({ id: ids.next("csm"), name, ...next, sticky: "consumer", created_at: m.at, disabled_at: null })
+      .values({ id: ids.next("csm"), name, ...next, created_at: m.at, disabled_at: null })
       .execute();
-    m.record({ action: "consumer.add", subject: name, payload: { name, kind, criticality, owner, labels } });
+    m.record({ action: "consumer.add", subject: name, payload: { name, kind, criticality, owner, labels, sticky } });
     return true;
   }
   const isSame =
     next.kind === present.kind &&
     next.criticality === present.criticality &&
     next.owner === present.owner &&
+    next.sticky === present.sticky &&
     hashOf(parseJson(next.labels)) === hashOf(present.labels);
   if (isSame) return false;
   await m.tx.updateTable("consumers").set(next).where("id", "=", present.id).execute();
-  m.record({ action: "consumer.set", subject: name, payload: { name, kind, criticality, owner, labels } });
+  m.record({ action: "consumer.set", subject: name, payload: { name, kind, criticality, owner, labels, sticky } });
   return true;
 }
 
-export interface ConsumerLine extends Omit<NewConsumer, "owner"> {
+export interface ConsumerLine extends Omit<NewConsumer, "owner" | "sticky"> {
   owner: string | null;
+  sticky: Sticky;
   createdAt: Date;
   disabledAt: Date | null;
 }
@@ -122,6 +129,7 @@ export async function listConsumers({ db }: Pick<AccessDeps, "db">): Promise<Con
     criticality: row.criticality as Criticality,
     owner: row.owner,
     labels: row.labels as Readonly<Record<string, string>>,
+    sticky: row.sticky as Sticky,
     createdAt: row.created_at,
     disabledAt: row.disabled_at,
   }));

@@ -94,7 +94,7 @@ const testHashes = (document: ConsumerDocument | undefined): Map<string, string>
 
 /** What is known of the consumer and changes with the merge. */
 function declaredMoves({ declared }: ConsumerDocument, line: ConsumerLine | undefined): ConsumerStep["declared"] {
-  return (["kind", "owner", "criticality", "labels"] as const).flatMap((field) => {
+  return (["kind", "owner", "criticality", "labels", "sticky"] as const).flatMap((field) => {
     const [before, after] = [line?.[field], declared[field]];
     if (after === undefined || (before !== undefined && before !== null && hashOf(before) === hashOf(after))) return [];
     return [{ field, before: before === undefined || before === null ? null : textOf(before), after: textOf(after) }];

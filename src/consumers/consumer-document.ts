@@ -4,11 +4,11 @@ import { AppError } from "../lib/errors.ts";
 import { counted } from "../lib/text.ts";
 import { readYaml, schemaProblems, type DocumentProblem, type YamlSource } from "../lib/yaml.ts";
 import type { ConsumerTest, Tolerance } from "./consumer-test.ts";
-import { consumerKinds, criticalities, type ConsumerKind, type Criticality } from "../access/consumer.ts";
+import { consumerKinds, criticalities, stickyUnits, type ConsumerKind, type Criticality, type Sticky } from "../access/consumer.ts";
 
 /*
  * The document of a consumer: `consumers/<name>` in the tree of each commit, so that it is changed, reviewed and merged like data. YAML: its
- * `tests`, and what is known of the consumer: `kind`, `owner`, `criticality`, `labels`. What the document says of these holds from the merge on;
+ * `tests`, and what is known of the consumer: `kind`, `owner`, `criticality`, `labels`, `sticky`. What the document says of these holds from the merge on;
  * what it leaves out stays as it was set by hand.
  */
 
@@ -78,6 +78,7 @@ const outer = z.strictObject({
   owner: z.string().min(1).max(63).optional(),
   criticality: z.enum(criticalities).optional(),
   labels: z.record(z.string().min(1).max(100), z.string().max(200)).optional(),
+  sticky: z.enum(stickyUnits).optional(),
   tests: z.array(z.record(z.string(), z.unknown())).max(mostTests).nullish(),
 });
 
@@ -87,6 +88,7 @@ export interface DeclaredConsumer {
   owner?: string | undefined;
   criticality?: Criticality | undefined;
   labels?: Readonly<Record<string, string>> | undefined;
+  sticky?: Sticky | undefined;
 }
 
 /** A consumer's document, read. */

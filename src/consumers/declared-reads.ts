@@ -11,7 +11,7 @@ export async function refuseDeclared(db: Reader, name: string, edit: Partial<Dec
   const text = await readDocument(db, tree, consumerPath(name));
   if (text === undefined) return;
   const { declared } = parseConsumer(name, text);
-  const key = (["kind", "criticality", "owner", "labels"] as const).find(
+  const key = (["kind", "criticality", "owner", "labels", "sticky"] as const).find(
     (field) => edit[field] !== undefined && declared[field] !== undefined && hashOf(edit[field]) !== hashOf(declared[field]),
   );
   if (key === undefined) return;

@@ -71,6 +71,16 @@ export interface ReleaseChangesTable {
   change_id: string;
 }
 
+export interface ReleaseSharesTable {
+  release_id: string;
+  consumer: string;
+  ordinal: number;
+  percent: number;
+  unit: string;
+  seed: string;
+  since: Date;
+}
+
 export interface ReleaseMembersTable {
   release_id: string;
   consumer: string;
@@ -103,10 +113,10 @@ export interface HoldsTable {
   created_at: Date;
   expires_at: Date;
   ended_at: Date | null;
-  as_version: Generated<string | null>;
-  stopped_at: Generated<Date | null>;
-  stopped_on: Generated<string | null>;
-  stopped_reason: Generated<string | null>;
+  as_version: string | null;
+  stopped_at: Date | null;
+  stopped_on: string | null;
+  stopped_reason: string | null;
 }
 
 export interface FormerHoldsTable {
@@ -175,6 +185,8 @@ export interface ViewLeasesTable {
   expires_at: Date;
   ended_at: Date | null;
   end_reason: string | null;
+  reason: string | null;
+  moved_by: Generated<string[]>;
 }
 
 export interface DerivationsTable {

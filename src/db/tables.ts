@@ -15,6 +15,7 @@ import type {
   OutcomeReportsTable,
   OutcomesTable,
   ReleaseMembersTable,
+  ReleaseSharesTable,
   ReleasesTable,
   ReleaseStepsTable,
   ViewLeasesTable,
@@ -130,8 +131,8 @@ export interface VersionsTable {
   inputs: string[] | null;
   build_key: string | null;
   lineage_key: string | null;
-  projects: Generated<string | null>;
-  as_number: Generated<number | null>;
+  projects: string | null;
+  as_number: number | null;
 }
 
 export interface TreeNodesTable {
@@ -352,6 +353,7 @@ export interface Database {
   release_changes: ReleaseChangesTable;
   release_steps: ReleaseStepsTable;
   release_members: ReleaseMembersTable;
+  release_shares: ReleaseSharesTable;
   former_members: FormerMembersTable;
   former_entries: FormerEntriesTable;
   former_holds: FormerHoldsTable;

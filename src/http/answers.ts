@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { roles } from "../access/principal.ts";
 import { releaseStates } from "../rollouts/release-machine.ts";
-import { consumerKinds, criticalities } from "../access/consumer.ts";
+import { consumerKinds, criticalities, stickyUnits } from "../access/consumer.ts";
 import { origins } from "../reviews/policy.ts";
 
 /*
@@ -337,6 +337,7 @@ export const consumerLines = z.array(
     criticality: z.enum(criticalities),
     owner: z.string().nullable(),
     labels: z.record(z.string(), z.string()),
+    sticky: z.enum(stickyUnits),
     createdAt: time,
     disabledAt: time.nullable(),
   }),

@@ -12,7 +12,7 @@ import { consumerLines, createdAnswer, groupLines, notes, nothing, personLines, 
 import { requireOwner } from "./consumer-owner.ts";
 import type { Router } from "./router.ts";
 import type { Services } from "./services.ts";
-import { consumerKinds, criticalities } from "../access/consumer.ts";
+import { consumerKinds, criticalities, stickyUnits } from "../access/consumer.ts";
 
 const role = z.enum(roles);
 const named = z.object({ name: z.string() });
@@ -23,6 +23,10 @@ const consumerBody = z.object({
   criticality: z.enum(criticalities).optional(),
   owner: z.string().optional(),
   labels: z.record(z.string(), z.string()).optional(),
+  sticky: z
+    .enum(stickyUnits)
+    .optional()
+    .openapi({ description: "What stays on one side of a percentage of a rollout: the consumer, or each of its runs or sessions." }),
 });
 
 /** Whose tokens a person may see and end: an admin everybody's, others their own. */

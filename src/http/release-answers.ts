@@ -16,6 +16,9 @@ const step = z
     startedAt: time.nullable(),
     finishedAt: time.nullable(),
     moved: z.array(z.string()).openapi({ description: "Consumers that it moved; of the last step none, since it moves all readers." }),
+    shares: z
+      .array(z.object({ consumer: z.string(), percent: z.number(), unit: z.enum(["run", "session"]) }))
+      .openapi({ description: "Consumers of which it moved a percentage of the runs or sessions." }),
   })
   .openapi("ReleaseStep");
 

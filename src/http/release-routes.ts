@@ -95,6 +95,9 @@ function addReads(router: Router): void {
         ...item,
         text: stepText(planStep),
         moved: found.members.filter((member) => member.ordinal === item.ordinal).map((member) => member.consumer),
+        shares: found.shares
+          .filter((share) => share.ordinal === item.ordinal)
+          .map(({ consumer, percent, unit }) => ({ consumer, percent, unit })),
       }));
       return {
         release: releaseShape(found.release),

@@ -118,6 +118,7 @@ async function liveWith({ db, environment }: WatchDeps, overlay: View["overlay"]
     tree: await readTree(db, commitId),
     reason: "live",
     leaseUntil: undefined,
+    isShared: false,
     until: undefined,
   };
 }

@@ -15,6 +15,7 @@ import {
   releaseFromRow,
   type Release,
 } from "./release-store.ts";
+import { sharesOfRelease, type Share } from "./share-store.ts";
 import { membersOfRelease, stepsOf, type Member, type ReleaseStep } from "./step-store.ts";
 
 export interface ReleaseLine extends Release {
@@ -96,6 +97,8 @@ export interface ShownRelease {
   title: string | null;
   steps: ReleaseStep[];
   members: Member[];
+  /** Percentages of the runs of consumers that are sticky by these. */
+  shares: Share[];
   /** Consumers that it holds back on what they had, because it would break them. */
   holds: Hold[];
   /** The release that comes in its place with its first step; null: none. */
@@ -124,6 +127,7 @@ export async function showRelease(db: Reader, id: string): Promise<ShownRelease>
     title: row?.title ?? null,
     steps: await stepsOf(db, release.id),
     members: await membersOfRelease(db, release.id),
+    shares: await sharesOfRelease(db, release.id),
     holds: await holdsOf(db, release.id),
     inPlace: await comingInPlaceOf(db, release),
     changes: content?.changes ?? [],

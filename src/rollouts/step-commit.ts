@@ -7,12 +7,13 @@ import { containsAll } from "../catalog/change-set.ts";
 import { endHolds, heldOnOlder, holdsOf, putHolds, standingHolds, stayingBack } from "./pins/hold-store.ts";
 import { moveLive } from "./live-line.ts";
 import { keepPinned, movingOf, pinsConcerned } from "./pins/pin-moves.ts";
-import { membersOf } from "./plans/plan.ts";
+import { membersOf, runUnitOf, type PlannedConsumer, type RunUnit } from "./plans/plan.ts";
 import { completeRelease } from "./release-end.ts";
 import { serveProjected, type Broken, type Projecting } from "./projections/step-projections.ts";
 import { type Release, type ReleaseEntry } from "./release-store.ts";
 import { endOlder } from "./supersede.ts";
-import { addMembers, beginStep, plannedConsumers, type ReleaseStep } from "./step-store.ts";
+import { addShares, forgetShares } from "./share-store.ts";
+import { addMembers, beginStep, membersOfRelease, plannedConsumers, type ReleaseStep } from "./step-store.ts";
 
 export interface StepStart {
   /** As the caller has locked it. */
@@ -44,8 +45,13 @@ export async function startStep(m: Mutation, start: StepStart): Promise<Release>
   await beginStep(m.tx, release.id, ordinal, m.at);
   const last = ordinal === steps.length;
   if (last) return startLast(m, start, step.waitMs);
-  const chosen = [...new Set([...membersOf(step, release.id, await plannedConsumers(m.tx)), ...carried])];
-  const back = start.broken.filter(({ consumer }) => chosen.includes(consumer));
+  const consumers = await plannedConsumers(m.tx);
+  const chosen = [...new Set([...membersOf(step, release.id, consumers), ...carried])];
+  const sharing = consumers.flatMap((consumer) =>
+    step.audience.to === "percent" ? (sharesFor(consumer, step.audience.percent) ?? []) : [],
+  );
+  const concerned = new Set([...chosen, ...sharing.map(({ consumer }) => consumer)]);
+  const back = start.broken.filter(({ consumer }) => concerned.has(consumer));
   const pinned = (await pinsConcerned(m.tx, { environment: release.environment, at: m.at }, movingOf(start.entries))).map(
     (pin) => pin.consumer,
   );
@@ -58,6 +64,16 @@ export async function startStep(m: Mutation, start: StepStart): Promise<Release>
   ];
   const staying = new Set([...back.map(({ consumer }) => consumer), ...pinned, ...held]);
   const moving = chosen.filter((name) => !staying.has(name));
+  // Whose columns are kept for it is moved as a whole only: a run has no projection of its own.
+  const undivided = new Set([...staying, ...start.projected.map(({ consumer }) => consumer)]);
+  await forgetShares(m.tx, release.id, [...undivided]);
+  const whole = new Set([...moving, ...(await membersOfRelease(m.tx, release.id)).map(({ consumer }) => consumer)]);
+  const shares = sharing.filter(({ consumer }) => !undivided.has(consumer) && !whole.has(consumer));
+  await addShares(
+    m.tx,
+    release.id,
+    shares.map((share) => ({ ...share, ordinal, seed: release.id, since: m.at })),
+  );
   const moved = await addMembers(m.tx, release.id, moving, { ordinal, at: m.at });
   // Whoever is moved since its hold is over is held no more, also when the clock goes back.
   for (const { consumer } of holds) if (moved.includes(consumer)) await endHolds(m.tx, release.id, { consumer, at: m.at });
@@ -71,10 +87,16 @@ export async function startStep(m: Mutation, start: StepStart): Promise<Release>
   m.record({
     action: "release.step",
     subject: release.id,
-    payload: { step: ordinal, of: steps.length, moved, projected: projected.map(asWords), heldBack: back, pinned, held },
+    payload: { step: ordinal, of: steps.length, moved, shares, projected: projected.map(asWords), heldBack: back, pinned, held },
   });
   m.enqueue("release.step_started", { release: release.id, step: ordinal });
   return { ...release, state: "running", step: ordinal, dueAt, reason };
+}
+
+/** A percentage of the runs of a consumer that is sticky by these. */
+function sharesFor(consumer: PlannedConsumer, percent: number): { consumer: string; percent: number; unit: RunUnit } | undefined {
+  const unit = runUnitOf(consumer);
+  return unit === undefined ? undefined : { consumer: consumer.name, percent, unit };
 }
 
 async function startLast(m: Mutation, start: StepStart, bakeMs: number | null): Promise<Release> {

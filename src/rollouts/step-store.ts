@@ -1,8 +1,10 @@
+import type { Sticky } from "../access/consumer.ts";
 import type { Reader, Tx } from "../db/db.ts";
 import { toJson } from "../lib/json.ts";
 import { keptStep } from "./plans/plan-document.ts";
 import type { Plan, PlannedConsumer, PlanStep, Queue } from "./plans/plan.ts";
 import { judgingOf } from "./release-store.ts";
+import { forgetShares } from "./share-store.ts";
 
 export type StepState = "waiting" | "running" | "done" | "aborted";
 
@@ -106,6 +108,7 @@ export async function addMembers(
 
 /** Takes readers of a release back: all, or one. */
 export async function forgetMembers(tx: Tx, releaseId: string, consumer?: string): Promise<void> {
+  await forgetShares(tx, releaseId, consumer === undefined ? undefined : [consumer]);
   await tx
     .deleteFrom("release_members")
     .where("release_id", "=", releaseId)
@@ -115,6 +118,11 @@ export async function forgetMembers(tx: Tx, releaseId: string, consumer?: string
 
 /** Consumers that can read, as plans choose among them. */
 export async function plannedConsumers(db: Reader): Promise<PlannedConsumer[]> {
-  const rows = await db.selectFrom("consumers").select(["name", "labels"]).where("disabled_at", "is", null).orderBy("name").execute();
-  return rows.map((row) => ({ name: row.name, labels: row.labels as Record<string, string> }));
+  const rows = await db
+    .selectFrom("consumers")
+    .select(["name", "labels", "sticky"])
+    .where("disabled_at", "is", null)
+    .orderBy("name")
+    .execute();
+  return rows.map((row) => ({ name: row.name, labels: row.labels as Record<string, string>, sticky: row.sticky as Sticky }));
 }

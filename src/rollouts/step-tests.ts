@@ -7,7 +7,7 @@ import { testConsumers } from "../consumers/test-service.ts";
 import { misfitsOf } from "./fit.ts";
 import { standingProjections } from "./projections/projected-hold-store.ts";
 import { projectBroken, type Broken, type ProjectionDeps, type Projecting } from "./projections/step-projections.ts";
-import { olderOf, seenOf } from "./supersede.ts";
+import { olderOf, readersOf, seenOf } from "./supersede.ts";
 import { releaseEntries, type Release, type ReleaseEntry } from "./release-store.ts";
 
 /** What rollouts work with: the lake, and what runs the tests of consumers. */
@@ -63,9 +63,10 @@ export async function testRelease(deps: RolloutDeps, release: Release): Promise<
   await look(served, datasetIds);
   const older = await olderOf(deps.db, release, entries);
   // Whoever is on the candidates of an older one is moved from those.
-  for (const { release: other, entries: theirs, members } of older.filter((item) => item.members.length > 0)) {
+  for (const item of older.filter((found) => readersOf(found).length > 0)) {
+    const { release: other, entries: theirs } = item;
     const had: Side = { ...treeSide(deps.db, other.id, tree, await versionsOf(deps, theirs)), documents };
-    await look(had, [...new Set([...datasetIds, ...theirs.map((entry) => entry.datasetId)])], members);
+    await look(had, [...new Set([...datasetIds, ...theirs.map((entry) => entry.datasetId)])], readersOf(item));
   }
   return {
     liveGeneration: live.generation,

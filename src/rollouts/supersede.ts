@@ -16,6 +16,7 @@ import {
   type Release,
   type ReleaseEntry,
 } from "./release-store.ts";
+import { addShares, sharesOfRelease, type Share } from "./share-store.ts";
 import { membersOfRelease } from "./step-store.ts";
 
 /*
@@ -28,7 +29,12 @@ export interface Older {
   release: Release;
   entries: readonly ReleaseEntry[];
   members: readonly string[];
+  /** Percentages of the runs of others that it has moved. */
+  shares: readonly Share[];
 }
+
+/** All of whom an older release has moved something. */
+export const readersOf = ({ members, shares }: Older): string[] => [...new Set([...members, ...shares.map(({ consumer }) => consumer)])];
 
 /** Whether a release that is under way may be ended by a newer one. Of a bake that somebody or the judge stopped, that is decided first. */
 export function canEnd(release: Release): boolean {
@@ -49,7 +55,9 @@ export async function olderOf(db: Reader, release: Release, entries: readonly Re
     const theirs = contents.get(other.id)?.entries ?? [];
     if (!theirs.some((entry) => own.has(entry.datasetId))) continue;
     const members = (await membersOfRelease(db, other.id)).map(({ consumer }) => consumer);
-    found.push({ release: other, entries: theirs, members: other.liveAt === null ? members : [] });
+    const isLive = other.liveAt !== null;
+    const shares = isLive ? [] : await sharesOfRelease(db, other.id);
+    found.push({ release: other, entries: theirs, members: isLive ? [] : members, shares });
   }
   return found;
 }
@@ -59,13 +67,8 @@ const isBefore = (other: Release, release: Release): boolean =>
 
 /** What a look at older releases has seen: what they have moved since is another question. */
 export function seenOf(older: readonly Older[]): string {
-  return JSON.stringify(
-    older.map(({ release, entries, members }) => [
-      release.id,
-      entries.map(({ datasetId, afterVersion }) => [datasetId, afterVersion]),
-      members,
-    ]),
-  );
+  const had = ({ entries }: Older) => entries.map(({ datasetId, afterVersion }) => [datasetId, afterVersion]);
+  return JSON.stringify(older.map((item) => [item.release.id, had(item), readersOf(item)]));
 }
 
 /** Datasets of which readers of an older release have something that a newer one would not give them. */
@@ -75,7 +78,7 @@ export async function lackingOf(
   next: { liveTree: string; entries: readonly ReleaseEntry[] },
 ): Promise<{ release: string; datasetId: string } | undefined> {
   const candidates = new Map(next.entries.map((entry) => [entry.datasetId, entry.afterVersion]));
-  for (const { release, entries } of older.filter((item) => item.release.liveAt === null && item.members.length > 0)) {
+  for (const { release, entries } of older.filter((item) => readersOf(item).length > 0)) {
     const live = await readSome(
       db,
       next.liveTree,
@@ -113,9 +116,15 @@ export async function endOlder(
       await completeRelease(m, older, `all readers have it; ${release.id} comes after it`);
       continue;
     }
-    const pinned = { moving: movingOf(found.entries), liveTree, only: found.members };
+    const pinned = { moving: movingOf(found.entries), liveTree, only: readersOf(found) };
     await keepPinned(m, release.environment, pinned);
     await takeHolds(m, { from: older.id, to: release.id, entries, liveTree });
+    // The same runs stay in: they are chosen by the older one's hash.
+    await addShares(
+      m.tx,
+      release.id,
+      found.shares.map((share) => ({ ...share, ordinal: 1, since: m.at })),
+    );
     const changes = (await releaseContents(m.tx, [older.id])).get(older.id)?.changes ?? [];
     await putChanges(m.tx, release.id, changes);
     await finishRelease(m.tx, older.id, { state: nextReleaseState(older, "supersede"), at: m.at, reason: `superseded by ${release.id}` });

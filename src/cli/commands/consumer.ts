@@ -21,10 +21,13 @@ const kinds = Object.keys({
 } satisfies Record<ConsumerLine["kind"], 0>);
 const levels = Object.keys({ low: 0, normal: 0, high: 0, critical: 0 } satisfies Record<ConsumerLine["criticality"], 0>);
 
+const units = Object.keys({ consumer: 0, run: 0, session: 0 } satisfies Record<ConsumerLine["sticky"], 0>);
+
 interface ConsumerOptions {
   kind?: string;
   criticality?: string;
   owner?: string;
+  sticky?: string;
   label: string[];
   disable?: boolean;
   enable?: boolean;
@@ -34,6 +37,7 @@ const aboutIt = (isNew: boolean): readonly FlagSpec[] => [
   ["--kind <kind>", "what it is", { choices: kinds, ...(isNew ? { default: "other" } : {}) }],
   ["--criticality <level>", "how much depends on it", { choices: levels, ...(isNew ? { default: "normal" } : {}) }],
   ["--owner <name>", "person or group that answers for it"],
+  ["--sticky <unit>", "what a percentage moves: the consumer, or shares of its runs or sessions", { choices: units }],
   ["--label <name=value>", "for rings and reports; may be given again", { many: true }],
 ];
 
@@ -75,8 +79,8 @@ export function addConsumerCommands(surroundings: Surroundings): void {
     .argument("<name>", "lower-case letters, digits, dot, dash, underscore")
     .action((name: string, { label, ...options }: ConsumerOptions) =>
       withClient(surroundings, { doing: `Adding ${name}`, creates: true }, async (client) => {
-        const { kind, criticality, owner } = options;
-        const body = { name, kind, criticality, owner, labels: labelsOf(label) };
+        const { kind, criticality, owner, sticky } = options;
+        const body = { name, kind, criticality, owner, sticky, labels: labelsOf(label) };
         const made = await client.ask<{ notes: string[] }>("POST", "/v1/consumers", { body });
         const lines = [`${name} may read.`, ...noteLines(made.notes)];
         surroundings.output().result(made, lines, `tidegate token create --consumer ${name}`);
@@ -90,17 +94,17 @@ export function addConsumerCommands(surroundings: Surroundings): void {
   ])
     .argument("<name>", "the consumer")
     .action((name: string, { label, disable, enable, ...options }: ConsumerOptions) => {
-      const { kind, criticality, owner } = options;
+      const { kind, criticality, owner, sticky } = options;
       const disabled = disable === true ? true : enable === true ? false : undefined;
       const labels = label.length === 0 ? undefined : labelsOf(label);
-      if ([kind, criticality, owner, disabled, labels].every((item) => item === undefined)) {
+      if ([kind, criticality, owner, sticky, disabled, labels].every((item) => item === undefined)) {
         throw nothingToSet(
           `tidegate consumer set ${name} --criticality high`,
-          "--kind, --criticality, --owner, --label, --disable or --enable",
+          "--kind, --criticality, --owner, --sticky, --label, --disable or --enable",
         );
       }
       return withClient(surroundings, { doing: `Setting ${name}` }, async (client) => {
-        const body = { kind, criticality, owner, labels, disabled };
+        const body = { kind, criticality, owner, sticky, labels, disabled };
         const { notes } = await client.ask<{ notes: string[] }>("POST", `/v1/consumers/${encodeURIComponent(name)}`, { body });
         const lines = [`${name} ${disabled === true ? "reads no more" : "is set"}.`, ...noteLines(notes)];
         surroundings.output().result({ name, ...body, notes }, lines, "tidegate consumer list");
@@ -135,7 +139,8 @@ function addShow(surroundings: Surroundings, consumer: Command): void {
         const found = (await client.ask<ConsumerLine[]>("GET", "/v1/consumers")).find((line) => line.name === name);
         const out = surroundings.output();
         const labels = Object.entries(found?.labels ?? {}).map((pair) => pair.join("="));
-        const about = [`${found?.kind}, ${found?.criticality}`, `owner ${found?.owner ?? "nobody"}`, ...labels];
+        const sticky = found?.sticky === undefined || found.sticky === "consumer" ? [] : [`sticky by ${found.sticky}`];
+        const about = [`${found?.kind}, ${found?.criticality}`, `owner ${found?.owner ?? "nobody"}`, ...sticky, ...labels];
         const lines = [
           `${name}: ${testsWords(tests) === "none" ? "no tests" : `${counted(tests.length, "test")}`}${found?.disabledAt === null ? "" : ", disabled"}.`,
           `  ${about.join(", ")}`,

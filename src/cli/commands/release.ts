@@ -97,7 +97,8 @@ function shownLines(shown: ShownReleaseAnswer): string[] {
     ...datasets.map((item) => `  ${item.dataset} ${number(item.before)} → ${number(item.after)}`),
     ...steps.map((step) => {
       const when = step.startedAt === null ? "" : `  ${shortTime(step.startedAt)}`;
-      const who = step.moved.length === 0 ? "" : `  moved ${step.moved.join(", ")}`;
+      const moved = [...step.moved, ...step.shares.map(({ consumer, percent, unit }) => `${percent} % of the ${unit}s of ${consumer}`)];
+      const who = moved.length === 0 ? "" : `  moved ${moved.join(", ")}`;
       return `  ${marks[step.state]} ${step.ordinal}  ${step.text}${when}${who}`;
     }),
     ...holds.filter((hold) => hold.endedAt === null).map(holdLine),

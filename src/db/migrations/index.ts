@@ -20,6 +20,7 @@ import { services } from "./0019-services.ts";
 import { superseding } from "./0020-supersede.ts";
 import { reportRetention } from "./0021-report-retention.ts";
 import { projections } from "./0022-projections.ts";
+import { shares } from "./0023-shares.ts";
 
 /** All migrations, in order. Each is locked by its hash once it has run anywhere: a change of the schema is a new migration. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -45,4 +46,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   superseding,
   reportRetention,
   projections,
+  shares,
 ];

@@ -4,6 +4,7 @@ import { unattributed } from "../../usage/exposure.ts";
 import type { KnownMetric } from "./guardrail-document.ts";
 import type { Arm, MovedConsumer, Reported, Stratum } from "./judge.ts";
 import { noMoments, together, togetherCapped, type Moments } from "./moments.ts";
+import { runUnitOf } from "../plans/plan.ts";
 import type { Release } from "../release-store.ts";
 import { plannedConsumers, type ReleaseStep } from "../step-store.ts";
 
@@ -31,8 +32,10 @@ export async function movedConsumers(
   const datasets = sql`(select dataset_id from release_entries where release_id = ${id})`;
   const members =
     liveAt === null
-      ? sql`select consumer, moved_at from release_members where release_id = ${id}`
-      : sql`select consumer, ${liveAt}::timestamptz as moved_at from (
+      ? sql`select consumer, min(moved_at) as moved_at, bool_and(shared) as shared from (
+          select consumer, moved_at, false as shared from release_members where release_id = ${id}
+          union all select consumer, since, true from release_shares where release_id = ${id}) moved group by consumer`
+      : sql`select consumer, ${liveAt}::timestamptz as moved_at, false as shared from (
           select consumer from exposures join versions on versions.id = exposures.version_id
             where versions.dataset_id in ${datasets} and exposures.hour >= date_trunc('hour', ${liveAt}::timestamptz) and exposures.first_at >= ${liveAt}
           union select consumer from outcome_reports where release_id = ${id} and arm = 'candidate' and not ok) readers
@@ -60,7 +63,9 @@ export async function movedConsumers(
       (select coalesce(reason, 'it says so') from outcome_reports reports where reports.release_id = ${id} and reports.arm = 'candidate'
         and reports.consumer = members.consumer and not reports.ok and reports.at >= members.moved_at order by at limit 1) as failure,
       (select not ok from outcome_reports reports where reports.consumer = members.consumer and reports.ok is not null
-        and reports.dataset_id in ${datasets} and reports.arm is distinct from 'candidate' and reports.at < members.moved_at
+        and reports.dataset_id in ${datasets} and reports.arm is distinct from 'candidate'
+        -- of a consumer whose runs are divided the others go on telling how it fares without
+        and (members.shared or reports.at < members.moved_at)
         order by at desc limit 1) as failed_before
     from members left join reads using (consumer) order by consumer`.execute(db);
   const named = new Set(steps.flatMap(({ step: { audience } }) => (audience.to === "ring" ? audience.consumers : [])));
@@ -137,7 +142,8 @@ async function silenceOf(
 ): Promise<Map<string, Reported["silence"]>> {
   const percents = steps.filter(({ ordinal, step }) => ordinal <= release.step && step.audience.to === "percent");
   if (release.liveAt !== null || steps[release.step - 1]?.step.audience.to !== "percent") return new Map();
-  const all = await plannedConsumers(db);
+  // Of a consumer whose runs are divided both sides report.
+  const all = (await plannedConsumers(db)).filter((consumer) => runUnitOf(consumer) === undefined);
   const ordinals = new Set(percents.map(({ ordinal }) => ordinal));
   const members = await db.selectFrom("release_members").select(["consumer", "ordinal"]).where("release_id", "=", release.id).execute();
   const byChance = new Set(members.filter((member) => ordinals.has(member.ordinal)).map((member) => member.consumer));

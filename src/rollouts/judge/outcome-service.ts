@@ -5,6 +5,7 @@ import { judgeReports, takeBack, type Judged } from "./judge-service.ts";
 import { addReport, placeOf, type Place } from "./outcome-store.ts";
 import { measuredIn, notARate, ReportRate, reportsPerMinute, type Measured, type Outcome } from "./outcome.ts";
 import { activeReleases, findRelease, getRelease, judgingOf, releaseEntries, type Release } from "../release-store.ts";
+import { sharesOfRun } from "../share-store.ts";
 import { membersOfRelease } from "../step-store.ts";
 import type { RolloutDeps } from "../step-tests.ts";
 import type { View } from "../views/view.ts";
@@ -149,13 +150,15 @@ export async function reportFailedRead(
   failed: FailedRead,
 ): Promise<void> {
   const suspects: Suspect[] = [];
+  const sharing = await sharesOfRun(deps.db, reader);
   for (const release of await activeReleases(deps.db, reader.environment)) {
     const entries = await releaseEntries(deps.db, release.id);
     const datasetId = entries.map((entry) => entry.datasetId).find((id) => failed.datasetIds.includes(id));
     const member = (await membersOfRelease(deps.db, release.id)).find((item) => item.consumer === reader.consumer);
-    if (datasetId === undefined || member === undefined || release.liveAt !== null) continue;
+    const movedAt = member?.movedAt ?? sharing.get(release.id);
+    if (datasetId === undefined || movedAt === undefined || release.liveAt !== null) continue;
     const overlay = Object.fromEntries(entries.map((entry) => [entry.datasetId, entry.afterVersion]));
-    suspects.push({ release, datasetId, movedAt: member.movedAt, overlay });
+    suspects.push({ release, datasetId, movedAt, overlay });
   }
   for (const { suspect, reason } of await blamed(suspects, failed)) await takeDown(deps, reader, { ...suspect, reason });
 }

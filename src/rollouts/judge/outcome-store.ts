@@ -47,10 +47,11 @@ export async function placeOf(db: Reader, reporter: Reporter, datasetIds: readon
     order by releases.created_at desc limit 1`.execute(db);
   const [release] = rows;
   if (release === undefined || (await isPinned(db, reporter, datasetIds))) return undefined;
-  const servedAt = await lastServed(db, reporter, datasetIds);
-  if (servedAt === undefined) return undefined;
+  const served = await lastServed(db, reporter, datasetIds);
+  if (served === undefined) return undefined;
+  const { at: servedAt, movedBy } = served;
   const { moved_at: movedAt, live_at: liveAt, held_at: heldAt } = release;
-  const isMoved = (movedAt !== null && movedAt <= servedAt) || (liveAt !== null && liveAt <= servedAt);
+  const isMoved = movedBy.includes(release.id) || (movedAt !== null && movedAt <= servedAt) || (liveAt !== null && liveAt <= servedAt);
   const isHeld = heldAt !== null && heldAt <= servedAt;
   return { releaseId: release.id, step: release.step, arm: isMoved && !isHeld ? "candidate" : "current" };
 }
@@ -68,31 +69,37 @@ async function isPinned(db: Reader, { environment, consumer, at }: Reporter, dat
 /** How far back the ledger is asked for what a reporter read. */
 const reach = 31 * 86_400_000;
 
+interface Served {
+  at: Date;
+  /** Releases in whose share of runs the run was. */
+  movedBy: readonly string[];
+}
+
 /**
  * When the view was chosen from which a reporter read last before a moment: of a run when it began, also where the ledger has no read of it
  * (it took its view and read the files). Of a run that no door knows nothing is known.
  */
-async function lastServed(db: Reader, reporter: Reporter, datasetIds: readonly string[]): Promise<Date | undefined> {
+async function lastServed(db: Reader, reporter: Reporter, datasetIds: readonly string[]): Promise<Served | undefined> {
   const { consumer, run, at } = reporter;
   if (run === undefined) return lastRead(db, reporter, datasetIds);
   const lease = await db
     .selectFrom("view_leases")
-    .select("started_at")
+    .select(["started_at", "moved_by"])
     .where("consumer", "=", consumer)
     .where("run", "=", run)
     .where("started_at", "<=", at)
     .executeTakeFirst();
-  return lease?.started_at ?? lastRead(db, reporter, datasetIds);
+  return lease === undefined ? lastRead(db, reporter, datasetIds) : { at: lease.started_at, movedBy: lease.moved_by };
 }
 
-async function lastRead(db: Reader, { consumer, run, at }: Reporter, datasetIds: readonly string[]): Promise<Date | undefined> {
+async function lastRead(db: Reader, { consumer, run, at }: Reporter, datasetIds: readonly string[]): Promise<Served | undefined> {
   const row = await db
     .selectFrom("exposures")
     .innerJoin("versions", "versions.id", "exposures.version_id")
     .leftJoin("view_leases", (join) =>
       join.onRef("view_leases.consumer", "=", "exposures.consumer").onRef("view_leases.run", "=", "exposures.run"),
     )
-    .select(["exposures.first_at", "view_leases.started_at"])
+    .select(["exposures.first_at", "view_leases.started_at", "view_leases.moved_by"])
     .where("exposures.consumer", "=", consumer)
     .where("exposures.hour", ">=", new Date(at.getTime() - reach))
     .where("exposures.first_at", "<=", at)
@@ -101,7 +108,7 @@ async function lastRead(db: Reader, { consumer, run, at }: Reporter, datasetIds:
     .orderBy("exposures.first_at", "desc")
     .limit(1)
     .executeTakeFirst();
-  return row === undefined ? undefined : (row.started_at ?? row.first_at);
+  return row && { at: row.started_at ?? row.first_at, movedBy: row.moved_by ?? [] };
 }
 
 export interface NewReport extends Reporter {

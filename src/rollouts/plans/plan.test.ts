@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { judgingText } from "../judge/guardrail-document.ts";
 import { keptPlan, parsePlan, planDocument } from "./plan-document.ts";
-import { isAtOnce, membersOf, stepText, type PlanStep } from "./plan.ts";
+import { inShare, isAtOnce, membersOf, stepText, type PlanStep } from "./plan.ts";
 
 const consumers = (count: number) => Array.from({ length: count }, (_, index) => ({ name: `c${index}`, labels: {} }));
 const percent = (value: number): PlanStep => ({ audience: { to: "percent", percent: value }, waitMs: null, approval: false });
@@ -26,6 +26,22 @@ test("a plan is read as it is written, and a last step for everyone is added", (
   expect(keptPlan(JSON.parse(JSON.stringify(inPlace)))).toEqual(inPlace);
   expect(parsePlan("steps: [{ everyone: true }]\nqueue: wait")).toEqual(parsePlan("steps: [{ everyone: true }]"));
   expect(isAtOnce(parsePlan("steps: [{ everyone: true, wait: 1d }]"))).toBe(false);
+});
+
+test("a percentage moves a consumer as a whole, or so many of its runs; a larger one of the same release holds those of a smaller one", () => {
+  const some = [...consumers(20), { name: "scorer", labels: {}, sticky: "run" as const }];
+  expect(membersOf(percent(100), "rel_1", some).toSorted()).toEqual(
+    consumers(20)
+      .map(({ name }) => name)
+      .toSorted(),
+  );
+  expect(membersOf({ ...percent(1), audience: { to: "ring", consumers: ["scorer"], labels: {} } }, "rel_1", some)).toEqual(["scorer"]);
+  const runs = Array.from({ length: 4000 }, (_, at) => `run-${at}`);
+  const held = (share: number): string[] => runs.filter((run) => inShare(run, { seed: "rel_1", consumer: "scorer", percent: share }));
+  const [quarter, half] = [held(25), held(50)];
+  expect([Math.round(quarter.length / 400), Math.round(half.length / 400)]).toEqual([3, 5]);
+  expect(quarter.every((run) => half.includes(run))).toBe(true);
+  expect([held(0.0001).length, held(100).length]).toEqual([0, runs.length]);
 });
 
 test("guardrails are read with what is usual, written as they were read, and an empty list switches the judge off", () => {

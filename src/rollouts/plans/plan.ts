@@ -1,5 +1,6 @@
 import { durationText } from "../../contracts/duration.ts";
 import { bucketOf, murmur3 } from "./bucket.ts";
+import type { Sticky } from "../../access/consumer.ts";
 import type { Judging } from "../judge/guardrail-document.ts";
 
 /** Whom a step moves to the candidates. Who has moved stays moved in all later steps. */
@@ -45,24 +46,40 @@ export function isAtOnce(plan: Plan): boolean {
 export interface PlannedConsumer {
   name: string;
   labels: Readonly<Record<string, string>>;
+  /** What a percentage moves of it: the whole consumer where nothing is said. */
+  sticky?: Sticky | undefined;
 }
+
+/** What a consumer reads in, each on one side of a percentage. */
+export type RunUnit = Exclude<Sticky, "consumer">;
 
 /** From so many consumers on, each is placed by its hash alone; below, the ranks of the hashes are taken, so that 10 % of 20 are two. */
 export const fewConsumers = 200;
 const weight = 100_000;
 
-/** The consumers that a step moves, by name. A larger percentage of the same release always holds those of a smaller one. */
+/** The consumers that a step moves as a whole, by name: a percentage none of whose runs it moves apart. A larger percentage of the same release always holds those of a smaller one. */
 export function membersOf(step: PlanStep, releaseId: string, consumers: readonly PlannedConsumer[]): string[] {
   const { audience } = step;
   if (audience.to === "everyone") return consumers.map(({ name }) => name);
   if (audience.to === "ring") return consumers.filter((consumer) => inRing(audience, consumer)).map(({ name }) => name);
-  const placed = consumers.map(({ name }) => ({ name, hash: murmur3(`${releaseId}/${name}`) }));
+  const whole = consumers.filter((consumer) => runUnitOf(consumer) === undefined);
+  const placed = whole.map(({ name }) => ({ name, hash: murmur3(`${releaseId}/${name}`) }));
   if (placed.length >= fewConsumers) {
     const share = Math.round((audience.percent * weight) / 100);
     return placed.filter(({ hash }) => bucketOf(hash, weight) < share).map(({ name }) => name);
   }
   const ranked = placed.toSorted((a, b) => a.hash - b.hash || (a.name < b.name ? -1 : 1));
   return ranked.slice(0, Math.ceil((audience.percent * placed.length) / 100)).map(({ name }) => name);
+}
+
+/** By what a percentage moves shares of a consumer; undefined: by none, it moves as a whole. */
+export function runUnitOf({ sticky }: Pick<PlannedConsumer, "sticky">): RunUnit | undefined {
+  return sticky === "run" || sticky === "session" ? sticky : undefined;
+}
+
+/** Whether a run is in a share of its consumer's runs. A larger percentage of the same seed always holds the runs of a smaller one. */
+export function inShare(run: string, of: { seed: string; consumer: string; percent: number }): boolean {
+  return bucketOf(murmur3(`${of.seed}/${of.consumer}/${run}`), weight) < Math.round((of.percent * weight) / 100);
 }
 
 function inRing(ring: Extract<Audience, { to: "ring" }>, consumer: PlannedConsumer): boolean {

@@ -3,11 +3,13 @@ import { getRef, liveRef } from "../../catalog/ref-store.ts";
 import type { Reader } from "../../db/db.ts";
 import { pinText, unpinnedText } from "../pins/pin.ts";
 import { keptStep } from "../plans/plan-document.ts";
+import { inShare, type RunUnit } from "../plans/plan.ts";
 import { viewOf, type View, type ViewReason } from "./view.ts";
 
 /** Something that gives a reader other versions than live: a release that has moved it, one that holds it back, or a pin. */
 export type Influence = { versions: Readonly<Record<string, string | null>> } & (
   | { by: "step"; release: string; ordinal: number; percent: number | undefined }
+  | { by: "share"; release: string; ordinal: number; percent: number; unit: RunUnit; run: string }
   | { by: "hold"; release: string; reason: string; owner: string; until: Date }
   | ProjectionFacts
   | { by: "pin"; pin: string; owner: string; reason: string; until: Date; whole: boolean }
@@ -40,6 +42,8 @@ export interface ReaderState {
   view: View;
   influences: readonly Influence[];
   lost: readonly LostPin[];
+  /** Percentages of its runs that releases have moved: only a run tells whether it is in one. */
+  shares: readonly { release: string; percent: number; unit: RunUnit; datasetIds: readonly string[] }[];
   /** When something of it ends by itself. */
   until: Date | undefined;
 }
@@ -48,18 +52,30 @@ export interface ReaderState {
  * What a reader has now: live, with the candidates of the rollouts that it is in; what it is held back on in their place; and in place of all
  * that what it is pinned on. One statement, so that it sees one moment.
  */
-export async function readerState(db: Reader, who: { environment: string; consumer: string | undefined; at: Date }): Promise<ReaderState> {
-  const { environment } = who;
+export async function readerState(
+  db: Reader,
+  who: { environment: string; consumer: string | undefined; run?: string | undefined; at: Date },
+): Promise<ReaderState> {
+  const { environment, consumer, run } = who;
   const rows = await influencing(db, who);
   // Also says it when the environment has no line.
   const live = rows[0]?.commit_id ?? (await getRef(db, liveRef(environment))).commitId;
-  return stateOf(rows, { environment, live });
+  return stateOf(rows, { environment, live, consumer, run });
 }
 
 /** What influences make of live's commit. */
-export function stateOf(rows: readonly InfluenceRow[], of: { environment: string; live: string }): ReaderState {
+export function stateOf(
+  rows: readonly InfluenceRow[],
+  of: { environment: string; live: string; consumer?: string | undefined; run?: string | undefined },
+): ReaderState {
   const { environment, live } = of;
-  const influences = rows.flatMap(influenceOf);
+  const shared = new Set<string>();
+  const influences = rows.flatMap((row): Influence[] => {
+    if (row.kind !== "share") return influenceOf(row);
+    const found = shared.has(row.release ?? "") ? undefined : shareInfluence(row, of);
+    if (found !== undefined) shared.add(found.release);
+    return found === undefined ? [] : [found];
+  });
   const lost = rows.flatMap(({ pin, owner, barred }) => (pin === null || barred === null ? [] : [{ pin, owner: owner ?? "", barred }]));
   const whole = rows.findLast((row) => row.pinned_commit !== null && row.barred === null);
   const overlay: Record<string, string | null> = {};
@@ -69,12 +85,12 @@ export function stateOf(rows: readonly InfluenceRow[], of: { environment: string
       ? viewOf({ environment, commitId: live, overlay })
       : viewOf({ environment, commitId: whole.pinned_commit, overlay: whole.versions ?? {} });
   const [until] = rows.flatMap((row) => row.until ?? []).sort((a, b) => a.getTime() - b.getTime());
-  return { view, influences, lost, until };
+  return { view, influences, lost, shares: rows.flatMap(shareOf), until };
 }
 
 /** Something that influences a reader, as Postgres tells it. */
 export interface InfluenceRow {
-  kind: "step" | "hold" | "pin" | null;
+  kind: "step" | "share" | "hold" | "pin" | null;
   release: string | null;
   ordinal: number | null;
   plan: unknown;
@@ -112,6 +128,17 @@ async function influencing(db: Reader, who: { environment: string; consumer: str
         join release_steps steps on steps.release_id = releases.id and steps.ordinal = members.ordinal
       where releases.environment = ${environment} and releases.state in ('running', 'paused', 'held') and releases.live_at is null
       union all
+      -- what somebody keeps where it is, no share of a release moves
+      select 'share', 0, releases.created_at, releases.id, shares.ordinal,
+        jsonb_build_object('percent', shares.percent, 'unit', shares.unit, 'seed', shares.seed),
+        (select jsonb_object_agg(entries.dataset_id, entries.after_version) from release_entries entries where entries.release_id = releases.id),
+        null, null, null, null, null, null, null, null
+      from releases join release_shares shares on shares.release_id = releases.id and shares.consumer = ${consumer}
+      where releases.environment = ${environment} and releases.state in ('running', 'paused', 'held') and releases.live_at is null
+        and not exists (select from release_members members where members.release_id = releases.id and members.consumer = shares.consumer)
+        and not exists (select from pins where pins.consumer = shares.consumer and pins.environment = ${environment}
+          and pins.ended_at is null and pins.expires_at > ${at})
+      union all
       select 'hold', 0, min(releases.created_at), releases.id, coalesce(members.ordinal, 0), steps.plan,
         jsonb_object_agg(holds.dataset_id, holds.version_id),
         null, min(holds.owner), min(holds.reason), max(holds.expires_at), null, null, ${projectedColumns}
@@ -134,8 +161,30 @@ async function influencing(db: Reader, who: { environment: string; consumer: str
             and later.created_at > pins.created_at and later.dataset_id is not distinct from pins.dataset_id))
     ) had on true
     where refs.name = ${liveRef(environment)}
-    order by had.rank, had.created_at desc, had.release desc, had.kind desc, had.pin`.execute(db);
+    order by had.rank, had.created_at desc, had.release desc, had.kind desc, had.ordinal, had.pin`.execute(db);
   return rows;
+}
+
+interface SharePlan {
+  percent: number;
+  unit: RunUnit;
+  seed: string;
+}
+
+function shareOf(row: InfluenceRow): ReaderState["shares"][number][] {
+  if (row.kind !== "share") return [];
+  const { percent, unit } = row.plan as SharePlan;
+  return [{ release: row.release ?? "", percent, unit, datasetIds: Object.keys(row.versions ?? {}) }];
+}
+
+/** A share of a consumer's runs, for a run that is in it. */
+function shareInfluence(
+  row: InfluenceRow,
+  { consumer, run }: { consumer?: string | undefined; run?: string | undefined },
+): Extract<Influence, { by: "share" }> | undefined {
+  const { percent, unit, seed } = row.plan as SharePlan;
+  if (run === undefined || consumer === undefined || !inShare(run, { seed, consumer, percent })) return undefined;
+  return { by: "share", versions: row.versions ?? {}, release: row.release ?? "", ordinal: row.ordinal ?? 0, percent, unit, run };
 }
 
 function influenceOf(row: InfluenceRow): Influence[] {
@@ -177,6 +226,7 @@ export function isRetold(influence: Influence, all: readonly Influence[]): boole
 export function influenceText(influence: Influence): string {
   if (influence.by === "pin") return pinText(influence);
   if (influence.by === "hold") return `held by ${influence.release}`;
+  if (influence.by === "share") return `${influence.percent} % of ${influence.release}, ${influence.unit} ${influence.run}`;
   if (influence.by === "step") return stepWords(influence.release, influence);
   const as = `as ${[...new Set(Object.values(influence.as))].map((number) => `@${number}`).join(", ")}`;
   if (Object.keys(influence.as).every((id) => id in influence.stopped)) return `held by ${influence.release}, ${as}`;

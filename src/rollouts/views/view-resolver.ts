@@ -25,6 +25,8 @@ export interface Resolved {
   reason: ViewReason;
   /** When the run's hold on this view ends. */
   leaseUntil: Date | undefined;
+  /** Releases have moved a percentage of the consumer's runs: only a run tells whether it is in one. */
+  isShared: boolean;
   /** When it ends by itself, as with a pin; undefined for as long as nothing is committed, and for a run, which keeps it. */
   until: Date | undefined;
 }
@@ -52,6 +54,8 @@ export class ViewResolver {
     const { run, looks = false } = request;
     if (run !== undefined && (!looks || (await this.#findLease(request.consumer ?? "", run)) !== undefined))
       return this.#resolveRun(request.consumer ?? "", run);
+    // Of a run that has not begun somebody sees what it would begin with.
+    if (run !== undefined) return (await this.#beginning(request.consumer ?? "", run)).resolved;
     return this.#current(request.consumer);
   }
 
@@ -97,8 +101,25 @@ export class ViewResolver {
       const view = await this.#keep(state.view);
       const tree = await readTree(this.#db, view.commitId);
       const { until } = state;
-      return { value: { view, tree, reason: reasonOf(state), leaseUntil: undefined, until }, until };
+      const isShared = state.shares.length > 0;
+      return { value: { view, tree, reason: reasonOf(state), leaseUntil: undefined, isShared, until }, until };
     });
+  }
+
+  /**
+   * What a run begins with: what its consumer has, or the candidates of releases in whose share of runs it is. That is asked for each run apart
+   * and kept for none, so that no run gets the view of another.
+   */
+  async #beginning(consumer: string, run: string): Promise<{ resolved: Resolved; reason: string | null; movedBy: string[] }> {
+    const resolved = await this.#current(consumer === "" ? undefined : consumer);
+    if (!resolved.isShared) return { resolved, reason: null, movedBy: [] };
+    const state = await readerState(this.#db, { environment: this.#environment, consumer, run, at: this.#clock.now() });
+    const movedBy = state.influences.flatMap((influence) => (influence.by === "share" ? [influence.release] : []));
+    if (movedBy.length === 0) return { resolved, reason: null, movedBy };
+    const view = await this.#keep(state.view);
+    const tree = await readTree(this.#db, view.commitId);
+    const reason = reasonOf(state);
+    return { resolved: { ...resolved, view, tree, reason, until: state.until }, reason, movedBy };
   }
 
   async #keep(view: View): Promise<View> {
@@ -125,17 +146,19 @@ export class ViewResolver {
     const now = this.#clock.now();
     const known = await this.#findLease(consumer, run);
     if (known === undefined) {
-      const { view } = await this.#current(consumer === "" ? undefined : consumer);
+      const { resolved, reason, movedBy } = await this.#beginning(consumer, run);
       await this.#db
         .insertInto("view_leases")
         .values({
           consumer,
           run,
-          view_id: view.id,
+          view_id: resolved.view.id,
           started_at: now,
           expires_at: new Date(now.getTime() + leaseLifetime),
           ended_at: null,
           end_reason: null,
+          reason,
+          moved_by: movedBy,
         })
         .onConflict((oc) => oc.doNothing())
         .execute();
@@ -153,7 +176,8 @@ export class ViewResolver {
       const moved = present.commitId !== lease.view.commitId;
       const barred =
         moved || Object.keys(lease.view.overlay).length > 0 ? await barsInView(this.#db, tree, lease.view.overlay) : new Set<string>();
-      if (barred.size === 0) return { view: lease.view, tree, reason: "run", leaseUntil: lease.expiresAt, until: undefined };
+      const { view, reason, expiresAt: leaseUntil } = lease;
+      if (barred.size === 0) return { view, tree, reason, leaseUntil, isShared: false, until: undefined };
       await this.#end(consumer, run, `rolled back: ${[...barred].join(", ")}`);
       throw this.#ended(run, `${[...barred].join(", ")} was rolled back`);
     }
@@ -189,12 +213,14 @@ export class ViewResolver {
     if (row === undefined) return undefined;
     const overlay = row.overlay as Record<string, string | null>;
     const view: View = { id: row.view_id, environment: row.environment, commitId: row.commit_id, overlay };
-    return { view, expiresAt: row.expires_at, endedAt: row.ended_at, endReason: row.end_reason };
+    return { view, reason: row.reason ?? "run", expiresAt: row.expires_at, endedAt: row.ended_at, endReason: row.end_reason };
   }
 }
 
 interface Lease {
   view: View;
+  /** `run`, or the shares of releases in which the run is. */
+  reason: string;
   expiresAt: Date;
   endedAt: Date | null;
   endReason: string | null;

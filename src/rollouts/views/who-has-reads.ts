@@ -43,7 +43,8 @@ export async function whoHas(db: Reader, of: { environment: string; dataset: Dat
   for (const consumer of await withASay(db, environment, at)) {
     const state = await readerState(db, { environment, consumer, at });
     const version = await versionIn(db, state, dataset.id);
-    if (version !== live || read.has(consumer)) served.set(consumer, { version, reason: reasonFor(state, dataset.id) });
+    const isShared = state.shares.some(({ datasetIds }) => datasetIds.includes(dataset.id));
+    if (version !== live || isShared || read.has(consumer)) served.set(consumer, { version, reason: reasonFor(state, dataset.id) });
   }
   const owners = await db.selectFrom("consumers").select(["name", "owner"]).where("disabled_at", "is", null).orderBy("name").execute();
   const ids = [...served.values()].flatMap(({ version }) => version ?? []);
@@ -85,6 +86,8 @@ async function withASay(db: Reader, environment: string, at: Date): Promise<stri
   const { rows } = await sql<{ consumer: string }>`
     select members.consumer from release_members members join releases on releases.id = members.release_id
       where releases.environment = ${environment} and releases.state in ('running', 'paused', 'held') and releases.live_at is null
+    union select shares.consumer from release_shares shares join releases on releases.id = shares.release_id
+      where releases.environment = ${environment} and releases.state in ('running', 'paused', 'held') and releases.live_at is null
     union select holds.consumer from holds join releases on releases.id = holds.release_id
       where releases.environment = ${environment} and holds.ended_at is null and holds.expires_at > ${at}
     union select pins.consumer from pins where pins.environment = ${environment} and pins.ended_at is null and pins.expires_at > ${at}
@@ -98,9 +101,12 @@ async function versionIn(db: Reader, { view }: ReaderState, datasetId: string): 
 }
 
 /** What decides of this dataset, where the view's reason is of all. */
-function reasonFor({ influences, lost }: ReaderState, datasetId: string): string {
+function reasonFor({ influences, lost, shares }: ReaderState, datasetId: string): string {
+  // The largest of a release's shares holds the smaller ones.
+  const share = shares.findLast(({ datasetIds }) => datasetIds.includes(datasetId));
+  const runs = share === undefined ? "" : `; ${share.percent} % of its ${share.unit}s have ${share.release}`;
   const decisive = influences.findLast((influence) => datasetId in influence.versions || (influence.by === "pin" && influence.whole));
-  return decisive === undefined ? reasonOf({ influences: [], lost }) : influenceText(decisive);
+  return `${decisive === undefined ? reasonOf({ influences: [], lost }) : influenceText(decisive)}${runs}`;
 }
 
 async function lastReadBy(db: Reader, datasetId: string, since: Date): Promise<Map<string, NonNullable<Holder["lastRead"]>>> {

@@ -8,12 +8,12 @@ import { counted } from "../../lib/text.ts";
 import { standingHolds, stayingBack } from "../pins/hold-store.ts";
 import { movingOf, pinsConcerned } from "../pins/pin-moves.ts";
 import { timeText } from "../pins/pin.ts";
-import { membersOf, stepText } from "../plans/plan.ts";
+import { membersOf, runUnitOf, stepText } from "../plans/plan.ts";
 import { influenceText, isRetold, readerState, reasonOf, type Influence, type ReaderState } from "./reader-state.ts";
 import { isActive } from "../release-machine.ts";
 import { comingInPlaceOf, openReleases, releaseEntries, type Release } from "../release-store.ts";
 import { olderOf } from "../supersede.ts";
-import { membersOfRelease, plannedConsumers, stepsOf } from "../step-store.ts";
+import { membersOfRelease, plannedConsumers, stepsOf, type ReleaseStep } from "../step-store.ts";
 
 /** One thing that has, or had, a say in what a consumer is served of a dataset. */
 export interface Say {
@@ -101,7 +101,7 @@ async function liveSays(db: Reader, of: { environment: string; dataset: Dataset;
 
 function influenceSays(influence: Influence, dataset: Dataset): Say {
   const text = influenceText(influence);
-  if (influence.by === "step") return { by: "step", id: influence.release, text };
+  if (influence.by === "step" || influence.by === "share") return { by: "step", id: influence.release, text };
   if (influence.by === "pin") return { by: "pin", id: influence.pin, text: `${text}: ${influence.reason}` };
   const stopped = influence.by === "projection" ? influence.stopped[dataset.id] : undefined;
   if (stopped !== undefined) {
@@ -145,17 +145,24 @@ async function onRelease(db: Reader, of: OnRelease): Promise<{ say: Say; next: W
   const newer = await comingInPlaceOf(db, release);
   if (newer !== null) return { say: say(`it moves nobody more, because ${newer} comes in its place with its first step`), next: null };
   if (moved !== undefined) return { say: say(`step ${moved.ordinal} moved ${consumer} ${timeText(moved.movedAt)}`), next: null };
+  const shared = of.state.shares.findLast((share) => share.release === id);
   const consumers = await plannedConsumers(db);
+  const unit = runUnitOf(consumers.find(({ name }) => name === consumer) ?? {});
+  const movesRuns = (item: ReleaseStep): boolean => unit !== undefined && item.step.audience.to === "percent";
   const older = (await olderOf(db, release, entries)).find(({ members }) => members.includes(consumer));
   const step =
     older === undefined
-      ? steps.find((item) => item.ordinal > release.step && membersOf(item.step, id, consumers).includes(consumer))
+      ? steps.find((item) => item.ordinal > release.step && (membersOf(item.step, id, consumers).includes(consumer) || movesRuns(item)))
       : steps[0];
   if (step === undefined) return { say: say(`no step of it moves ${consumer}`), next: null };
   const from = older === undefined ? "" : ` from ${older.release.id}`;
-  const text = `step ${step.ordinal} of ${counted(steps.length, "step")} of ${id} (${stepText(step.step)}) moves it${from}`;
+  const what = movesRuns(step) ? `that share of its ${unit}s` : "it";
+  const text = `step ${step.ordinal} of ${counted(steps.length, "step")} of ${id} (${stepText(step.step)}) moves ${what}${from}`;
+  const has = shared === undefined ? "" : `; ${shared.percent} % of its ${shared.unit}s have it`;
   return {
-    say: say(`step ${release.step} of ${steps.length} is under way, and step ${step.ordinal} moves ${consumer}`),
+    say: say(
+      `step ${release.step} of ${steps.length} is under way${has}, and step ${step.ordinal} moves ${movesRuns(step) ? what : consumer}`,
+    ),
     next: when(release, step.ordinal, text),
   };
 }
