@@ -104,6 +104,8 @@ export interface Driver {
   /** Ends a pin; without a dataset the one on the whole view, else the only one. */
   unpin(consumer: string, dataset: number | undefined): Promise<void>;
   unbar(change: string): Promise<void>;
+  /** Unbars the reverts that were taken back with what came with them; whether there were any. */
+  unbarReverts(): Promise<boolean>;
   /** Merges the reverts that are open of these changes. */
   revert(changes: readonly string[]): Promise<void>;
   record(): Promise<OnRecord>;

@@ -65,6 +65,21 @@ export class Facts {
     return rows.filter(({ state }) => state !== "merged" && state !== "closed").map(({ id }) => id);
   }
 
+  /** Ids of reverts that stand barred: a release that brought them was taken back for what else it brought. */
+  async barredReverts(): Promise<string[]> {
+    const rows = await this.#db
+      .selectFrom("bars")
+      .innerJoin("changes", "changes.id", "bars.change_id")
+      .select("change_id")
+      .distinct()
+      .where("dataset_id", "in", await this.datasetIds())
+      .where("lifted_at", "is", null)
+      .where("reverts", "is not", null)
+      .orderBy("change_id")
+      .execute();
+    return rows.map((row) => row.change_id);
+  }
+
   /** All that the record says, in one statement: so it is of one moment. */
   async record(now: number): Promise<OnRecord> {
     const ids = await this.datasetIds();

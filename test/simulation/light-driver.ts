@@ -24,7 +24,6 @@ import { DyingProcess } from "./dying-process.ts";
 import { Facts } from "./facts.ts";
 import { Crashed, Refused, expectedRefusals, type Driver, type OnRecord, type Seen } from "./driver.ts";
 import { consumers, job, plans, type Crash, type History, type Kind } from "./history.ts";
-import { mergePlainly } from "./plain-merge.ts";
 import { policyText } from "./policy.ts";
 
 /*
@@ -35,8 +34,6 @@ import { policyText } from "./policy.ts";
 const environment = "production";
 const start = Date.parse("2026-11-02T08:00:00Z");
 const hour = 3_600_000;
-/** In one history of so many every merge goes the whole way through the queue, its tests and its decision; reverts do so in all. */
-const wholeEvery = 4;
 
 export interface LightHouse {
   lake: Lakehouse;
@@ -110,7 +107,6 @@ export class LightDriver implements Driver {
   readonly isReal = false;
   readonly waitMs: number | undefined;
   readonly #house: LightHouse;
-  readonly #history: History;
   readonly #names: readonly string[];
   #lake: Lakehouse;
   readonly #ids: ReturnType<typeof idsFrom>;
@@ -121,7 +117,6 @@ export class LightDriver implements Driver {
 
   constructor(house: LightHouse, history: History) {
     this.#house = house;
-    this.#history = history;
     this.#names = namesOf(history);
     this.waitMs = history.plan.waitHours === null ? undefined : history.plan.waitHours * hour;
     this.#facts = new Facts(house.lake.db, this.#names);
@@ -198,14 +193,9 @@ export class LightDriver implements Driver {
   }
 
   async merge(change: string, kind: Kind): Promise<void> {
-    const changeId = this.#facts.idOf(change);
-    const { bound, seed } = this.#history;
-    // What is bound is bound by what the tests of a merge find.
-    const isWhole = bound || seed % wholeEvery === 0;
-    await this.#ask(async () => {
-      if (isWhole) await merge(this.#lake, { changeId, actor: "ana", byPerson: true, ordinary: kind === "feed" });
-      else await mergePlainly(this.#lake, this.#history, { changeId, kind });
-    });
+    await this.#ask(() =>
+      merge(this.#lake, { changeId: this.#facts.idOf(change), actor: "ana", byPerson: true, ordinary: kind === "feed" }),
+    );
   }
 
   async rollback(dataset: number): Promise<void> {
@@ -254,8 +244,18 @@ export class LightDriver implements Driver {
     await this.#ask(() => unpin(this.#lake, { environment, consumer, dataset, actor: "ana" }));
   }
 
-  async unbar(change: string): Promise<void> {
-    await this.#ask(() => unbar(this.#lake, { changeId: this.#facts.idOf(change), actor: "ana", reason: "right after all", environment }));
+  unbar(change: string): Promise<void> {
+    return this.#unbar(this.#facts.idOf(change));
+  }
+
+  async unbarReverts(): Promise<boolean> {
+    const reverts = await this.#facts.barredReverts();
+    for (const changeId of reverts) await this.#unbar(changeId);
+    return reverts.length > 0;
+  }
+
+  async #unbar(changeId: string): Promise<void> {
+    await this.#ask(() => unbar(this.#lake, { changeId, actor: "ana", reason: "right after all", environment }));
   }
 
   async revert(changes: readonly string[]): Promise<void> {

@@ -257,8 +257,18 @@ export class RealDriver implements Driver {
     await this.#ask(() => this.#house.ask("POST", `/v1/consumers/${consumer}/unpin`, { body: dataset === undefined ? {} : { dataset } }));
   }
 
-  async unbar(change: string): Promise<void> {
-    await this.#ask(() => this.#house.ask("POST", "/v1/unbar", { body: { change: this.#facts.idOf(change), reason: "right after all" } }));
+  unbar(change: string): Promise<void> {
+    return this.#unbar(this.#facts.idOf(change));
+  }
+
+  async unbarReverts(): Promise<boolean> {
+    const reverts = await this.#facts.barredReverts();
+    for (const change of reverts) await this.#unbar(change);
+    return reverts.length > 0;
+  }
+
+  async #unbar(change: string): Promise<void> {
+    await this.#ask(() => this.#house.ask("POST", "/v1/unbar", { body: { change, reason: "right after all" } }));
   }
 
   async revert(changes: readonly string[]): Promise<void> {

@@ -285,6 +285,7 @@ class Simulation {
   async #finish(): Promise<void> {
     this.#tell("the end: reverts are merged, everybody is let go, time passes");
     await this.#settle();
+    if (await this.#driver.unbarReverts()) this.#oracle.takenBack();
     await this.#driver.revert(this.#barredNames());
     for (const { consumer, dataset } of (await this.#driver.record()).pins) {
       this.#oracle.touched(consumer);
