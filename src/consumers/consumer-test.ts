@@ -69,6 +69,8 @@ export interface TestMove {
   what: string;
   before: string | null;
   after: string | null;
+  /** The same as numbers, without rounding; only of what may be shown. */
+  numbers?: { before: number; after: number } | undefined;
 }
 
 /** What the runs of a test found. */

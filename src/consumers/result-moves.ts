@@ -153,7 +153,8 @@ function moveOf({ column, of, before, after }: Step, { columns, masked }: MovedR
   const what = of === "" ? name : `${name} of ${of}`;
   if (!isMasked(columns[column], masked)) {
     const [from, to] = pairWords(before, after);
-    return { what, before: from, after: to };
+    const [was, is] = [numberOf(before), numberOf(after)];
+    return { what, before: from, after: to, ...(was === undefined || is === undefined ? {} : { numbers: { before: was, after: is } }) };
   }
   return { what, before: before === null ? "null" : maskText, after: after === null ? "null" : maskText };
 }

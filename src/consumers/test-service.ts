@@ -47,7 +47,7 @@ const resultCaps = { rows: 500_000, bytes: 128 * 2 ** 20 };
 /** Tests under way at the same time; the sandbox has its own limit of processes. */
 const atOnce = 2;
 /** Part of each key: what the comparison means. Counted up when the same results would be judged differently. */
-const meaning = 3;
+const meaning = 4;
 
 /**
  * Runs the consumers' tests that read what a change touches, on both of its sides. A test that the candidate changes or removes runs as base

@@ -7,7 +7,7 @@ const judgement = z
   .object({
     guardrail: z
       .string()
-      .openapi({ description: "The metric; `consumers` is the exact guardrail, `checks` and `drift` those on the data." }),
+      .openapi({ description: "The metric; `consumers` is the exact guardrail, `checks`, `drift` and `paired` those on the data." }),
     verdict: z.enum(verdicts),
     reason: z.string().openapi({ description: "A sentence with the numbers." }),
     candidate: z.number().openapi({

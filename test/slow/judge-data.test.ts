@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { addConsumer } from "../../src/access/consumer-service.ts";
 import { setPlan } from "../../src/changes/plan-service.ts";
+import { judgeData } from "../../src/rollouts/judge/data-service.ts";
 import { judge } from "../../src/rollouts/judge/judge-service.ts";
 import { showRelease } from "../../src/rollouts/release-reads.ts";
 import { advance } from "../../src/rollouts/release-service.ts";
@@ -98,6 +99,22 @@ test("a shift of a column against current holds for a person, with its numbers, 
   expect([again?.verdict, opened]).toEqual(["INCONCLUSIVE", 0]);
   await advance(lake, { release, actor: "ana", reason: "the fares are new" });
   expect((await releaseOf(release)).state).toBe("completed");
+});
+
+test("the numbers of a consumer's stored test on both sides are a pair: what moves further than is tolerated holds, and is told", async () => {
+  await importText(lake, "pair.fares", "id,fare\n1,100\n2,200\n", ["id"]);
+  const text = 'tests:\n  - name: total\n    query: { sql: "select sum(fare) as total from pair.fares" }\n';
+  await lake.merge((await lake.propose({ operations: [], documents: [{ path: "consumers/board", text }] })).change?.id ?? "");
+  await lake.drain();
+  const release = await moved("pair.fares", "id,fare\n2,190\n", "[{ paired: total, worse: lower, margin: 2 % }]");
+  await due();
+  expect(await releaseOf(release)).toMatchObject({ state: "held", reason: "INCONCLUSIVE: paired: total of board: total 300 → 290" });
+  const better = {
+    outcomes: [],
+    exactDecides: false,
+    paired: { tests: ["total"], margin: { value: 5, by: "percent" as const }, harm: true },
+  };
+  expect(await judgeData(lake, await releaseOf(release), better)).toMatchObject([{ guardrail: "paired", verdict: "SAFE" }]);
 });
 
 test("a shift is harm where the plan says so", async () => {

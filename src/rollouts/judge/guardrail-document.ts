@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { dataText, type DataGuardrails, type DriftGuardrail } from "./data-guardrail.ts";
+import { dataText, type DataGuardrails, type DriftGuardrail, type PairedGuardrail } from "./data-guardrail.ts";
 import { reportsForSafe, short, type Guardrail, type Margin } from "./judge.ts";
 
 /* Guardrails as people write them: `guardrails: [{outcome: conversion, worse: lower, margin: 2 %}]` beside the steps of a plan. */
@@ -50,24 +50,34 @@ const writtenGuardrail = z.strictObject({
   minimum: z.number().int().min(30).max(1_000_000).optional(),
   checks: z.literal(true).optional(),
   drift: z.union([z.literal(true).transform((): "all" => "all"), columnNames]).optional(),
+  paired: z.union([z.literal(true).transform((): "all" => "all"), columnNames]).optional(),
   harm: z.boolean().optional(),
 });
 
 type WrittenGuardrail = z.output<typeof writtenGuardrail>;
-type ReadGuardrail = { outcome: Guardrail } | { checks: true } | { drift: DriftGuardrail };
+type ReadGuardrail = { outcome: Guardrail } | { checks: true } | { drift: DriftGuardrail } | { paired: PairedGuardrail };
 
 const guardrail = writtenGuardrail.transform((written, context): ReadGuardrail => {
   const wrong = (message: string, path: string[] = []): never => {
     context.addIssue({ code: "custom", message, path });
     return z.NEVER;
   };
-  const { outcome, checks, drift, harm, ...ofOutcome } = written;
-  if ([outcome, checks, drift].filter((item) => item !== undefined).length !== 1) return wrong("expected one of: outcome, checks, drift");
-  const [stray] = outcome === undefined ? Object.keys(ofOutcome) : [];
+  const { outcome, checks, drift, paired, harm, ...ofOutcome } = written;
+  if ([outcome, checks, drift, paired].filter((item) => item !== undefined).length !== 1)
+    return wrong("expected one of: outcome, checks, drift, paired");
+  const shared = paired === undefined ? [] : ["worse", "margin"];
+  const [stray] = outcome === undefined ? Object.keys(ofOutcome).filter((key) => !shared.includes(key)) : [];
   if (stray !== undefined) return wrong("expected beside an outcome only", [stray]);
-  if (harm !== undefined && drift === undefined) return wrong("expected beside drift only", ["harm"]);
+  if (harm !== undefined && (drift ?? paired) === undefined) return wrong("expected beside drift or paired only", ["harm"]);
   if (checks !== undefined) return { checks };
   if (drift !== undefined) return { drift: { columns: drift, harm: harm ?? false } };
+  if (paired !== undefined) {
+    const { worse, margin: tolerated = { value: 0, by: "unit" } } = written;
+    if (tolerated.by === "sd") return wrong("expected a number, or percent: one pair has no deviation", ["margin"]);
+    return {
+      paired: { tests: paired, ...(worse === undefined ? {} : { worse }), margin: { ...tolerated, by: tolerated.by }, harm: harm ?? false },
+    };
+  }
   const metric = outcome ?? "";
   if (written.margin === undefined) return wrong("expected what is tolerated: 0.01, 5 % of what current has, or 0.25 sd", ["margin"]);
   const isKnown = metric === errorsMetric || metric === latencyMetric;
@@ -92,14 +102,16 @@ const nameOf = (item: ReadGuardrail): string => ("outcome" in item ? `outcome ${
 export const guardrailsShape = z
   .array(guardrail)
   .max(20)
-  .refine((list) => new Set(list.map(nameOf)).size === list.length, "expected each outcome once, and checks and drift once each")
+  .refine((list) => new Set(list.map(nameOf)).size === list.length, "expected each outcome once, and checks, drift and paired once each")
   .transform((list): Omit<Guardrails, "exactDecides"> | "off" => {
     if (list.length === 0) return "off";
     const drift = list.flatMap((item) => ("drift" in item ? [item.drift] : []))[0];
+    const paired = list.flatMap((item) => ("paired" in item ? [item.paired] : []))[0];
     return {
       outcomes: list.flatMap((item) => ("outcome" in item ? [item.outcome] : [])),
       ...(list.some((item) => "checks" in item) ? { checks: true } : {}),
       ...(drift === undefined ? {} : { drift }),
+      ...(paired === undefined ? {} : { paired }),
     };
   });
 
@@ -119,6 +131,14 @@ const keptShape = z.union([
     exactDecides: z.boolean(),
     checks: z.literal(true).optional(),
     drift: z.object({ columns: z.union([z.literal("all"), z.array(z.string())]), harm: z.boolean() }).optional(),
+    paired: z
+      .object({
+        tests: z.union([z.literal("all"), z.array(z.string())]),
+        worse: z.enum(["higher", "lower"]).optional(),
+        margin: z.object({ value: z.number(), by: z.enum(["unit", "percent"]) }),
+        harm: z.boolean(),
+      })
+      .optional(),
   }),
 ]);
 
@@ -143,13 +163,23 @@ export function guardrailsDocument(judging: Judging): { guardrails?: Record<stri
     ...(item.alpha === 0.05 ? {} : { alpha: item.alpha }),
     ...(item.minimum === 100 ? {} : { minimum: item.minimum }),
   }));
-  const { checks, drift } = judging;
+  const { checks, drift, paired } = judging;
   const guardrails: Record<string, unknown>[] = [
     ...outcomes,
     ...(checks === undefined ? [] : [{ checks }]),
     ...(drift === undefined ? [] : [{ drift: drift.columns === "all" ? true : drift.columns, ...(drift.harm ? { harm: true } : {}) }]),
+    ...(paired === undefined ? [] : [pairedDocument(paired)]),
   ];
   return { ...(guardrails.length === 0 ? {} : { guardrails }), ...(judging.exactDecides ? { exact: "decides" } : {}) };
+}
+
+function pairedDocument({ tests, worse, margin: tolerated, harm }: PairedGuardrail): Record<string, unknown> {
+  return {
+    paired: tests === "all" ? true : tests,
+    ...(worse === undefined ? {} : { worse }),
+    ...(tolerated.value === 0 && tolerated.by === "unit" ? {} : { margin: marginText(tolerated) }),
+    ...(harm ? { harm: true } : {}),
+  };
 }
 
 function marginText({ value, by }: Margin): number | string {

@@ -8,6 +8,7 @@ import { judgeExact, judgeReported, worst, type Judgement, type Verdict } from "
 import { isActive } from "../release-machine.ts";
 import { judgingOf, type Release } from "../release-store.ts";
 import { rollback } from "../rollback/rollback-service.ts";
+import type { RolloutDeps } from "../step-tests.ts";
 import { stepsOf } from "../step-store.ts";
 
 /** How the record names the judge. Names of persons hold no blanks. */
@@ -24,7 +25,7 @@ export interface Judged {
  * What the judge says of the step under way, by reports and by the data; undefined when none is, or when the plan has switched it off. What it
  * found of the same data before is answered from the evidence.
  */
-export async function judge(deps: LakeDeps, release: Release): Promise<Judged | undefined> {
+export async function judge(deps: RolloutDeps, release: Release): Promise<Judged | undefined> {
   const reported = await judgeReports(deps, release);
   const judging = reported && (await judgingOf(deps.db, release.id));
   if (reported === undefined || judging === undefined || judging === "off") return undefined;

@@ -65,7 +65,13 @@ test("guardrails are read with what is usual, written as they were read, and an 
   ]);
   const all = parsePlan("steps: [{ ring: board }]\nguardrails: [{ drift: true }, { outcome: errors, margin: 0 }]");
   expect(all.judging).toMatchObject({ drift: { columns: "all", harm: false } });
-  for (const item of [plan, off, data, all]) {
+  const paired = parsePlan("steps: [{ ring: board }]\nguardrails: [{ paired: total, worse: lower, margin: 2 % }]");
+  expect(paired.judging).toMatchObject({ paired: { tests: ["total"], worse: "lower", margin: { value: 2, by: "percent" }, harm: false } });
+  expect(judgingText(paired.judging ?? "off")[1]).toBe(
+    "paired: numbers of the tests total on both sides; lower by more than 2 % holds for a person",
+  );
+  const every = parsePlan("steps: [{ ring: board }]\nguardrails: [{ paired: true, harm: true }]");
+  for (const item of [plan, off, data, all, paired, every]) {
     expect(parsePlan(JSON.stringify(planDocument(item)))).toEqual(item);
     expect(keptPlan(JSON.parse(JSON.stringify(item)))).toEqual(item);
   }
@@ -90,11 +96,13 @@ test.each([
   ["steps: [{ ring: board }]\nguardrails: [{ outcome: errors, margin: 5 apples }]", "expected what is tolerated: 0.01"],
   ["steps: [{ ring: board }]\nguardrails: [{ outcome: errors, margin: 1 %, alpha: 60 % }]", "expected a chance from 0.01 % to 20 %"],
   ["steps: [{ ring: board }]\nguardrails: [{ outcome: errors, margin: 1 }, { outcome: errors, margin: 2 }]", "expected each outcome once"],
-  ["steps: [{ ring: board }]\nguardrails: [{ checks: true, drift: true }]", "expected one of: outcome, checks, drift"],
+  ["steps: [{ ring: board }]\nguardrails: [{ checks: true, drift: true }]", "expected one of: outcome, checks, drift, paired"],
   ["steps: [{ ring: board }]\nguardrails: [{ checks: true, margin: 1 }]", "expected beside an outcome only"],
-  ["steps: [{ ring: board }]\nguardrails: [{ checks: true, harm: true }]", "expected beside drift only"],
-  ["steps: [{ ring: board }]\nguardrails: [{ drift: true }, { drift: fare }]", "checks and drift once each"],
+  ["steps: [{ ring: board }]\nguardrails: [{ checks: true, harm: true }]", "expected beside drift or paired only"],
+  ["steps: [{ ring: board }]\nguardrails: [{ drift: true }, { drift: fare }]", "checks, drift and paired once each"],
   ["steps: [{ ring: board }]\nguardrails: [{ checks: true }]\nexact: decides", "expected guardrails on outcomes"],
+  ["steps: [{ ring: board }]\nguardrails: [{ paired: true, margin: 0.5 sd }]", "one pair has no deviation"],
+  ["steps: [{ ring: board }]\nguardrails: [{ paired: true, alpha: 1 % }]", "expected beside an outcome only"],
   ["steps: [{ ring: board }]\nexact: decides", "expected guardrails on outcomes, over which consumers alone may decide"],
 ])("the plan %s is refused, and it says why", (text, why) => {
   expect(() => parsePlan(text)).toThrow(expect.objectContaining({ code: "plan.invalid", message: expect.stringContaining(why) as string }));
