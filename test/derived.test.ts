@@ -1,10 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { changeDatasets } from "../src/changes/change-store.ts";
 import { showChange } from "../src/changes/change-reads.ts";
-import { merge } from "../src/changes/merge-service.ts";
 import { openRestore } from "../src/changes/restore-service.ts";
-import { acknowledge } from "../src/changes/verdict-service.ts";
-import { proposeContract } from "./harness/checks.ts";
 import { lakehouse, type Lakehouse } from "./harness/lakehouse.ts";
 import { martOf } from "./harness/mart.ts";
 
@@ -181,46 +178,4 @@ test("what main has got since a change began is rebuilt by its merge, and a drop
   const dropOther = await mart.drop("other");
   await mart.merged(await mart.derive("copy", "select a from since.other"));
   await expect(lake.merge(dropOther.change?.id ?? "")).rejects.toMatchObject({ code: "dataset.in_use", found: "since.copy" });
-});
-
-test("a mart that main has got since a change began is checked by its merge, and what waits for an acknowledgement gets it", async () => {
-  const mart = martOf(lake, "follows");
-  await mart.create("airports", "iata,city\nDEN,Denver\nLAS,Las Vegas\n", ["iata"]);
-  const [all, one] = [
-    await mart.change("airports", "delete", "iata\nDEN\nLAS\n"),
-    await mart.change("airports", "upsert", "iata,city\nDEN,Mile High\n"),
-  ];
-  await mart.merged(await mart.derive("cities", "select iata, city from follows.airports", ["iata"]));
-  const some = [{ metric: "rowCount", mustBeGreaterThan: 0 }];
-  const known = { rule: "in", values: ["Denver", "Las Vegas"] };
-  const cities = [{ type: "custom", engine: "tidegate", severity: "warning", implementation: known }];
-  await lake.merge(
-    await proposeContract(lake, "follows.cities", (contract) => ({
-      ...contract,
-      schema: contract.schema.map((table) => ({
-        ...table,
-        quality: some,
-        properties: table.properties.map((property) => (property.name === "city" ? { ...property, quality: cities } : property)),
-      })),
-    })),
-  );
-  const mergeIt = (changeId: string) => merge(lake, { changeId, actor: "ana", byPerson: true });
-  const failed = expect.objectContaining({
-    state: "failed",
-    text: expect.stringContaining("follows.cities: ") as unknown,
-  }) as unknown;
-  const emptied = { code: "merge.blocked", details: { decision: { items: expect.arrayContaining([failed]) as unknown } } };
-  await acknowledge(lake, { changeId: all.change?.id ?? "", person: "ana", actor: "ana" });
-  await expect(mergeIt(all.change?.id ?? "")).rejects.toMatchObject(emptied);
-
-  const id = one.change?.id ?? "";
-  await expect(mergeIt(id)).rejects.toMatchObject({ code: "merge.waits" });
-  const { acknowledged, decision } = await acknowledge(lake, { changeId: id, person: "ana", actor: "ana" });
-  expect(acknowledged).toContainEqual(expect.stringContaining("follows.cities"));
-  expect(decision.outcome).toBe("ready");
-  await mergeIt(id);
-  expect(await mart.rows("cities", "live")).toEqual([
-    { iata: "DEN", city: "Mile High" },
-    { iata: "LAS", city: "Las Vegas" },
-  ]);
 });
