@@ -26,6 +26,8 @@ export async function catchUp(deps: RolloutDeps, release: Release): Promise<stri
 /** Batches that all others have got since a release began, and its candidates have not. */
 async function missingBatches(db: Reader, release: Release): Promise<{ id: string; changeId: string }[]> {
   const entries = await releaseEntries(db, release.id);
+  // A change of documents alone brings no dataset.
+  if (entries.length === 0) return [];
   const rows = await db
     .selectFrom("releases")
     .innerJoin("change_datasets", "change_datasets.change_id", "releases.change_id")
