@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { liveRef, mainRef } from "../src/catalog/ref-store.ts";
-import { proposeAndMerge } from "../src/changes/auto-merge-service.ts";
+import { merge } from "../src/changes/merge-service.ts";
 import { showChange } from "../src/changes/change-reads.ts";
 import { openRestore } from "../src/changes/restore-service.ts";
 import { openRevert } from "../src/changes/revert-service.ts";
@@ -106,7 +106,8 @@ test("a batch carried to readers while a bar stands leaves them the contract tha
   const batch = source(await lake.file("carried.csv", "id,v\n9,90\n"));
   lake.clock.advance(1000);
   const operations = [{ kind: "append" as const, dataset: "carried.t", source: batch }];
-  await proposeAndMerge(lake, { operations, actor: "job", origin: "pipeline", byPerson: true });
+  const { change } = await lake.propose({ operations, origin: "feed" });
+  await merge(lake, { changeId: change?.id ?? "", actor: "ana", ordinary: true, byPerson: true });
   await lake.drain();
   const rows = [
     { id: 1, v: 10 },

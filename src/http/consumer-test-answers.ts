@@ -18,7 +18,17 @@ const testResult = z
     outcome,
     verdict: z.enum(["pass", "fail", "inconclusive"]),
     summary: z.string().openapi({ description: "The headline.", example: "renewal_rate 0.61 → 0.82" }),
-    moves: z.array(z.object({ what: z.string(), before: z.string().nullable(), after: z.string().nullable() })),
+    moves: z.array(
+      z.object({
+        what: z.string(),
+        before: z.string().nullable(),
+        after: z.string().nullable(),
+        numbers: z
+          .object({ before: z.number(), after: z.number() })
+          .optional()
+          .openapi({ description: "Both, unrounded, where they are numbers." }),
+      }),
+    ),
     error: z.object({ before: z.string().nullable(), after: z.string().nullable() }),
     milliseconds: pair.nullable(),
     rowsScanned: pair.nullable(),
