@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { checkChange, importText, proposeContract, proposeText, treeOf } from "../../test/harness/checks.ts";
-import { lakehouse, source, type Lakehouse } from "../../test/harness/lakehouse.ts";
-import { mainRef } from "../catalog/ref-store.ts";
-import { treeSide } from "../catalog/side.ts";
-import type { Contract } from "../contracts/contract.ts";
+import { checkChange, importText, proposeContract, proposeText, treeOf } from "../harness/checks.ts";
+import { lakehouse, source, type Lakehouse } from "../harness/lakehouse.ts";
+import { mainRef } from "../../src/catalog/ref-store.ts";
+import { treeSide } from "../../src/catalog/side.ts";
+import type { Contract } from "../../src/contracts/contract.ts";
 
 /* What a rule of a dataset that the change leaves alone says when it fails before the change as after it. */
 

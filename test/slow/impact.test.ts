@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { lakehouse, source, type Lakehouse } from "../../test/harness/lakehouse.ts";
-import { wordsOf } from "../catalog/mentioned.ts";
-import { mainCommit } from "../catalog/revision.ts";
-import { planMoved } from "../changes/plan-ahead.ts";
-import { sidesOfChange } from "../changes/change-sides.ts";
-import type { OperationRequest } from "../changes/operation.ts";
-import type { Sandbox } from "../engine/sandbox.ts";
-import type { Field } from "../lake/schema.ts";
-import { mayNoticeNew } from "./impact.ts";
-import { schemaImpact } from "./impact-service.ts";
+import { lakehouse, source, type Lakehouse } from "../harness/lakehouse.ts";
+import { wordsOf } from "../../src/catalog/mentioned.ts";
+import { mainCommit } from "../../src/catalog/revision.ts";
+import { planMoved } from "../../src/changes/plan-ahead.ts";
+import { sidesOfChange } from "../../src/changes/change-sides.ts";
+import type { OperationRequest } from "../../src/changes/operation.ts";
+import type { Sandbox } from "../../src/engine/sandbox.ts";
+import type { Field } from "../../src/lake/schema.ts";
+import { mayNoticeNew } from "../../src/consumers/impact.ts";
+import { schemaImpact } from "../../src/consumers/impact-service.ts";
 
 vi.setConfig({ testTimeout: 120_000 });
 

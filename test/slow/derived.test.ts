@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { changeDatasets } from "../src/changes/change-store.ts";
-import { showChange } from "../src/changes/change-reads.ts";
-import { openRestore } from "../src/changes/restore-service.ts";
-import { lakehouse, type Lakehouse } from "./harness/lakehouse.ts";
-import { martOf } from "./harness/mart.ts";
+import { changeDatasets } from "../../src/changes/change-store.ts";
+import { showChange } from "../../src/changes/change-reads.ts";
+import { openRestore } from "../../src/changes/restore-service.ts";
+import { lakehouse, type Lakehouse } from "../harness/lakehouse.ts";
+import { martOf } from "../harness/mart.ts";
 
 /* Derived datasets on real parts: declared, built on the branch of a change and in its merge. */
 
