@@ -372,5 +372,5 @@ test("afterwards all stands as before, nobody was called, and the server stayed 
   );
   expect(rssMb).toBeLessThan(rssBoundMb);
   // What a busy machine adds to our own timer it adds to the server's several times over: it shares two processors with all others.
-  expect(slowestMs).toBeLessThan(1000 + 10 * lagMs);
+  expect(slowestMs).toBeLessThan(2500 + 10 * lagMs);
 });
