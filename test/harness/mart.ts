@@ -1,5 +1,5 @@
 import { rollback } from "../../src/rollouts/rollback/rollback-service.ts";
-import { proposeAndMerge } from "../../src/changes/auto-merge-service.ts";
+import { merge } from "../../src/changes/merge-service.ts";
 import type { Proposed } from "../../src/changes/propose-service.ts";
 import { source, type Lakehouse } from "./lakehouse.ts";
 import { rowsOf } from "./reads.ts";
@@ -34,7 +34,8 @@ from ${ns}.flights f join ${ns}.airports a on f.origin = a.iata group by a.iata,
     batch: async (name: string, csv: string) => {
       lake.clock.advance(1000);
       const operations = [{ kind: "append" as const, dataset: `${ns}.${name}`, source: await mart.source(csv) }];
-      await proposeAndMerge(lake, { operations, actor: "feed", origin: "feed", byPerson: true });
+      const { change } = await lake.propose({ operations, actor: "feed", origin: "feed" });
+      await merge(lake, { changeId: change?.id ?? "", actor: "feed", ordinary: true, byPerson: true });
     },
     rollback: (name: string) => rollback(lake, { target: `${ns}.${name}`, reason: "bad", actor: "ana", environment: "production" }),
     rows: (name: string, branch: string) => rowsOf(lake, `${ns}.${name}`, { at: branch, consumer: undefined, run: undefined }),
