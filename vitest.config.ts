@@ -1,10 +1,24 @@
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 const common = { pool: "forks", globalSetup: ["test/harness/global-setup.ts"] } as const;
+
+const budgets = JSON.parse(readFileSync(new URL("./test/slow/budgets.json", import.meta.url), "utf8")) as Record<string, number>;
+const budgetOf = ({ moduleId }: TestSpecification): number => budgets[basename(moduleId, ".test.ts")] ?? 0;
+
+/** The longest suites first: one that begins last would keep a single core busy while the other has nothing to do. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    return (await super.sort(files)).toSorted((one, other) => budgetOf(other) - budgetOf(one));
+  }
+}
 
 export default defineConfig({
   test: {
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {

@@ -17,7 +17,7 @@ const together = 250;
 
 /** One share of the histories: each runs on a core of its own. */
 export function lightSuite(share: Share): void {
-  const { seeds, isReplay } = seedsOf(share, { few: 120, many: 2000 });
+  const { seeds, isReplay } = seedsOf(share, { few: 60, many: 2000 });
   let house: LightHouse | undefined;
   afterEach(() => house?.close());
   const sum: Done = { acts: 0, refused: 0, crashes: 0, reads: 0 };

@@ -12,7 +12,7 @@ import { simulate, Violated, type Done } from "./simulate.ts";
 
 /** One share of the histories, on a data folder and a server of its own. */
 export function realSuite(share: Share): void {
-  const { seeds, isReplay } = seedsOf(share, { few: 24, many: 1000 });
+  const { seeds, isReplay } = seedsOf(share, { few: 12, many: 1000 });
   const house = new RealHouse();
   beforeAll(() => house.open());
   afterAll(() => house.close());

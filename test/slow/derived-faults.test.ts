@@ -21,11 +21,11 @@ import { BrokenConnections, FaultyFiles } from "../harness/planted-faults.ts";
 /*
  * Two sources, a mart of both and a mart of the mart, with contracts and a consumer's test on the last, while the n-th file operation or the
  * n-th SQL statement of a merge fails, and the n-th file operation of what a rollback orders. After each failure the derived datasets of main and of readers are what their SELECTs
- * give on the files that stand there, and the retry needs no hand. Every third step of a merge and every ninth of a rollback; all in the soak.
+ * give on the files that stand there, and the retry needs no hand. Every fifth step of a merge and every fifteenth of a rollback; all in the soak.
  */
 
 const isSoak = process.env["TIDEGATE_SOAK"] === "1";
-const [stride, rollbackStride] = isSoak ? [1, 1] : [3, 9];
+const [stride, rollbackStride] = isSoak ? [1, 1] : [5, 15];
 const disk = new FaultyFiles();
 const wire = new BrokenConnections();
 wire.install();

@@ -18,10 +18,10 @@ import { rowsOf } from "../harness/reads.ts";
 /*
  * Full disks, disks that fail, and connections that break when Postgres has done the work and only its answer is lost. Before each retry
  * everything is wholly before or wholly after, and whatever was acknowledged is read with the checksum that it had. Connections break at every
- * third statement, at every one in the soak (nth-failure.test.ts fails each statement in any case).
+ * fifth statement, at every one in the soak (nth-failure.test.ts fails each statement in any case).
  */
 
-const stride = process.env["TIDEGATE_SOAK"] === "1" ? 1 : 3;
+const stride = process.env["TIDEGATE_SOAK"] === "1" ? 1 : 5;
 
 const disk = new FaultyFiles();
 const wire = new BrokenConnections();
@@ -248,7 +248,7 @@ test("a rollback whose connection breaks after its n-th statement is done or not
     if (!fired) break;
     ({ bad, release, good } = await badAndLater(n));
   }
-  console.info(`rollback and what follows: the connection broke after every ${stride === 1 ? "" : "third "}of ${n - 1} statements`);
+  console.info(`rollback and what follows: the connection broke after every ${stride === 1 ? "" : "fifth "}of ${n - 1} statements`);
   expect(n).toBeGreaterThan(20);
 }, 1_800_000);
 
