@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, truncateSync
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { run, type World } from "../src/cli/program.ts";
+import { run } from "../src/cli/program.ts";
+import { plainTerminal } from "./harness/plain-terminal.ts";
 
 let root: string;
 beforeAll(() => {
@@ -20,20 +21,9 @@ async function apply(make: (folder: string) => void): Promise<{ exit: number; co
   mkdirSync(folder);
   make(folder);
   let said = "";
-  const world: World = {
-    env: { TIDEGATE_DATA: join(root, "data"), TIDEGATE_URL: "http://127.0.0.1:9" },
-    cwd: root,
-    stdin: process.stdin,
-    write: (text) => ((said += String(text)), true),
-    drained: () => Promise.resolve(),
-    writeError: (text) => void (said += text),
-    isTerminal: false,
-    isErrorTerminal: false,
-    columns: undefined,
-    ask: undefined,
-    signal: new AbortController().signal,
-    version: "0",
-  };
+  const write = (text: string): void => void (said += text);
+  const env = { TIDEGATE_DATA: join(root, "data"), TIDEGATE_URL: "http://127.0.0.1:9" };
+  const world = plainTerminal(write, { env, cwd: root, writeError: write });
   const exit = await run(["apply", folder, "--dry-run", "--json"], world);
   const { error } = JSON.parse(said) as { error?: { code: string } };
   return { exit, code: error?.code, said };

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { Reader, Tx } from "../db/db.ts";
-import { getVersions, holdVersions } from "./version-store.ts";
+import { getVersions, holdVersions, versionRow } from "./version-store.ts";
 import type { Version, VersionDraft } from "./version.ts";
 
 /** A projection whose metadata file is written and durable, and which no transaction has named yet. */
@@ -55,29 +55,7 @@ export async function nameProjections(tx: Tx, drafts: readonly ProjectionDraft[]
 async function insertProjection(tx: Tx, draft: ProjectionDraft, at: Date): Promise<void> {
   await tx
     .insertInto("versions")
-    .values({
-      id: draft.id,
-      dataset_id: draft.datasetId,
-      number: draft.number,
-      metadata_key: draft.metadataKey,
-      schema_id: draft.schemaId,
-      snapshot_id: draft.snapshotId ?? null,
-      contract_hash: draft.contractHash,
-      rows: draft.rows,
-      bytes: draft.bytes,
-      files: draft.files,
-      watermark: draft.changeSet.watermark,
-      minus: [...draft.changeSet.minus],
-      open_changes: [...draft.changeSet.open],
-      created_by_change: draft.createdByChange,
-      created_at: at,
-      collected_at: null,
-      inputs: draft.inputs === null ? null : [...draft.inputs],
-      build_key: draft.buildKey,
-      lineage_key: draft.lineageKey,
-      projects: draft.projects,
-      as_number: draft.asNumber,
-    })
+    .values(versionRow(draft, at))
     .onConflict((oc) =>
       oc
         .expression(sql`dataset_id, number, coalesce(as_number, 0)`)

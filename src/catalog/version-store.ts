@@ -58,6 +58,33 @@ export function versionCollected(number: number, at: Date): AppError {
   });
 }
 
+/** A version that is named now, as it is kept: it can be read. */
+export function versionRow(version: Omit<Version, "createdAt" | "collectedAt">, at: Date) {
+  return {
+    id: version.id,
+    dataset_id: version.datasetId,
+    number: version.number,
+    metadata_key: version.metadataKey,
+    schema_id: version.schemaId,
+    snapshot_id: version.snapshotId ?? null,
+    contract_hash: version.contractHash,
+    rows: version.rows,
+    bytes: version.bytes,
+    files: version.files,
+    watermark: version.changeSet.watermark,
+    minus: [...version.changeSet.minus],
+    open_changes: [...version.changeSet.open],
+    created_by_change: version.createdByChange,
+    created_at: at,
+    collected_at: null,
+    inputs: version.inputs === null ? null : [...version.inputs],
+    build_key: version.buildKey,
+    lineage_key: version.lineageKey,
+    projects: version.projects,
+    as_number: version.asNumber,
+  };
+}
+
 /** Gives drafts their numbers and inserts them; the caller has locked the datasets. One draft per dataset and call. */
 export async function insertVersions(tx: Tx, drafts: readonly VersionDraft[], at: Date): Promise<Version[]> {
   await holdVersions(tx, [...new Set(drafts.flatMap((draft) => draft.builtFrom))]);
@@ -74,29 +101,7 @@ export async function insertVersions(tx: Tx, drafts: readonly VersionDraft[], at
   for (let from = 0; from < versions.length; from += 500) {
     await tx
       .insertInto("versions")
-      .values(
-        versions.slice(from, from + 500).map((version) => ({
-          id: version.id,
-          dataset_id: version.datasetId,
-          number: version.number,
-          metadata_key: version.metadataKey,
-          schema_id: version.schemaId,
-          snapshot_id: version.snapshotId ?? null,
-          contract_hash: version.contractHash,
-          rows: version.rows,
-          bytes: version.bytes,
-          files: version.files,
-          watermark: version.changeSet.watermark,
-          minus: [...version.changeSet.minus],
-          open_changes: [...version.changeSet.open],
-          created_by_change: version.createdByChange,
-          created_at: version.createdAt,
-          collected_at: null,
-          inputs: version.inputs === null ? null : [...version.inputs],
-          build_key: version.buildKey,
-          lineage_key: version.lineageKey,
-        })),
-      )
+      .values(versions.slice(from, from + 500).map((version) => versionRow(version, at)))
       .execute();
   }
   await recordDerivations(tx, versions);
